@@ -1,0 +1,89 @@
+//! What is put on record of an attempt: enough to settle an argument.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::delivery::{LastAttempt, Trigger};
+use super::ids::{DeliveryId, EventId, EventType, Organization, WebhookId};
+
+/// The record of one HTTP request. The field names are those of the stream's entries.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attempt {
+    /// The delivery that the attempt belongs to.
+    pub delivery_id: DeliveryId,
+    /// The event delivered.
+    pub event_id: EventId,
+    /// Its type.
+    pub event_type: EventType,
+    /// The tenant.
+    pub organization: Organization,
+    /// The webhook.
+    pub webhook_id: WebhookId,
+    /// Its endpoint at the time.
+    pub url: String,
+    /// The number of the attempt, from 1.
+    pub attempt: u32,
+    /// What set it off.
+    pub trigger: Trigger,
+    /// What it came to: the name of an [`Outcome`](super::outcome::Outcome).
+    pub outcome: String,
+    /// The HTTP status code, if there was an answer.
+    pub status_code: Option<u16>,
+    /// Why there was no whole answer.
+    pub error: Option<String>,
+    /// The beginning of the answer's body; bytes that are not UTF-8 are replaced.
+    pub response_body: String,
+    /// Whether the body went on.
+    pub response_truncated: bool,
+    /// When the request began.
+    pub started_at: Timestamp,
+    /// How long it took, answer included.
+    #[serde(rename = "duration_ms", with = "milliseconds")]
+    pub duration: Duration,
+    /// The address that it went to, if a connection was made.
+    pub remote_addr: Option<SocketAddr>,
+    /// When the next attempt is due, if there is to be one.
+    pub next_attempt_at: Option<Timestamp>,
+    /// The worker that made it.
+    pub worker: String,
+}
+
+impl Attempt {
+    /// What the next message of the delivery says of this attempt.
+    pub fn as_last(&self) -> LastAttempt {
+        LastAttempt {
+            outcome: self.outcome.clone(),
+            status: self.status_code,
+        }
+    }
+
+    /// How long it took, in milliseconds with three decimals at most.
+    pub fn duration_ms(&self) -> f64 {
+        milliseconds::of(self.duration)
+    }
+}
+
+mod milliseconds {
+    //! Durations as milliseconds with three decimals at most.
+
+    use std::time::Duration;
+
+    use serde::{Deserialize as _, Deserializer, Serializer};
+
+    pub fn of(duration: Duration) -> f64 {
+        let micros = u32::try_from(duration.as_micros()).unwrap_or(u32::MAX);
+        f64::from(micros) / 1e3
+    }
+
+    pub fn serialize<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_f64(of(*duration))
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+        let millis = f64::deserialize(deserializer)?;
+        Duration::try_from_secs_f64(millis / 1e3).map_err(serde::de::Error::custom)
+    }
+}

@@ -1,0 +1,473 @@
+//! Which addresses may be posted to.
+//!
+//! Whoever registers a webhook chooses where this deployment connects to. So that no webhook can
+//! be pointed at the deployment's own network, or at the metadata service of its cloud, only
+//! globally reachable unicast addresses are permitted, and the networks that the operator names.
+//!
+//! The ranges are those of the IANA registries:
+//! <https://www.iana.org/assignments/iana-ipv4-special-registry>,
+//! <https://www.iana.org/assignments/iana-ipv6-special-registry> and
+//! <https://www.iana.org/assignments/ipv6-address-space>.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+use url::{Host, Url};
+
+/// Which addresses this deployment may post to.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Egress {
+    /// Networks that are permitted whatever their purpose.
+    pub allow: Vec<IpNet>,
+}
+
+/// An address that may not be posted to, and why.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub struct Refusal {
+    /// The address.
+    pub address: IpAddr,
+    /// The IPv4 address that it leads to, if that is why it is refused.
+    pub embedded: Option<Ipv4Addr>,
+    /// What its range is for, with the document that says so.
+    pub purpose: &'static str,
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.embedded {
+            None => write!(f, "{} is {}", self.address, self.purpose)?,
+            Some(inner) => write!(
+                f,
+                "{} leads to {inner}, which is {}",
+                self.address, self.purpose
+            )?,
+        }
+        f.write_str("; add its network to allow_networks to permit it")
+    }
+}
+
+impl Egress {
+    /// Whether `address` may be posted to. An IPv6 address that carries an IPv4 one is judged by
+    /// what it carries: that is where packets to it may end up.
+    pub fn permits(&self, address: IpAddr) -> Result<(), Refusal> {
+        if self.allows(address) {
+            return Ok(());
+        }
+        let refusal = |embedded, purpose| Refusal {
+            address,
+            embedded,
+            purpose,
+        };
+        let address = match address {
+            IpAddr::V4(v4) => return special_v4(v4).map_or(Ok(()), |p| Err(refusal(None, p))),
+            IpAddr::V6(v6) => v6,
+        };
+        for inner in embedded(address) {
+            if !self.allows(inner.into())
+                && let Some(purpose) = special_v4(inner)
+            {
+                return Err(refusal(Some(inner), purpose));
+            }
+        }
+        // What only carries an IPv4 address has been judged by now. An ISATAP address is an
+        // ordinary one besides, and must be permitted as such too.
+        if is_carrier(address) {
+            return Ok(());
+        }
+        special_v6(address).map_or(Ok(()), |purpose| Err(refusal(None, purpose)))
+    }
+
+    /// Whether `url` may be posted to as far as it says itself: a host that is a literal address
+    /// is judged, a name passes, for it is judged by what it resolves to when connecting.
+    pub fn permits_url(&self, url: &Url) -> Result<(), Refusal> {
+        url.host()
+            .as_ref()
+            .and_then(literal)
+            .map_or(Ok(()), |address| self.permits(address))
+    }
+
+    fn allows(&self, address: IpAddr) -> bool {
+        self.allow.iter().any(|network| network.contains(&address))
+    }
+}
+
+/// The address that a URL's host stands for by itself, without asking a resolver.
+///
+/// The URL parser has turned every way of writing an address into the address by then: `0x7f.1`,
+/// `2130706433`, `017700000001`, full-width digits, a final dot.
+pub fn literal<S>(host: &Host<S>) -> Option<IpAddr> {
+    match host {
+        Host::Ipv4(address) => Some((*address).into()),
+        Host::Ipv6(address) => Some((*address).into()),
+        Host::Domain(_) => None,
+    }
+}
+
+const fn v4(a: u8, b: u8, c: u8, d: u8, prefix: u8) -> Ipv4Net {
+    Ipv4Net::new_assert(Ipv4Addr::new(a, b, c, d), prefix)
+}
+
+const fn v6(a: u16, b: u16, c: u16, d: u16, prefix: u8) -> Ipv6Net {
+    Ipv6Net::new_assert(Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0), prefix)
+}
+
+/// IPv4 that is not globally reachable unicast.
+///
+/// Two addresses of 192.0.0.0/24 are reachable, as anycast for traversing NAT (RFC 7723, RFC
+/// 8155): no receiver of webhooks is there, so the range is refused whole.
+const SPECIAL_V4: [(Ipv4Net, &str); 16] = [
+    (v4(0, 0, 0, 0, 8), "\"this network\" (RFC 791)"),
+    (v4(10, 0, 0, 0, 8), "private (RFC 1918)"),
+    (
+        v4(100, 64, 0, 0, 10),
+        "shared by carriers for NAT (RFC 6598)",
+    ),
+    (v4(127, 0, 0, 0, 8), "loopback (RFC 1122)"),
+    (v4(169, 254, 0, 0, 16), "link-local (RFC 3927)"),
+    (v4(172, 16, 0, 0, 12), "private (RFC 1918)"),
+    (v4(192, 0, 0, 0, 24), "kept for protocols (RFC 6890)"),
+    (v4(192, 0, 2, 0, 24), "for documentation (RFC 5737)"),
+    (v4(192, 88, 99, 0, 24), "a former 6to4 relay (RFC 7526)"),
+    (v4(192, 168, 0, 0, 16), "private (RFC 1918)"),
+    (v4(198, 18, 0, 0, 15), "for benchmarks (RFC 2544)"),
+    (v4(198, 51, 100, 0, 24), "for documentation (RFC 5737)"),
+    (v4(203, 0, 113, 0, 24), "for documentation (RFC 5737)"),
+    (v4(224, 0, 0, 0, 4), "multicast (RFC 5771)"),
+    (v4(255, 255, 255, 255, 32), "broadcast (RFC 919)"),
+    (v4(240, 0, 0, 0, 4), "reserved (RFC 1112)"),
+];
+
+/// IPv6 that is not globally reachable unicast: the first that matches names the purpose.
+///
+/// 2001::/23 holds a few reachable ranges (anycast for NAT traversal, AMT, AS112, identifiers that
+/// are not routed): none has a receiver of webhooks, so it is refused whole but for Teredo.
+const SPECIAL_V6: [(Ipv6Net, &str); 16] = [
+    (v6(0x2001, 0xdb8, 0, 0, 32), "for documentation (RFC 3849)"),
+    (v6(0x3fff, 0, 0, 0, 20), "for documentation (RFC 9637)"),
+    (v6(0x2001, 0x2, 0, 0, 48), "for benchmarks (RFC 5180)"),
+    (TEREDO, "a Teredo tunnel (RFC 4380)"),
+    (v6(0x2001, 0, 0, 0, 23), "kept for protocols (RFC 2928)"),
+    (SIX_TO_FOUR, "a 6to4 tunnel (RFC 3056)"),
+    (v6(0xfc00, 0, 0, 0, 7), "private (RFC 4193)"),
+    (v6(0xfe80, 0, 0, 0, 10), "link-local (RFC 4291)"),
+    (v6(0xfec0, 0, 0, 0, 10), "site-local (RFC 3879)"),
+    (v6(0xff00, 0, 0, 0, 8), "multicast (RFC 4291)"),
+    (
+        v6(0x64, 0xff9b, 1, 0, 48),
+        "for translation inside a network (RFC 8215)",
+    ),
+    (v6(0x100, 0, 0, 0, 64), "for discarding (RFC 6666)"),
+    (v6(0x100, 0, 0, 1, 64), "a dummy prefix (RFC 9780)"),
+    (v6(0x5f00, 0, 0, 0, 16), "for segment routing (RFC 9602)"),
+    (
+        Ipv6Net::new_assert(Ipv6Addr::LOCALHOST, 128),
+        "loopback (RFC 4291)",
+    ),
+    (
+        Ipv6Net::new_assert(Ipv6Addr::UNSPECIFIED, 128),
+        "unspecified (RFC 4291)",
+    ),
+];
+
+/// All that has been assigned for global unicast (RFC 4291, and IANA's IPv6 address space).
+const GLOBAL_UNICAST: Ipv6Net = v6(0x2000, 0, 0, 0, 3);
+
+/// RFC 4291, 2.5.5.1, deprecated.
+const COMPATIBLE: Ipv6Net = Ipv6Net::new_assert(Ipv6Addr::UNSPECIFIED, 96);
+/// RFC 4291, 2.5.5.2.
+const MAPPED: Ipv6Net = Ipv6Net::new_assert(Ipv6Addr::new(0, 0, 0, 0, 0, 0xffff, 0, 0), 96);
+/// RFC 6052: the well-known prefix of NAT64.
+const NAT64: Ipv6Net = v6(0x64, 0xff9b, 0, 0, 96);
+/// RFC 4380.
+const TEREDO: Ipv6Net = v6(0x2001, 0, 0, 0, 32);
+/// RFC 3056.
+const SIX_TO_FOUR: Ipv6Net = v6(0x2002, 0, 0, 0, 16);
+
+fn special_v4(address: Ipv4Addr) -> Option<&'static str> {
+    SPECIAL_V4
+        .iter()
+        .find(|(network, _)| network.contains(&address))
+        .map(|(_, purpose)| *purpose)
+}
+
+fn special_v6(address: Ipv6Addr) -> Option<&'static str> {
+    SPECIAL_V6
+        .iter()
+        .find(|(network, _)| network.contains(&address))
+        .map(|(_, purpose)| *purpose)
+        .or_else(|| {
+            (!GLOBAL_UNICAST.contains(&address)).then_some("not assigned to anyone (RFC 4291)")
+        })
+}
+
+/// Whether `address` is nothing but a wrapping of IPv4 addresses. Loopback and the unspecified
+/// address lie in one such range without being one.
+fn is_carrier(address: Ipv6Addr) -> bool {
+    let wrappings = [COMPATIBLE, MAPPED, NAT64, TEREDO, SIX_TO_FOUR];
+    !address.is_loopback()
+        && !address.is_unspecified()
+        && wrappings.iter().any(|network| network.contains(&address))
+}
+
+/// Every IPv4 address that `address` carries.
+fn embedded(address: Ipv6Addr) -> impl Iterator<Item = Ipv4Addr> {
+    let s = address.segments();
+    let join = |high: u16, low: u16| Ipv4Addr::from(u32::from(high) << 16 | u32::from(low));
+    let inside = |network: Ipv6Net| is_carrier(address) && network.contains(&address);
+    let last = inside(COMPATIBLE) || inside(MAPPED) || inside(NAT64);
+    // Teredo: the server, and the client behind it with its bits inverted (RFC 4380, 4).
+    let teredo = inside(TEREDO);
+    // ISATAP: an interface identifier that ends a prefix of any kind (RFC 5214, 6.1).
+    let isatap = matches!(s[4], 0 | 0x200) && s[5] == 0x5efe;
+    [
+        (last || isatap).then(|| join(s[6], s[7])),
+        inside(SIX_TO_FOUR).then(|| join(s[1], s[2])),
+        teredo.then(|| join(s[2], s[3])),
+        teredo.then(|| join(!s[6], !s[7])),
+    ]
+    .into_iter()
+    .flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn judge(address: &str) -> Result<(), Refusal> {
+        Egress::default().permits(address.parse().unwrap())
+    }
+
+    fn purpose(address: &str) -> &'static str {
+        judge(address).unwrap_err().purpose
+    }
+
+    fn allowing(networks: &[&str]) -> Egress {
+        let allow = networks.iter().map(|text| text.parse().unwrap()).collect();
+        Egress { allow }
+    }
+
+    #[test]
+    fn public_addresses_are_permitted() {
+        for address in [
+            "1.1.1.1",
+            "8.8.8.8",
+            "100.63.255.255",
+            "100.128.0.0",
+            "172.15.255.255",
+            "172.32.0.0",
+            "192.0.1.0",
+            "198.20.0.0",
+            "223.255.255.255",
+            "2606:4700:4700::1111",
+            "2a00:1450:4001:80b::200e",
+            "2001:200::1",
+        ] {
+            assert_eq!(judge(address), Ok(()), "{address}");
+        }
+    }
+
+    #[test]
+    fn every_special_range_is_refused_from_its_first_to_its_last_address() {
+        for (network, expected) in SPECIAL_V4 {
+            let first = Egress::default().permits(network.network().into());
+            let last = Egress::default().permits(network.broadcast().into());
+            assert_eq!(first.unwrap_err().purpose, expected, "{network}");
+            // The last address of all is broadcast before it is reserved.
+            if network.broadcast() != Ipv4Addr::BROADCAST {
+                assert_eq!(last.unwrap_err().purpose, expected, "{network}");
+            }
+        }
+        for (network, _) in SPECIAL_V6 {
+            assert!(Egress::default().permits(network.network().into()).is_err());
+            if ![TEREDO, SIX_TO_FOUR].contains(&network) {
+                let last = network.broadcast().into();
+                assert!(Egress::default().permits(last).is_err(), "{network}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_metadata_service_of_a_cloud_is_refused() {
+        assert_eq!(purpose("169.254.169.254"), "link-local (RFC 3927)");
+        assert_eq!(purpose("fd00:ec2::254"), "private (RFC 4193)");
+    }
+
+    #[test]
+    fn ipv6_that_nobody_was_given_is_refused() {
+        for address in ["200::1", "4000::1", "::ffff:0:7f00:1", "fe00::1"] {
+            assert_eq!(purpose(address), "not assigned to anyone (RFC 4291)");
+        }
+        assert_eq!(purpose("::1"), "loopback (RFC 4291)");
+        assert_eq!(purpose("::"), "unspecified (RFC 4291)");
+    }
+
+    #[test]
+    fn what_carries_a_private_address_is_refused_and_says_so() {
+        for address in [
+            "::ffff:10.0.0.1",
+            "::10.0.0.1",
+            "64:ff9b::10.0.0.1",
+            "2002:a00:1::1",
+            "2001:0:808:808:0:0:f5ff:fffe",
+            "2001:0:a00:1::f7f7:f7f7",
+            "2606:4700::5efe:10.0.0.1",
+            "2606:4700::200:5efe:10.0.0.1",
+        ] {
+            let refusal = judge(address).unwrap_err();
+            assert_eq!(
+                refusal.embedded,
+                Some(Ipv4Addr::new(10, 0, 0, 1)),
+                "{address}"
+            );
+        }
+        assert!(judge("64:ff9b:1::8.8.8.8").is_err());
+        assert!(judge("fe80::5efe:8.8.8.8").is_err());
+    }
+
+    #[test]
+    fn what_carries_a_public_address_is_permitted() {
+        for address in [
+            "::ffff:8.8.8.8",
+            "64:ff9b::8.8.8.8",
+            "2002:808:808::1",
+            "2001:0:808:808::f7f7:f7f7",
+            "2606:4700::5efe:8.8.8.8",
+        ] {
+            assert_eq!(judge(address), Ok(()), "{address}");
+        }
+    }
+
+    #[test]
+    fn a_refusal_names_the_purpose_and_the_mend() {
+        assert_eq!(
+            judge("10.0.0.1").unwrap_err().to_string(),
+            "10.0.0.1 is private (RFC 1918); add its network to allow_networks to permit it"
+        );
+        assert_eq!(
+            judge("::ffff:127.0.0.1").unwrap_err().to_string(),
+            "::ffff:127.0.0.1 leads to 127.0.0.1, which is loopback (RFC 1122); \
+             add its network to allow_networks to permit it"
+        );
+    }
+
+    #[test]
+    fn the_allow_list_permits_its_networks_and_nothing_beside_them() {
+        let egress = allowing(&["127.0.0.0/8", "fd00::/8"]);
+        for address in ["127.0.0.1", "::ffff:127.0.0.1", "fd12::1"] {
+            assert_eq!(
+                egress.permits(address.parse().unwrap()),
+                Ok(()),
+                "{address}"
+            );
+        }
+        for address in ["10.0.0.1", "::1", "fc00::1", "::ffff:10.0.0.1"] {
+            assert!(
+                egress.permits(address.parse().unwrap()).is_err(),
+                "{address}"
+            );
+        }
+    }
+
+    /// Every way of writing an address that a URL parser may take for a name.
+    #[test]
+    fn every_literal_form_is_judged_as_the_address_that_it_is() {
+        for host in [
+            "127.0.0.1",
+            "127.0.0.1.",
+            "127.1",
+            "0x7f.1",
+            "0x7f000001",
+            "2130706433",
+            "017700000001",
+            "0177.0.0.01",
+            "%31%32%37.0.0.1",
+            "１２７.0.0.1",
+            "127。0。0。1",
+            "0",
+            "[::1]",
+            "[::]",
+            "[::ffff:10.0.0.1]",
+            "[::ffff:7f00:1]",
+            "[0:0:0:0:0:ffff:a00:1]",
+            "[64:ff9b::a00:1]",
+            "[2002:7f00:1::]",
+            "169.254.169.254",
+            "0xa9fea9fe",
+        ] {
+            for scheme in ["http", "https"] {
+                let url = Url::parse(&format!("{scheme}://{host}:8080/x")).unwrap();
+                assert!(literal(&url.host().unwrap()).is_some(), "{host}");
+                assert!(Egress::default().permits_url(&url).is_err(), "{host}");
+            }
+        }
+        let name = Url::parse("https://localhost/").unwrap();
+        assert_eq!(Egress::default().permits_url(&name), Ok(()));
+        assert!(Url::parse("http://[fe80::1%25eth0]/").is_err());
+    }
+
+    fn any_v6() -> impl Strategy<Value = Ipv6Addr> {
+        prop_oneof![
+            any::<u128>().prop_map(Ipv6Addr::from),
+            special().prop_map(|(a, _)| a)
+        ]
+    }
+
+    /// An address in one of the listed ranges, and that range.
+    fn special() -> impl Strategy<Value = (Ipv6Addr, Ipv6Net)> {
+        (0..SPECIAL_V6.len(), any::<u128>()).prop_map(|(index, bits)| {
+            let network = SPECIAL_V6[index].0;
+            let host = bits & u128::from(network.hostmask());
+            (
+                Ipv6Addr::from(u128::from(network.network()) | host),
+                network,
+            )
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn a_mapped_address_is_judged_as_what_it_maps(bits: u32) {
+            let v4 = Ipv4Addr::from(bits);
+            let egress = allowing(&["10.0.0.0/8"]);
+            let mapped = egress.permits(v4.to_ipv6_mapped().into());
+            let plain = egress.permits(v4.into());
+            prop_assert_eq!(mapped.map_err(|r| r.purpose), plain.map_err(|r| r.purpose));
+        }
+
+        #[test]
+        fn whatever_the_allow_list_names_is_permitted(bits: u32, long in any_v6(), prefix in 0u8..=32) {
+            let v4 = Ipv4Addr::from(bits);
+            let allow = vec![
+                Ipv4Net::new(v4, prefix).unwrap().into(),
+                Ipv6Net::new(long, prefix * 4).unwrap().into(),
+            ];
+            let egress = Egress { allow };
+            prop_assert_eq!(egress.permits(v4.into()), Ok(()));
+            prop_assert_eq!(egress.permits(long.into()), Ok(()));
+        }
+
+        /// An independent reading of the same registries: the standard library's.
+        #[test]
+        fn what_the_standard_library_calls_special_is_refused(bits: u32) {
+            let v4 = Ipv4Addr::from(bits);
+            let special = v4.is_private() || v4.is_loopback() || v4.is_link_local()
+                || v4.is_broadcast() || v4.is_documentation() || v4.is_multicast()
+                || v4.is_unspecified();
+            prop_assert!(!special || Egress::default().permits(v4.into()).is_err());
+        }
+
+        #[test]
+        fn nothing_outside_global_unicast_is_permitted_unless_it_carries_ipv4(long in any_v6()) {
+            let refused = Egress::default().permits(long.into()).is_err();
+            prop_assert!(GLOBAL_UNICAST.contains(&long) || is_carrier(long) || refused);
+        }
+
+        #[test]
+        fn what_lies_in_a_listed_range_is_refused_unless_it_carries_ipv4((long, _) in special()) {
+            prop_assert!(is_carrier(long) || Egress::default().permits(long.into()).is_err());
+        }
+    }
+}

@@ -1,0 +1,431 @@
+//! Whether a message is an event.
+//!
+//! The body is never changed: it is checked, and then carried as the bytes that came.
+
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+
+use bytes::Bytes;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::ids::{DeliveryId, EventId, EventType, InvalidId, Organization, WebhookId};
+use super::trace_context::TraceParent;
+
+/// The event types that the gateway publishes. Operators can configure more.
+pub const GATEWAY_EVENT_TYPES: [&str; 5] = [
+    "request.completed",
+    "guardrail.triggered",
+    "budget.exceeded",
+    "error.occurred",
+    "batch.completed",
+];
+
+/// The event that tells the gateway and the organization's other webhooks that one was disabled.
+pub const WEBHOOK_DISABLED: &str = "webhook.disabled";
+
+/// Something that happened in the gateway, published once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Event {
+    /// The publisher's id, or one derived from routing key and body.
+    pub id: EventId,
+    /// What happened; also the routing key.
+    pub event_type: EventType,
+    /// The tenant whose webhooks may receive it.
+    pub organization: Organization,
+    /// The trace that the event belongs to, if the publisher sent one that is well formed.
+    pub traceparent: Option<TraceParent>,
+    /// The JSON object as published, byte for byte.
+    pub body: Bytes,
+}
+
+/// What an event [`WEBHOOK_DISABLED`] tells. Not the endpoint: many a URL is a credential, and the
+/// organization's other webhooks read this.
+#[derive(Debug, Serialize)]
+pub struct Disabled<'a> {
+    /// The webhook.
+    #[serde(rename = "webhook_id")]
+    pub webhook: &'a WebhookId,
+    /// What people call it.
+    pub name: &'a str,
+    /// Why, in a sentence.
+    pub reason: &'a str,
+    /// Since when.
+    #[serde(rename = "disabled_at")]
+    pub at: Timestamp,
+}
+
+impl Event {
+    /// The event that tells of a webhook disabled because of `delivery`. Its id is derived from
+    /// that, so that a repeat after a crash is recognised.
+    pub fn disabled(
+        organization: &Organization,
+        disabled: &Disabled<'_>,
+        delivery: &DeliveryId,
+    ) -> Self {
+        #[derive(Serialize)]
+        struct Body<'a> {
+            event: &'static str,
+            #[serde(flatten)]
+            disabled: &'a Disabled<'a>,
+        }
+
+        let event = WEBHOOK_DISABLED;
+        let body = serde_json::to_vec(&Body { event, disabled }).unwrap_or_default();
+        Self {
+            id: EventId::derived(WEBHOOK_DISABLED, delivery.as_str().as_bytes()),
+            event_type: EventType::webhook_disabled(),
+            organization: organization.clone(),
+            traceparent: None,
+            body: body.into(),
+        }
+    }
+
+    /// What the marks of the event are kept under: its type and its id, for a publisher may give
+    /// all events of one request that request's id.
+    pub fn mark_id(&self) -> EventId {
+        EventId::derived(self.event_type.as_str(), self.id.as_str().as_bytes())
+    }
+
+    /// The webhook that the event speaks of and that is therefore not to receive it: the one that
+    /// was disabled is not told so itself, however the two changes overtake each other.
+    pub fn not_for(&self) -> Option<WebhookId> {
+        #[derive(Deserialize)]
+        struct Subject {
+            webhook_id: WebhookId,
+        }
+
+        if self.event_type.as_str() != WEBHOOK_DISABLED {
+            return None;
+        }
+        let subject: Option<Subject> = serde_json::from_slice(&self.body).ok();
+        subject.map(|subject| subject.webhook_id)
+    }
+}
+
+/// A text header of a message, as far as the broker's client could read it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Header {
+    /// The header was not there.
+    #[default]
+    Absent,
+    /// A string; its bytes need not be UTF-8.
+    Text(Vec<u8>),
+    /// A value of another kind, named for the error message.
+    Other(&'static str),
+}
+
+/// A message of the events queue before it is known to be an event.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct RawEvent {
+    /// The routing key that it was published with.
+    pub routing_key: String,
+    /// The AMQP `message_id`.
+    pub message_id: Option<String>,
+    /// The header `organization`.
+    pub organization: Header,
+    /// The header `traceparent`.
+    pub traceparent: Header,
+    /// The body.
+    pub body: Bytes,
+}
+
+/// What this deployment accepts as an event.
+#[derive(Debug, Clone)]
+pub struct EventRules {
+    /// The event types that exist.
+    pub event_types: BTreeSet<EventType>,
+    /// The largest body, in bytes.
+    pub max_size: usize,
+}
+
+/// What is wrong with a message that is not an event. Its text ends up in the dead letter, for the
+/// person who has to find the publisher.
+#[derive(Debug, thiserror::Error)]
+pub enum InvalidEvent {
+    /// The body is larger than allowed.
+    #[error("the body has {size} bytes; at most {max} are accepted")]
+    TooLarge {
+        /// The body's size in bytes.
+        size: usize,
+        /// The limit in bytes.
+        max: usize,
+    },
+    /// The body is not text.
+    #[error("the body is not UTF-8: {0}")]
+    NotUtf8(#[source] std::str::Utf8Error),
+    /// The body is not a JSON object.
+    #[error("the body is not a JSON object: {0}")]
+    NotAnObject(#[source] serde_json::Error),
+    /// The body does not say what happened.
+    #[error(
+        "the body has no string field \"event\"; it must repeat the routing key {routing_key:?}"
+    )]
+    NoEventField {
+        /// The message's routing key.
+        routing_key: String,
+    },
+    /// Body and routing key disagree.
+    #[error(
+        "the body's \"event\" is {event:?} but the routing key is {routing_key:?}; they must be equal"
+    )]
+    EventDiffers {
+        /// What the body says.
+        event: String,
+        /// The message's routing key.
+        routing_key: String,
+    },
+    /// Nobody configured such an event type.
+    #[error("the event type {0:?} is not known here; add it to event_types if it should be")]
+    UnknownType(String),
+    /// An identifier breaks its rules.
+    #[error(transparent)]
+    Id(#[from] InvalidId),
+    /// A header is not what it should be.
+    #[error("the header {name:?} {problem}")]
+    Header {
+        /// The header's name.
+        name: &'static str,
+        /// What is wrong with it.
+        problem: String,
+    },
+}
+
+/// Decides whether `raw` is an event under `rules`.
+pub fn decode(raw: &RawEvent, rules: &EventRules) -> Result<Event, InvalidEvent> {
+    let size = raw.body.len();
+    if size > rules.max_size {
+        let max = rules.max_size;
+        return Err(InvalidEvent::TooLarge { size, max });
+    }
+    // serde_json skips over unread strings without looking at their bytes.
+    std::str::from_utf8(&raw.body).map_err(InvalidEvent::NotUtf8)?;
+    check_event_field(&raw.body, &raw.routing_key)?;
+
+    let event_type = rules
+        .event_types
+        .get(raw.routing_key.as_str())
+        .ok_or_else(|| InvalidEvent::UnknownType(raw.routing_key.chars().take(200).collect()))?
+        .clone();
+    let id = match raw.message_id.as_deref() {
+        None | Some("") => EventId::derived(&raw.routing_key, &raw.body),
+        Some(id) => EventId::new(id)?,
+    };
+    Ok(Event {
+        id,
+        event_type,
+        organization: organization(&raw.organization)?,
+        // A trace that cannot be read is no reason to refuse an event: the W3C says to start anew.
+        traceparent: text(&raw.traceparent, "traceparent")
+            .ok()
+            .flatten()
+            .and_then(TraceParent::parse),
+        body: raw.body.clone(),
+    })
+}
+
+fn check_event_field(body: &[u8], routing_key: &str) -> Result<(), InvalidEvent> {
+    #[derive(Deserialize)]
+    struct Head<'a> {
+        #[serde(borrow, default)]
+        event: Option<Field<'a>>,
+    }
+
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Field<'a> {
+        Text(#[serde(borrow)] Cow<'a, str>),
+        Other(serde::de::IgnoredAny),
+    }
+
+    // serde would take an array for a struct.
+    if body.iter().find(|b| !b.is_ascii_whitespace()) == Some(&b'[') {
+        return Err(InvalidEvent::NotAnObject(serde::de::Error::custom(
+            "it is an array",
+        )));
+    }
+    let head: Head<'_> = serde_json::from_slice(body).map_err(InvalidEvent::NotAnObject)?;
+    match head.event {
+        Some(Field::Text(event)) if event == routing_key => Ok(()),
+        Some(Field::Text(event)) => Err(InvalidEvent::EventDiffers {
+            event: event.chars().take(200).collect(),
+            routing_key: routing_key.to_owned(),
+        }),
+        Some(Field::Other(_)) | None => Err(InvalidEvent::NoEventField {
+            routing_key: routing_key.to_owned(),
+        }),
+    }
+}
+
+fn organization(header: &Header) -> Result<Organization, InvalidEvent> {
+    match text(header, "organization")? {
+        None => Ok(Organization::default()),
+        Some(name) => Ok(Organization::new(name)?),
+    }
+}
+
+fn text<'a>(header: &'a Header, name: &'static str) -> Result<Option<&'a str>, InvalidEvent> {
+    let problem = match header {
+        Header::Absent => return Ok(None),
+        Header::Text(bytes) => match std::str::from_utf8(bytes) {
+            Ok(text) => return Ok(Some(text)),
+            Err(error) => format!("is not UTF-8: {error}"),
+        },
+        Header::Other(kind) => format!("is {kind}; it must be a string"),
+    };
+    Err(InvalidEvent::Header { name, problem })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rules() -> EventRules {
+        let event_types = GATEWAY_EVENT_TYPES
+            .iter()
+            .map(|t| EventType::new(t).unwrap())
+            .collect();
+        EventRules {
+            event_types,
+            max_size: 1 << 20,
+        }
+    }
+
+    fn raw(routing_key: &str, body: &[u8]) -> RawEvent {
+        RawEvent {
+            routing_key: routing_key.to_owned(),
+            body: Bytes::copy_from_slice(body),
+            ..RawEvent::default()
+        }
+    }
+
+    fn refusal(raw: &RawEvent) -> String {
+        decode(raw, &rules()).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn an_event_keeps_its_bytes_and_gets_defaults() {
+        let body = b" {\"event\" : \"request.completed\", \"cost\": 1.50}\n";
+        let event = decode(&raw("request.completed", body), &rules()).unwrap();
+        assert_eq!(&event.body[..], body);
+        assert_eq!(event.organization.as_str(), "default");
+        assert_eq!(event.id, EventId::derived("request.completed", body));
+    }
+
+    #[test]
+    fn an_event_written_with_escapes_is_compared_by_its_meaning() {
+        let body = br#"{"event":"request\u002ecompleted"}"#;
+        assert!(decode(&raw("request.completed", body), &rules()).is_ok());
+    }
+
+    #[test]
+    fn what_is_no_event_is_refused_with_a_reason() {
+        let cases: [(&str, &[u8], &str); 11] = [
+            ("request.completed", b"hello", "not a JSON object"),
+            ("request.completed", b"", "not a JSON object"),
+            (
+                "request.completed",
+                b"[\"request.completed\"]",
+                "not a JSON object",
+            ),
+            (
+                "request.completed",
+                b"\"request.completed\"",
+                "not a JSON object",
+            ),
+            ("request.completed", b"{}", "no string field \"event\""),
+            (
+                "request.completed",
+                b"{\"event\":7}",
+                "no string field \"event\"",
+            ),
+            (
+                "request.completed",
+                b"{\"event\":null}",
+                "no string field \"event\"",
+            ),
+            (
+                "request.completed",
+                b"{\"event\":\"error.occurred\"}",
+                "must be equal",
+            ),
+            ("made.up", b"{\"event\":\"made.up\"}", "not known here"),
+            (
+                "request.completed",
+                b"{\"event\":\"request.completed\",\"a\":\"\xff\"}",
+                "not UTF-8",
+            ),
+            (
+                "request.completed",
+                b"{\"event\":\"request.completed\"",
+                "not a JSON object",
+            ),
+        ];
+        for (routing_key, body, expected) in cases {
+            let said = refusal(&raw(routing_key, body));
+            assert!(
+                said.contains(expected),
+                "{said:?} should contain {expected:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_body_over_the_limit_is_refused_with_both_sizes() {
+        let said = refusal(&raw("request.completed", &vec![b' '; (1 << 20) + 1]));
+        assert_eq!(
+            said,
+            "the body has 1048577 bytes; at most 1048576 are accepted"
+        );
+    }
+
+    #[test]
+    fn deep_nesting_is_no_harm() {
+        let depth = 400_000;
+        let body = format!(
+            "{{\"event\":\"request.completed\",\"a\":{}{}}}",
+            "[".repeat(depth),
+            "]".repeat(depth)
+        );
+        assert!(decode(&raw("request.completed", body.as_bytes()), &rules()).is_ok());
+    }
+
+    #[test]
+    fn the_event_of_a_disabled_webhook_is_an_event_and_not_for_that_webhook() {
+        let id = WebhookId::new("w1").unwrap();
+        let disabled = Disabled {
+            webhook: &id,
+            name: "n",
+            reason: "gone",
+            at: Timestamp::UNIX_EPOCH,
+        };
+        let delivery = DeliveryId::new("d1").unwrap();
+        let told = Event::disabled(&Organization::default(), &disabled, &delivery);
+        let again = Event::disabled(&Organization::default(), &disabled, &delivery);
+        assert_eq!(told, again);
+        assert_eq!(told.not_for(), Some(id));
+        let mut rules = rules();
+        rules.event_types.insert(EventType::webhook_disabled());
+        let decoded = decode(&raw(WEBHOOK_DISABLED, &told.body), &rules).unwrap();
+        assert_eq!(decoded.body, told.body);
+        let body = br#"{"event":"request.completed","webhook_id":"w1"}"#;
+        let other = decode(&raw("request.completed", body), &rules).unwrap();
+        assert_eq!(other.not_for(), None);
+    }
+
+    #[test]
+    fn headers_must_be_readable() {
+        let mut message = raw("request.completed", b"{\"event\":\"request.completed\"}");
+        message.organization = Header::Text(vec![0xff]);
+        assert!(refusal(&message).contains("\"organization\" is not UTF-8"));
+        message.organization = Header::Other("an integer");
+        assert!(refusal(&message).contains("is an integer; it must be a string"));
+        message.organization = Header::Text(b"two words".to_vec());
+        assert!(refusal(&message).contains("the organization \"two words\" is not usable"));
+        message.organization = Header::Text(b"acme".to_vec());
+        message.traceparent = Header::Text(vec![0xff]);
+        assert_eq!(decode(&message, &rules()).unwrap().traceparent, None);
+        message.message_id = Some("white space".to_owned());
+        assert!(refusal(&message).contains("the event id"));
+    }
+}

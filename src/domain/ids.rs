@@ -1,0 +1,226 @@
+//! The identifiers, and which texts may be one.
+//!
+//! An identifier ends up in Redis keys, AMQP headers and HTTP headers, so the alphabet is the
+//! intersection of what those carry unharmed. Cloning one costs a reference count.
+
+use std::fmt;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+/// A text that cannot be the identifier it was given for.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{what} {text:?} is not usable: {rule}")]
+pub struct InvalidId {
+    what: &'static str,
+    text: String,
+    rule: &'static str,
+}
+
+macro_rules! identifier {
+    ($(#[$doc:meta])* $name:ident, $what:literal, $valid:expr, $rule:literal) => {
+        $(#[$doc])*
+        #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+        #[serde(try_from = "String")]
+        pub struct $name(Arc<str>);
+
+        impl $name {
+            /// Takes `text` if it keeps the rules for this identifier.
+            pub fn new(text: &str) -> Result<Self, InvalidId> {
+                let valid: fn(&str) -> bool = $valid;
+                if valid(text) {
+                    Ok(Self(text.into()))
+                } else {
+                    let text: String = text.chars().take(200).collect();
+                    Err(InvalidId { what: $what, text, rule: $rule })
+                }
+            }
+
+            /// The identifier's text.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                fmt::Debug::fmt(&*self.0, f)
+            }
+        }
+
+        impl std::borrow::Borrow<str> for $name {
+            fn borrow(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl AsRef<str> for $name {
+            fn as_ref(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl TryFrom<String> for $name {
+            type Error = InvalidId;
+
+            fn try_from(text: String) -> Result<Self, InvalidId> {
+                Self::new(&text)
+            }
+        }
+
+        impl std::str::FromStr for $name {
+            type Err = InvalidId;
+
+            fn from_str(text: &str) -> Result<Self, InvalidId> {
+                Self::new(text)
+            }
+        }
+    };
+}
+
+identifier!(
+    /// The id of an event: the publisher's `message_id`, or one derived from the event.
+    EventId,
+    "the event id",
+    |text| (1..=255).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic()),
+    "use 1 to 255 visible ASCII characters, without spaces"
+);
+
+identifier!(
+    /// The name of an event type, which is also its routing key: `request.completed`.
+    EventType,
+    "the event type",
+    |text| {
+        text.len() <= 128
+            && text.split('.').all(|word| {
+                !word.is_empty()
+                    && word
+                        .bytes()
+                        .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"_-".contains(&b))
+            })
+    },
+    "use lower-case words of letters, digits, '_' and '-', joined by dots, at most 128 characters"
+);
+
+identifier!(
+    /// The tenant that an event or a webhook belongs to.
+    Organization,
+    "the organization",
+    is_key_part,
+    "use 1 to 128 ASCII letters, digits, '.', '_', '-', ':' or '@'"
+);
+
+identifier!(
+    /// The id of a registered webhook.
+    WebhookId,
+    "the webhook id",
+    is_key_part,
+    "use 1 to 128 ASCII letters, digits, '.', '_', '-', ':' or '@'"
+);
+
+identifier!(
+    /// The id of one event's delivery to one webhook: the same at every attempt.
+    DeliveryId,
+    "the delivery id",
+    is_key_part,
+    "use 1 to 128 ASCII letters, digits, '.', '_', '-', ':' or '@'"
+);
+
+/// Braces are left out on purpose: Redis keys carry the organization as a hash tag.
+fn is_key_part(text: &str) -> bool {
+    (1..=128).contains(&text.len())
+        && text
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b"._-:@".contains(&b))
+}
+
+/// The name space of derived ids. Changing it would change the ids that repeats carry.
+const DERIVED: Uuid = Uuid::from_u128(0x0b9f_6c1e_53a7_4d0e_9a3b_7d5a_4c2f_8e61);
+
+impl EventId {
+    /// The id of an event that came without one. The same routing key and body give the same id,
+    /// so a redelivery is recognised as the event that it repeats.
+    pub fn derived(routing_key: &str, body: &[u8]) -> Self {
+        let mut name = Vec::with_capacity(routing_key.len() + 1 + body.len());
+        name.extend_from_slice(routing_key.as_bytes());
+        name.push(0);
+        name.extend_from_slice(body);
+        Self(Uuid::new_v5(&DERIVED, &name).to_string().into())
+    }
+}
+
+impl DeliveryId {
+    /// The id of the delivery of an event to `webhook`: derived, so that a worker that takes over
+    /// after a crash repeats the request under the same id. The event type is part of it: a
+    /// publisher may give all events of one request that request's id.
+    pub fn derived(
+        organization: &Organization,
+        event_type: &EventType,
+        event: &EventId,
+        webhook: &WebhookId,
+    ) -> Self {
+        let parts = [
+            organization.as_str(),
+            event_type.as_str(),
+            event.as_str(),
+            webhook.as_str(),
+        ];
+        let name = parts.join("\0");
+        Self(Uuid::new_v5(&DERIVED, name.as_bytes()).to_string().into())
+    }
+}
+
+impl EventType {
+    /// The type of our own event: [`WEBHOOK_DISABLED`](super::event::WEBHOOK_DISABLED).
+    pub fn webhook_disabled() -> Self {
+        Self(super::event::WEBHOOK_DISABLED.into())
+    }
+}
+
+impl Default for Organization {
+    /// The organization of events that name none.
+    fn default() -> Self {
+        Self("default".into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn derived_ids_repeat_and_differ() {
+        let organization = Organization::default();
+        let event = EventId::derived("a.b", b"{}");
+        assert_eq!(event, EventId::derived("a.b", b"{}"));
+        assert_ne!(event, EventId::derived("a.", b"b{}"));
+        let one = WebhookId::new("one").unwrap();
+        let two = WebhookId::new("two").unwrap();
+        let delivery = |event_type: &str, webhook| {
+            let event_type = EventType::new(event_type).unwrap();
+            DeliveryId::derived(&organization, &event_type, &event, webhook)
+        };
+        assert_eq!(delivery("a", &one), delivery("a", &one));
+        assert_ne!(delivery("a", &one), delivery("a", &two));
+        assert_ne!(delivery("a", &one), delivery("b", &one));
+    }
+
+    #[test]
+    fn identifiers_refuse_what_keys_and_headers_cannot_carry() {
+        for text in ["", "a b", "a{b}", "ä", &"x".repeat(129)] {
+            assert!(Organization::new(text).is_err(), "{text:?}");
+        }
+        for text in ["", ".", "a..b", "Request.completed", "a.*", "a b"] {
+            assert!(EventType::new(text).is_err(), "{text:?}");
+        }
+        assert!(EventId::new("ev 1").is_err());
+        assert!(EventType::new("request.completed").is_ok());
+    }
+}

@@ -1,0 +1,138 @@
+//! Which webhooks want an event.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::ids::{EventType, InvalidId};
+
+/// One entry of a webhook's event subscriptions: `request.completed`, `guardrail.*` or `*`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub enum EventSubscription {
+    /// `*`: every event type.
+    All,
+    /// `guardrail.*`: every event type below `guardrail`, at any depth, but not `guardrail`.
+    Below(EventType),
+    /// Exactly this event type.
+    Exactly(EventType),
+}
+
+impl EventSubscription {
+    /// Reads an entry as people write it.
+    pub fn parse(text: &str) -> Result<Self, InvalidId> {
+        match text.strip_suffix(".*") {
+            _ if text == "*" => Ok(Self::All),
+            Some(prefix) => Ok(Self::Below(EventType::new(prefix)?)),
+            None => Ok(Self::Exactly(EventType::new(text)?)),
+        }
+    }
+
+    /// Whether the entry covers `event_type`.
+    pub fn covers(&self, event_type: &EventType) -> bool {
+        match self {
+            Self::All => true,
+            Self::Exactly(wanted) => wanted == event_type,
+            Self::Below(prefix) => event_type
+                .as_str()
+                .strip_prefix(prefix.as_str())
+                .is_some_and(|rest| rest.starts_with('.')),
+        }
+    }
+}
+
+/// Whether a webhook with these event subscriptions wants `event_type`. None at all means every
+/// event type.
+pub fn wants(subscriptions: &[EventSubscription], event_type: &EventType) -> bool {
+    subscriptions.is_empty() || subscriptions.iter().any(|entry| entry.covers(event_type))
+}
+
+impl fmt::Display for EventSubscription {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::All => f.write_str("*"),
+            Self::Below(prefix) => write!(f, "{prefix}.*"),
+            Self::Exactly(event_type) => write!(f, "{event_type}"),
+        }
+    }
+}
+
+impl TryFrom<String> for EventSubscription {
+    type Error = InvalidId;
+
+    fn try_from(text: String) -> Result<Self, InvalidId> {
+        Self::parse(&text)
+    }
+}
+
+impl From<EventSubscription> for String {
+    fn from(entry: EventSubscription) -> Self {
+        entry.to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn wanted(entries: &[&str], event_type: &str) -> bool {
+        let entries: Vec<_> = entries
+            .iter()
+            .map(|text| EventSubscription::parse(text).unwrap())
+            .collect();
+        wants(&entries, &EventType::new(event_type).unwrap())
+    }
+
+    #[test]
+    fn entries_cover_what_they_say() {
+        assert!(wanted(&["guardrail.*"], "guardrail.triggered"));
+        assert!(wanted(&["guardrail.*"], "guardrail.triggered.twice"));
+        assert!(!wanted(&["guardrail.*"], "guardrail"));
+        assert!(!wanted(&["guardrail.*"], "guardrails.triggered"));
+        assert!(wanted(&["*"], "anything"));
+        assert!(wanted(
+            &["budget.exceeded", "error.occurred"],
+            "error.occurred"
+        ));
+        assert!(!wanted(&["budget.exceeded"], "error.occurred"));
+    }
+
+    #[test]
+    fn an_empty_list_wants_everything() {
+        assert!(wanted(&[], "batch.completed"));
+    }
+
+    #[test]
+    fn what_is_no_entry_is_refused() {
+        for text in [
+            "",
+            "**",
+            "*.completed",
+            "request.*.x",
+            "request*",
+            ".*",
+            "Request.*",
+        ] {
+            assert!(EventSubscription::parse(text).is_err(), "{text:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn an_event_type_is_covered_by_itself_its_prefixes_and_the_star(
+            words in proptest::collection::vec("[a-z0-9_-]{1,6}", 2..5)
+        ) {
+            let event_type = EventType::new(&words.join(".")).unwrap();
+            prop_assert!(EventSubscription::Exactly(event_type.clone()).covers(&event_type));
+            prop_assert!(EventSubscription::All.covers(&event_type));
+            for end in 1..words.len() {
+                let entry = format!("{}.*", words[..end].join("."));
+                let parsed = EventSubscription::parse(&entry).unwrap();
+                prop_assert!(parsed.covers(&event_type));
+                prop_assert_eq!(parsed.to_string(), entry);
+            }
+        }
+    }
+}

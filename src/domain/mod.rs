@@ -1,0 +1,50 @@
+//! The decisions of webhook delivery, and nothing else.
+//!
+//! Everything here is a value or a pure function: no I/O, no clock, no random source. Time and
+//! randomness come in as arguments, decisions go out as enums, and adapters carry them out. So
+//! every rule of delivery can be read, and tested, without a server.
+//!
+//! | file | decides |
+//! |---|---|
+//! | [`ids`] | what the identifiers are and which texts may be one |
+//! | [`event`] | whether a message is an event |
+//! | [`matching`] | which webhooks want an event |
+//! | [`webhook`] | what a webhook is, and which documents describe one |
+//! | [`organization`] | which webhooks an organization has |
+//! | [`endpoint`] | which URLs can be posted to |
+//! | [`custom_headers`] | which request headers a webhook may add |
+//! | [`secret`], [`signature`] | how a request is signed |
+//! | [`request`] | which headers a request carries |
+//! | [`trace_context`] | how a trace is carried on |
+//! | [`egress`] | which addresses may be posted to |
+//! | [`outcome`] | what an attempt came to |
+//! | [`retry_after`] | what a `Retry-After` header asks for |
+//! | [`retry`] | when the next attempt is due |
+//! | [`delay`] | which delay queues hold a delivery until then |
+//! | [`verdict`] | what happens to the delivery next |
+//! | [`admission`] | whether an attempt may be made now |
+//! | [`delivery`] | one event on its way to one webhook |
+//! | [`attempt`] | what is put on record |
+//! | [`dead_letter`] | why a delivery was given up |
+
+pub mod admission;
+pub mod attempt;
+pub mod custom_headers;
+pub mod dead_letter;
+pub mod delay;
+pub mod delivery;
+pub mod egress;
+pub mod endpoint;
+pub mod event;
+pub mod ids;
+pub mod matching;
+pub mod organization;
+pub mod outcome;
+pub mod request;
+pub mod retry;
+pub mod retry_after;
+pub mod secret;
+pub mod signature;
+pub mod trace_context;
+pub mod verdict;
+pub mod webhook;

@@ -1,0 +1,138 @@
+//! Which headers a request carries.
+
+use http::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, USER_AGENT};
+use jiff::Timestamp;
+
+use super::delivery::Delivery;
+use super::signature;
+use super::webhook::Webhook;
+
+/// The lower-case hex HMAC-SHA256 of the body behind `sha256=`.
+pub const PRISM_SIGNATURE: HeaderName = HeaderName::from_static("x-prism-signature");
+/// The event type.
+pub const PRISM_EVENT: HeaderName = HeaderName::from_static("x-prism-event");
+/// The delivery id, the same at every attempt.
+pub const PRISM_DELIVERY: HeaderName = HeaderName::from_static("x-prism-delivery");
+/// The number of the attempt, from 1.
+pub const PRISM_ATTEMPT: HeaderName = HeaderName::from_static("x-prism-attempt");
+/// The event id, the same for every receiver and at every attempt.
+pub const WEBHOOK_ID: HeaderName = HeaderName::from_static("webhook-id");
+/// Unix seconds of this attempt.
+pub const WEBHOOK_TIMESTAMP: HeaderName = HeaderName::from_static("webhook-timestamp");
+/// The Standard Webhooks signatures.
+pub const WEBHOOK_SIGNATURE: HeaderName = HeaderName::from_static("webhook-signature");
+/// The W3C trace context.
+pub const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+const PRODUCT: HeaderValue =
+    HeaderValue::from_static(concat!("prism-webhooks/", env!("CARGO_PKG_VERSION")));
+
+/// The headers of the next attempt of `delivery` to `webhook`, made at `now`. `span` names the
+/// request's span in the event's trace.
+pub fn headers(webhook: &Webhook, delivery: &Delivery, now: Timestamp, span: u64) -> HeaderMap {
+    let event = &delivery.event;
+    let seconds = now.as_second();
+    let mut headers = HeaderMap::with_capacity(10 + webhook.headers.len());
+    // Their own first: none of them can be one of ours.
+    headers.extend(webhook.headers.iter().cloned());
+    headers.insert(CONTENT_TYPE, JSON);
+    headers.insert(USER_AGENT, PRODUCT);
+    headers.insert(PRISM_EVENT, ascii(event.event_type.as_str()));
+    headers.insert(PRISM_DELIVERY, ascii(delivery.id.as_str()));
+    headers.insert(PRISM_ATTEMPT, HeaderValue::from(delivery.attempt));
+    headers.insert(WEBHOOK_ID, ascii(event.id.as_str()));
+    headers.insert(WEBHOOK_TIMESTAMP, HeaderValue::from(seconds));
+
+    let mut secrets = webhook.active_secrets(now).peekable();
+    if let Some(newest) = secrets.peek() {
+        headers.insert(
+            PRISM_SIGNATURE,
+            ascii(&signature::prism(newest, &event.body)),
+        );
+        let standard = signature::standard(secrets, event.id.as_str(), seconds, &event.body);
+        headers.insert(WEBHOOK_SIGNATURE, ascii(&standard));
+    }
+    if let Some(parent) = event.traceparent {
+        headers.insert(TRACEPARENT, ascii(&parent.child(span).to_string()));
+    }
+    headers
+}
+
+fn ascii(text: &str) -> HeaderValue {
+    #[expect(
+        clippy::expect_used,
+        reason = "identifiers and signatures are visible ASCII by type"
+    )]
+    HeaderValue::from_str(text).expect("visible ASCII is a header value")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::domain::endpoint::EndpointRules;
+    use crate::domain::event::Event;
+    use crate::domain::ids::{EventId, EventType, Organization, WebhookId};
+    use crate::domain::secret::Secret;
+    use crate::domain::trace_context::TraceParent;
+    use crate::domain::webhook::WebhookDocument;
+
+    const TRACE: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+
+    fn webhook(json: &str) -> Webhook {
+        let document: WebhookDocument = serde_json::from_str(json).unwrap();
+        Webhook::from_document(&document, EndpointRules::default(), Secret::new).unwrap()
+    }
+
+    fn delivery() -> Delivery {
+        let event = Event {
+            id: EventId::new("ev-1").unwrap(),
+            event_type: EventType::new("request.completed").unwrap(),
+            organization: Organization::default(),
+            traceparent: TraceParent::parse(TRACE),
+            body: "{}".into(),
+        };
+        Delivery::first(Arc::new(event), WebhookId::new("w1").unwrap())
+    }
+
+    #[test]
+    fn a_signed_request_carries_every_header_of_the_contract() {
+        let webhook = webhook(
+            r#"{"id":"w1","name":"n","url":"https://example.com","headers":{"X-Team":"blue"},
+                "secrets":[{"value":"new"},{"value":"old"}]}"#,
+        );
+        let now = Timestamp::from_second(1_700_000_000).unwrap();
+        let headers = headers(&webhook, &delivery(), now, 0xabc);
+        let text = |name: &str| headers[name].to_str().unwrap().to_owned();
+        assert_eq!(text("content-type"), "application/json");
+        assert!(text("user-agent").starts_with("prism-webhooks/"));
+        assert_eq!(text("x-prism-event"), "request.completed");
+        assert_eq!(text("x-prism-delivery"), delivery().id.as_str());
+        assert_eq!(text("x-prism-attempt"), "1");
+        assert_eq!(text("webhook-id"), "ev-1");
+        assert_eq!(text("webhook-timestamp"), "1700000000");
+        assert_eq!(text("x-team"), "blue");
+        assert_eq!(
+            text("traceparent"),
+            "00-0af7651916cd43dd8448eb211c80319c-0000000000000abc-01"
+        );
+        let new = Secret::new("new").unwrap();
+        assert!(signature::verify_prism(
+            &new,
+            b"{}",
+            &text("x-prism-signature")
+        ));
+        assert_eq!(text("webhook-signature").split(' ').count(), 2);
+        assert_eq!(headers.len(), 11);
+    }
+
+    #[test]
+    fn without_a_secret_nothing_is_signed() {
+        let webhook = webhook(r#"{"id":"w1","name":"n","url":"https://example.com"}"#);
+        let headers = headers(&webhook, &delivery(), Timestamp::UNIX_EPOCH, 1);
+        assert!(!headers.contains_key(PRISM_SIGNATURE));
+        assert!(!headers.contains_key(WEBHOOK_SIGNATURE));
+    }
+}

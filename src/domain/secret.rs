@@ -1,0 +1,115 @@
+//! A secret that cannot be printed by accident.
+
+use std::fmt;
+
+use base64::Engine as _;
+use base64::engine::DecodePaddingMode;
+use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig, STANDARD};
+use rand::RngExt as _;
+
+/// The prefix of a secret in the Standard Webhooks form, whose rest is Base64.
+pub const STANDARD_PREFIX: &str = "whsec_";
+
+/// People paste secrets with and without the padding.
+const LENIENT: GeneralPurpose = GeneralPurpose::new(
+    &base64::alphabet::STANDARD,
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
+);
+
+/// A webhook's signing secret. Its `Debug` shows nothing of it, and there is no `Display`.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret {
+    text: String,
+    standard_key: Vec<u8>,
+}
+
+/// Why a text cannot be a signing secret. Never quotes the text.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidSecret {
+    /// It has no characters, or far too many.
+    #[error("a secret has 1 to 512 characters")]
+    Length,
+    /// It has the prefix of the Standard Webhooks form, but not the form.
+    #[error(
+        "a secret that starts with whsec_ must go on in Base64; take another prefix for one that does not"
+    )]
+    NotBase64,
+}
+
+impl Secret {
+    /// Takes a secret as its owner wrote it.
+    pub fn new(text: &str) -> Result<Self, InvalidSecret> {
+        if !(1..=512).contains(&text.len()) {
+            return Err(InvalidSecret::Length);
+        }
+        let standard_key = match text.strip_prefix(STANDARD_PREFIX) {
+            None => text.as_bytes().to_vec(),
+            Some(encoded) => match LENIENT.decode(encoded) {
+                Ok(key) if !key.is_empty() => key,
+                _ => return Err(InvalidSecret::NotBase64),
+            },
+        };
+        Ok(Self {
+            text: text.to_owned(),
+            standard_key,
+        })
+    }
+
+    /// A new secret in the Standard Webhooks form, of 32 bytes from `rng`.
+    pub fn generate(rng: &mut impl rand::CryptoRng) -> Self {
+        let key: [u8; 32] = rng.random();
+        Self {
+            text: format!("{STANDARD_PREFIX}{}", STANDARD.encode(key)),
+            standard_key: key.to_vec(),
+        }
+    }
+
+    /// The secret as its owner wrote it, for storing it and for showing it once when generated.
+    pub fn expose(&self) -> &str {
+        &self.text
+    }
+
+    /// The key of `X-Prism-Signature`: the bytes of the text.
+    pub fn key(&self) -> &[u8] {
+        self.text.as_bytes()
+    }
+
+    /// The key of `webhook-signature`: what a `whsec_` secret decodes to, else the text's bytes.
+    pub fn standard_key(&self) -> &[u8] {
+        &self.standard_key
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(***)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_is_not_printed() {
+        let secret = Secret::new("hunter2").unwrap();
+        assert!(!format!("{secret:?}").contains("hunter2"));
+    }
+
+    #[test]
+    fn the_standard_form_is_decoded_and_any_other_taken_as_bytes() {
+        assert_eq!(Secret::new("whsec_AAEC").unwrap().standard_key(), [0, 1, 2]);
+        assert_eq!(Secret::new("plain").unwrap().standard_key(), b"plain");
+        assert_eq!(Secret::new("whsec_AAEC").unwrap().key(), b"whsec_AAEC");
+        assert_eq!(Secret::new("whsec_!"), Err(InvalidSecret::NotBase64));
+        assert_eq!(Secret::new("whsec_"), Err(InvalidSecret::NotBase64));
+        assert_eq!(Secret::new(""), Err(InvalidSecret::Length));
+    }
+
+    #[test]
+    fn a_generated_secret_has_the_standard_form() {
+        let secret = Secret::generate(&mut rand::rng());
+        assert_eq!(Secret::new(secret.expose()).as_ref(), Ok(&secret));
+        assert_eq!(secret.standard_key().len(), 32);
+    }
+}

@@ -1,0 +1,377 @@
+//! What a webhook is, and which documents describe one.
+//!
+//! A [`WebhookDocument`] is the JSON in Redis: the gateway's control plane may write it as well as
+//! our own commands, so it is a published contract, and read with suspicion. A [`Webhook`] is what
+//! the engine works with: everything checked, parsed and decrypted once.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use http::{HeaderName, HeaderValue};
+use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use url::Url;
+
+use super::custom_headers::{self, InvalidHeader};
+use super::endpoint::{EndpointRules, InvalidUrl, endpoint};
+use super::ids::{EventType, InvalidId, Organization, WebhookId};
+use super::matching::{self, EventSubscription};
+use super::retry::RetryOverrides;
+use super::secret::Secret;
+
+/// A webhook as it is stored: the value in the hash of its organization, under its id.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(title = "Webhook")]
+pub struct WebhookDocument {
+    /// The id, equal to the field of the hash that the document stands under.
+    pub id: String,
+    /// What people call it: 1 to 200 characters, unique in its organization.
+    pub name: String,
+    /// The endpoint: an absolute URL without credentials; https unless the deployment allows http.
+    pub url: String,
+    /// What it is for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    /// Event types to receive: exact names, `guardrail.*`, or `*`. Empty: every event type.
+    #[serde(default)]
+    pub event_subscriptions: Vec<String>,
+    /// The signing secrets, newest first. None: requests are not signed.
+    #[serde(default)]
+    pub secrets: Vec<StoredSecret>,
+    /// Request headers of the webhook's own.
+    #[serde(default)]
+    pub headers: BTreeMap<String, String>,
+    /// Whether it gets deliveries.
+    #[serde(default = "yes")]
+    pub enabled: bool,
+    /// Why it is disabled, if it is: a sentence.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub disabled_reason: Option<String>,
+    /// When it was disabled (RFC 3339).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>", extend("format" = "date-time"))]
+    pub disabled_at: Option<Timestamp>,
+    /// What differs from the deployment's retry policy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry: Option<RetryOverrides>,
+    /// When it was created (RFC 3339).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>", extend("format" = "date-time"))]
+    pub created_at: Option<Timestamp>,
+    /// When it was last changed (RFC 3339).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>", extend("format" = "date-time"))]
+    pub updated_at: Option<Timestamp>,
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// A signing secret as it is stored.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct StoredSecret {
+    /// The secret's text, or its sealed form when secrets are encrypted at rest.
+    pub value: String,
+    /// When it stops signing (RFC 3339); absent: never. A rotated secret gets one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>", extend("format" = "date-time"))]
+    pub expires_at: Option<Timestamp>,
+}
+
+impl std::fmt::Debug for StoredSecret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("StoredSecret")
+            .field("expires_at", &self.expires_at)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A webhook that the engine can deliver to.
+#[derive(Debug, Clone)]
+pub struct Webhook {
+    /// Its id.
+    pub id: WebhookId,
+    /// What people call it.
+    pub name: String,
+    /// The endpoint.
+    pub url: Url,
+    /// Which event types it wants; none: all.
+    pub event_subscriptions: Vec<EventSubscription>,
+    /// The signing secrets with the end of each, newest first.
+    pub secrets: Vec<(Secret, Option<Timestamp>)>,
+    /// Request headers of its own.
+    pub headers: Vec<(HeaderName, HeaderValue)>,
+    /// Whether it gets deliveries, and if not, why.
+    pub state: State,
+    /// What differs from the deployment's retry policy.
+    pub retry: RetryOverrides,
+}
+
+/// Whether a webhook gets deliveries.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum State {
+    /// It does.
+    Enabled,
+    /// It does not, for this reason.
+    Disabled(String),
+}
+
+/// Why a document describes no webhook. Quotes no secret.
+#[derive(Debug, thiserror::Error)]
+pub enum InvalidWebhook {
+    /// The JSON is not such a document.
+    #[error("the document cannot be read: {0}")]
+    Unreadable(#[from] serde_json::Error),
+    /// The id inside differs from the hash field.
+    #[error("the document's id {inside:?} differs from its field {field:?} in the hash")]
+    IdDiffers {
+        /// The id in the document.
+        inside: String,
+        /// The field that the document stands under.
+        field: String,
+    },
+    /// An id or event subscription breaks its rules.
+    #[error(transparent)]
+    Id(#[from] InvalidId),
+    /// The name is empty or too long.
+    #[error("the name must have 1 to 200 characters")]
+    Name,
+    /// The description is too long.
+    #[error("the description must have at most 2000 characters")]
+    Description,
+    /// The URL is not one that can be posted to.
+    #[error(transparent)]
+    Url(#[from] InvalidUrl),
+    /// A header cannot be added.
+    #[error(transparent)]
+    Header(#[from] InvalidHeader),
+    /// A secret cannot be used.
+    #[error("secret {position} cannot be used: {problem}")]
+    Secret {
+        /// Counted from 1.
+        position: usize,
+        /// Why.
+        problem: String,
+    },
+    /// The retry overrides make no sense.
+    #[error("retry: {0}")]
+    Retry(String),
+}
+
+impl Webhook {
+    /// Checks a stored document. `open` turns a stored secret's value into the secret.
+    pub fn from_document<E: std::fmt::Display>(
+        document: &WebhookDocument,
+        rules: EndpointRules,
+        open: impl Fn(&str) -> Result<Secret, E>,
+    ) -> Result<Self, InvalidWebhook> {
+        let name = document.name.trim();
+        if name.is_empty() || name.chars().count() > 200 {
+            return Err(InvalidWebhook::Name);
+        }
+        if document
+            .description
+            .as_ref()
+            .is_some_and(|text| text.chars().count() > 2000)
+        {
+            return Err(InvalidWebhook::Description);
+        }
+        let secrets = document.secrets.iter().enumerate().map(|(index, stored)| {
+            let secret = open(&stored.value).map_err(|error| InvalidWebhook::Secret {
+                position: index + 1,
+                problem: error.to_string(),
+            })?;
+            Ok((secret, stored.expires_at))
+        });
+        let event_subscriptions = document
+            .event_subscriptions
+            .iter()
+            .map(|entry| EventSubscription::parse(entry))
+            .collect::<Result<_, _>>()?;
+        let retry = document.retry.clone().unwrap_or_default();
+        retry.check().map_err(InvalidWebhook::Retry)?;
+        let reason = || {
+            document
+                .disabled_reason
+                .clone()
+                .unwrap_or_else(|| "disabled".to_owned())
+        };
+        Ok(Self {
+            id: WebhookId::new(&document.id)?,
+            name: name.to_owned(),
+            url: endpoint(&document.url, rules)?,
+            event_subscriptions,
+            secrets: secrets.collect::<Result<_, InvalidWebhook>>()?,
+            headers: custom_headers::check(&document.headers)?,
+            state: if document.enabled {
+                State::Enabled
+            } else {
+                State::Disabled(reason())
+            },
+            retry,
+        })
+    }
+
+    /// The secrets that sign at `now`, newest first.
+    pub fn active_secrets(&self, now: Timestamp) -> impl Iterator<Item = &Secret> {
+        self.secrets
+            .iter()
+            .filter(move |(_, end)| end.is_none_or(|end| now < end))
+            .map(|(secret, _)| secret)
+    }
+
+    /// Whether the webhook gets deliveries at all.
+    pub fn is_enabled(&self) -> bool {
+        self.state == State::Enabled
+    }
+
+    /// Whether an event of this type is to be delivered to it.
+    pub fn wants(&self, event_type: &EventType) -> bool {
+        self.is_enabled() && matching::wants(&self.event_subscriptions, event_type)
+    }
+}
+
+/// What a rotation does to the stored secrets: the new one signs from now on, the one before it
+/// goes on signing beside it for `overlap`, and what has ended is dropped.
+pub fn rotate(
+    secrets: &[StoredSecret],
+    new: String,
+    now: Timestamp,
+    overlap: Duration,
+) -> Vec<StoredSecret> {
+    let end = now.checked_add(overlap).unwrap_or(Timestamp::MAX);
+    let ending = |stored: &StoredSecret| StoredSecret {
+        value: stored.value.clone(),
+        expires_at: Some(stored.expires_at.map_or(end, |earlier| earlier.min(end))),
+    };
+    std::iter::once(StoredSecret {
+        value: new,
+        expires_at: None,
+    })
+    .chain(
+        secrets
+            .iter()
+            .map(ending)
+            .filter(|stored| stored.expires_at > Some(now)),
+    )
+    .collect()
+}
+
+/// The organization and webhook that something of a webhook belongs to.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct WebhookKey {
+    /// The tenant.
+    pub organization: Organization,
+    /// The webhook.
+    pub id: WebhookId,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn document() -> WebhookDocument {
+        serde_json::from_str(r#"{"id":"w1","name":"n","url":"https://example.com/h"}"#).unwrap()
+    }
+
+    fn check(document: &WebhookDocument) -> Result<Webhook, InvalidWebhook> {
+        Webhook::from_document(document, EndpointRules::default(), Secret::new)
+    }
+
+    #[test]
+    fn the_smallest_document_is_an_enabled_webhook_for_everything() {
+        let webhook = check(&document()).unwrap();
+        assert!(webhook.wants(&EventType::new("anything.at.all").unwrap()));
+        assert_eq!(webhook.active_secrets(Timestamp::UNIX_EPOCH).count(), 0);
+    }
+
+    #[test]
+    fn a_disabled_webhook_wants_nothing() {
+        let webhook = check(&WebhookDocument {
+            enabled: false,
+            ..document()
+        })
+        .unwrap();
+        assert!(!webhook.wants(&EventType::new("anything").unwrap()));
+    }
+
+    #[test]
+    fn unknown_fields_are_left_alone_so_that_versions_can_run_side_by_side() {
+        let json = r#"{"id":"w1","name":"n","url":"https://example.com","from_the_future":1}"#;
+        assert!(serde_json::from_str::<WebhookDocument>(json).is_ok());
+    }
+
+    #[test]
+    fn urls_that_cannot_be_endpoints_are_refused_with_the_mend() {
+        for (url, expected) in [
+            ("example.com/hook", "write it in full"),
+            ("http://example.com", "only https is allowed"),
+            ("ftp://example.com", "it must be https"),
+            ("https://user:pw@example.com", "must not carry"),
+            ("https://", "write it in full"),
+        ] {
+            let error = check(&WebhookDocument {
+                url: url.to_owned(),
+                ..document()
+            })
+            .unwrap_err();
+            assert!(error.to_string().contains(expected), "{url}: {error}");
+            assert!(!error.to_string().contains("pw"));
+        }
+        let long = format!("https://example.com/{}", "x".repeat(2048));
+        assert!(endpoint(&long, EndpointRules::default()).is_err());
+        let allowed = endpoint("http://example.com", EndpointRules { allow_http: true });
+        assert!(allowed.is_ok());
+    }
+
+    #[test]
+    fn a_document_that_makes_no_sense_is_refused_without_quoting_secrets() {
+        let secrets = vec![StoredSecret {
+            value: "whsec_hunter2!".to_owned(),
+            expires_at: None,
+        }];
+        let error = check(&WebhookDocument {
+            secrets,
+            ..document()
+        })
+        .unwrap_err()
+        .to_string();
+        assert!(error.starts_with("secret 1 cannot be used"), "{error}");
+        assert!(!error.contains("hunter2"));
+        let name = "  ".to_owned();
+        assert!(check(&WebhookDocument { name, ..document() }).is_err());
+        let event_subscriptions = vec!["Nope".to_owned()];
+        assert!(
+            check(&WebhookDocument {
+                event_subscriptions,
+                ..document()
+            })
+            .is_err()
+        );
+    }
+
+    #[test]
+    fn a_rotated_secret_signs_until_its_overlap_ends() {
+        let start: Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
+        let day = Duration::from_secs(86_400);
+        let first = rotate(&[], "one".to_owned(), start, day);
+        let second = rotate(&first, "two".to_owned(), start, day);
+        let webhook = check(&WebhookDocument {
+            secrets: second.clone(),
+            ..document()
+        })
+        .unwrap();
+        let active = |at: Timestamp| {
+            webhook
+                .active_secrets(at)
+                .map(|s| s.expose().to_owned())
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(active(start), ["two", "one"]);
+        assert_eq!(active(start + day), ["two"]);
+        let third = rotate(&second, "three".to_owned(), start + day, day);
+        assert_eq!(third.len(), 2, "what has ended is dropped");
+    }
+}
