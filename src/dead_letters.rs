@@ -1,0 +1,175 @@
+//! The dead letters, whatever keeps them: what they say, which are meant, and what is done with them.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::Serialize;
+use tokio::time::Instant;
+
+use crate::domain::dead_letter::Reason;
+
+/// What is said of a message that was given up without ever being settled.
+pub(crate) const POISON_DETAIL: &str =
+    "it was handed out again and again without being settled; it may crash workers";
+
+/// What a dead letter says, for people and filters. What a header does not say legibly is absent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Summary {
+    /// Why it was given up; absent if it says nothing known.
+    pub reason: Option<Reason>,
+    /// The reason as a sentence.
+    pub detail: Option<String>,
+    /// Since when.
+    pub dead_at: Option<Timestamp>,
+    /// The organization.
+    pub organization: Option<String>,
+    /// The webhook, of a delivery.
+    pub webhook: Option<String>,
+    /// The event type, or the routing key of what is no event.
+    pub event_type: Option<String>,
+    /// The event's id.
+    pub event: Option<String>,
+    /// The delivery's id, of a delivery.
+    pub delivery: Option<String>,
+    /// The number of the last attempt, of a delivery.
+    pub attempts: Option<u32>,
+    /// How the last attempt went.
+    pub last_outcome: Option<String>,
+    /// The HTTP status of the last attempt.
+    pub last_status: Option<u16>,
+    /// The size of the body in bytes.
+    pub size: usize,
+}
+
+/// Which dead letters are meant. What is `None` is not asked about.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Filter {
+    /// The reason.
+    pub reason: Option<Reason>,
+    /// The webhook's id.
+    pub webhook: Option<String>,
+    /// The event type.
+    pub event_type: Option<String>,
+    /// The organization.
+    pub organization: Option<String>,
+}
+
+impl Filter {
+    /// Whether `letter` is meant.
+    pub fn matches(&self, letter: &Summary) -> bool {
+        let equal =
+            |wanted: &Option<String>, found: &Option<String>| wanted.is_none() || wanted == found;
+        (self.reason.is_none() || self.reason == letter.reason)
+            && equal(&self.webhook, &letter.webhook)
+            && equal(&self.event_type, &letter.event_type)
+            && equal(&self.organization, &letter.organization)
+    }
+}
+
+/// What a look found.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Found {
+    /// The letters that matched, oldest first.
+    pub letters: Vec<Summary>,
+    /// How many letters were looked at.
+    pub looked_at: u64,
+    /// Whether every letter was looked at: neither the limit nor AMQP's largest prefetch (65,535)
+    /// cut the look short.
+    pub complete: bool,
+}
+
+/// What is to be done with the letters that match.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Action {
+    /// Start them again from attempt 1.
+    Requeue,
+    /// Throw them away.
+    Purge,
+}
+
+/// How to go about it.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// Only count.
+    pub dry_run: bool,
+    /// Act on so many letters at most, the oldest.
+    pub limit: Option<u64>,
+    /// Act on so many letters a second at most.
+    pub rate: Option<f64>,
+}
+
+/// What was done, or would be.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Progress {
+    /// The letters in the queue at the start.
+    pub total: u64,
+    /// The letters looked at.
+    pub looked_at: u64,
+    /// The letters acted upon: requeued or purged, or in a dry run those that would be.
+    pub done: u64,
+    /// The letters that stay since they do not match.
+    pub kept: u64,
+    /// The letters that match and stay since nothing can come of them: what was no delivery.
+    pub unusable: u64,
+    /// The letters acted upon, by reason.
+    pub by_reason: BTreeMap<String, u64>,
+    /// The letters acted upon, by webhook; of those without a webhook nothing is said.
+    pub by_webhook: BTreeMap<String, u64>,
+}
+
+/// What becomes of a letter that was looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fate {
+    /// It is acted upon.
+    Done,
+    /// It does not match.
+    Kept,
+    /// It matches, and nothing can come of it.
+    Unusable,
+}
+
+impl Progress {
+    /// Counts a letter that was looked at.
+    pub(crate) fn note(&mut self, letter: &Summary, fate: Fate) {
+        self.looked_at += 1;
+        match fate {
+            Fate::Kept => self.kept += 1,
+            Fate::Unusable => self.unusable += 1,
+            Fate::Done => {
+                self.done += 1;
+                let reason = letter.reason.map_or("unknown", Reason::name);
+                *self.by_reason.entry(reason.to_owned()).or_default() += 1;
+                if let Some(webhook) = &letter.webhook {
+                    *self.by_webhook.entry(webhook.clone()).or_default() += 1;
+                }
+            }
+        }
+    }
+}
+
+/// Spaces actions out evenly.
+pub(crate) struct Pace {
+    gap: Duration,
+    next: Instant,
+}
+
+impl Pace {
+    pub(crate) fn new(rate: Option<f64>) -> Self {
+        let gap = rate
+            .filter(|rate| *rate > 0.0)
+            .and_then(|rate| Duration::try_from_secs_f64(1.0 / rate).ok())
+            .unwrap_or_default();
+        Self {
+            gap,
+            next: Instant::now(),
+        }
+    }
+
+    pub(crate) async fn wait(&mut self) {
+        if !self.gap.is_zero() {
+            tokio::time::sleep_until(self.next).await;
+            self.next = self.next.max(Instant::now() - self.gap) + self.gap;
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! One message of the deliveries queue: a retry, a deferral come due, a part of a large fan-out, a
+//! requeue.
+
+use std::sync::Arc;
+
+use crate::domain::dead_letter::Reason;
+use crate::domain::delivery::Delivery;
+use crate::domain::event::RawEvent;
+use crate::domain::webhook::{State, Webhook};
+
+use super::Engine;
+use super::origin::Origin;
+use super::ports::{Receipt, Stopped};
+
+/// What the registered webhooks say about a delivery on its way.
+enum Standing {
+    Wanted(Arc<Webhook>),
+    Over(Reason, String),
+}
+
+impl Engine {
+    pub(super) async fn delivery_job(
+        &self,
+        delivery: Delivery,
+        receipt: Receipt,
+    ) -> Result<(), Stopped> {
+        // A crash between a hand-over and its record publishes a message twice. Whichever copy is
+        // settled first, the other is known by its sequence.
+        let organization = &delivery.event.organization;
+        let settled = self
+            .ports
+            .log
+            .settled_sequence(organization, &delivery.id)
+            .await;
+        if settled >= delivery.sequence {
+            self.counters.skipped.count();
+            receipt.ack(None, None);
+            return Ok(());
+        }
+        let permit = match self.standing(&delivery).await {
+            Standing::Over(reason, detail) => {
+                self.give_up(&delivery, reason, detail, &receipt).await?;
+                None
+            }
+            Standing::Wanted(webhook) => match delivery.remaining_wait {
+                Some(rest) => {
+                    self.wait_on(&delivery, rest, &receipt).await?;
+                    None
+                }
+                None => {
+                    self.attempt(&delivery, &webhook, Origin::Message(&receipt))
+                        .await?
+                }
+            },
+        };
+        receipt.ack(None, permit);
+        Ok(())
+    }
+
+    async fn standing(&self, delivery: &Delivery) -> Standing {
+        let webhooks = self
+            .ports
+            .subscriptions
+            .webhooks(&delivery.event.organization)
+            .await;
+        if let Some(webhook) = webhooks.get(&delivery.webhook) {
+            return match &webhook.state {
+                State::Enabled => Standing::Wanted(webhook.clone()),
+                State::Disabled(why) => Standing::Over(Reason::WebhookDisabled, why.clone()),
+            };
+        }
+        match webhooks.problem(&delivery.webhook) {
+            Some(problem) => Standing::Over(Reason::WebhookInvalid, problem.to_owned()),
+            None => {
+                let detail = "the webhook is no longer registered".to_owned();
+                Standing::Over(Reason::WebhookDeleted, detail)
+            }
+        }
+    }
+
+    pub(super) async fn refuse_delivery(
+        &self,
+        raw: RawEvent,
+        problem: String,
+        receipt: Receipt,
+    ) -> Result<(), Stopped> {
+        tracing::warn!(
+            problem,
+            "a message that is no delivery goes to the dead letters"
+        );
+        self.refuse(Reason::InvalidDelivery, raw, problem, receipt)
+            .await
+    }
+}

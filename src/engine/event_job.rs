@@ -1,0 +1,243 @@
+//! One event message: decode, match, deliver to each webhook that wants it, acknowledge.
+
+use std::sync::Arc;
+
+use futures::StreamExt as _;
+use futures::future::join_all;
+use futures::stream::FuturesUnordered;
+use tokio::sync::OwnedSemaphorePermit;
+
+use crate::domain::dead_letter::{Content, DeadLetter, Reason};
+use crate::domain::delivery::Delivery;
+use crate::domain::event::{self, Event, RawEvent};
+use crate::domain::ids::{DeliveryId, WebhookId};
+use crate::domain::organization::OrganizationWebhooks;
+use crate::domain::webhook::Webhook;
+
+use super::Engine;
+use super::origin::{Origin, Siblings, mark};
+use super::ports::{FollowUp, Receipt, Stopped};
+
+/// How many parts of a split fan-out are on their way at once: 256 take a broker to its limit.
+const SPLIT_PIPELINE: usize = 256;
+
+impl Engine {
+    pub(super) async fn event_job(
+        &self,
+        raw: RawEvent,
+        redelivered: bool,
+        receipt: Receipt,
+    ) -> Result<(), Stopped> {
+        let event = match event::decode(&raw, &self.settings.events) {
+            Ok(event) => Arc::new(event),
+            Err(problem) => return self.refuse_event(raw, &problem, receipt).await,
+        };
+        let webhooks = self.ports.subscriptions.webhooks(&event.organization).await;
+        if let Some(problem) = webhooks.unreadable.clone() {
+            return self
+                .refuse(Reason::WebhookInvalid, raw, problem, receipt)
+                .await;
+        }
+        let mut wanting = wanting(&event, &webhooks);
+        // Decided before what is settled is left out: a part that was sent round by itself must not
+        // be sent again from here.
+        let split = wanting.len() > self.settings.fanout_inline_max;
+        if redelivered {
+            wanting = self.without_settled(&event, wanting).await;
+        }
+        self.counters.events.count();
+        self.keep_for_unusable(&event, &webhooks, &receipt).await?;
+
+        let place = if split {
+            self.split(&event, &wanting, &receipt).await?;
+            None
+        } else {
+            let siblings = Siblings::new(event.clone(), wanting.len(), redelivered);
+            let origin = Origin::Event(&siblings, &receipt);
+            self.deliver_to_all(&event, &wanting, origin).await?
+        };
+        if wanting.is_empty() {
+            receipt.ack(None, None);
+            return Ok(());
+        }
+        let settled = mark(&event, wanting.iter().map(|webhook| &**webhook));
+        receipt.ack(Some(settled), place);
+        Ok(())
+    }
+
+    /// Leaves out the webhooks for which an event that came again is settled: marked with its
+    /// siblings, or by way of a message that was already made of it.
+    async fn without_settled(
+        &self,
+        event: &Event,
+        wanting: Vec<Arc<Webhook>>,
+    ) -> Vec<Arc<Webhook>> {
+        if wanting.is_empty() {
+            return wanting;
+        }
+        let marked = self
+            .ports
+            .log
+            .settled(&event.organization, &event.mark_id())
+            .await;
+        let recorded = wanting
+            .iter()
+            .map(|webhook| self.recorded(event, &webhook.id));
+        let recorded = join_all(recorded).await;
+        let before = wanting.len();
+        let open: Vec<_> = wanting
+            .into_iter()
+            .zip(recorded)
+            .filter(|(webhook, recorded)| *recorded == 0 && !marked.contains(&webhook.id))
+            .map(|(webhook, _)| webhook)
+            .collect();
+        self.counters.skipped.add((before - open.len()) as u64);
+        open
+    }
+
+    /// The highest settled sequence of the event's delivery to a webhook; 0 if there is none.
+    async fn recorded(&self, event: &Event, webhook: &WebhookId) -> u32 {
+        let organization = &event.organization;
+        let id = DeliveryId::derived(organization, &event.event_type, &event.id, webhook);
+        self.ports.log.settled_sequence(organization, &id).await
+    }
+
+    /// A webhook whose document cannot be used gets no request, and loses nothing: what it would
+    /// have been sent can be requeued once the document is mended.
+    async fn keep_for_unusable(
+        &self,
+        event: &Arc<Event>,
+        webhooks: &OrganizationWebhooks,
+        receipt: &Receipt,
+    ) -> Result<(), Stopped> {
+        let unusable = webhooks.invalid.iter();
+        for unusable in unusable.filter(|unusable| unusable.wants(&event.event_type)) {
+            let Ok(id) = WebhookId::new(&unusable.id) else {
+                continue;
+            };
+            if self.recorded(event, &id).await == 0 {
+                let delivery = Delivery::first(event.clone(), id);
+                let problem = unusable.problem.clone();
+                self.give_up(&delivery, Reason::WebhookInvalid, problem, receipt)
+                    .await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// One attempt for each webhook, side by side. Returns once all are settled, with the place in
+    /// the worker's budget of the one settled last.
+    async fn deliver_to_all(
+        &self,
+        event: &Arc<Event>,
+        wanting: &[Arc<Webhook>],
+        origin: Origin<'_>,
+    ) -> Result<Option<OwnedSemaphorePermit>, Stopped> {
+        let mut last = None;
+        let mut result = Ok(());
+        let mut settled: FuturesUnordered<_> = wanting
+            .iter()
+            .map(|webhook| self.first_attempt(event, webhook, origin))
+            .collect();
+        while let Some(one) = settled.next().await {
+            match one {
+                // Earlier ones are marked: their places are free for the siblings that wait.
+                Ok(place) if settled.is_empty() => last = place,
+                Ok(_) => {}
+                Err(stopped) => result = Err(stopped),
+            }
+        }
+        result.map(|()| last)
+    }
+
+    async fn first_attempt(
+        &self,
+        event: &Arc<Event>,
+        webhook: &Arc<Webhook>,
+        origin: Origin<'_>,
+    ) -> Result<Option<OwnedSemaphorePermit>, Stopped> {
+        let delivery = Delivery::first(event.clone(), webhook.id.clone());
+        self.attempt(&delivery, webhook, origin).await
+    }
+
+    /// Makes a message of each delivery of a large fan-out, so that workers can share them.
+    async fn split(
+        &self,
+        event: &Arc<Event>,
+        wanting: &[Arc<Webhook>],
+        receipt: &Receipt,
+    ) -> Result<(), Stopped> {
+        let mut confirms = FuturesUnordered::new();
+        for webhook in wanting {
+            if confirms.len() >= SPLIT_PIPELINE {
+                confirms.next().await.unwrap_or(Ok(()))?;
+            }
+            confirms.push(self.send_round(event, &webhook.id, receipt));
+        }
+        while let Some(confirm) = confirms.next().await {
+            confirm?;
+        }
+        Ok(())
+    }
+
+    async fn send_round(
+        &self,
+        event: &Arc<Event>,
+        webhook: &WebhookId,
+        receipt: &Receipt,
+    ) -> Result<(), Stopped> {
+        let sequence = self.recorded(event, webhook).await + 1;
+        let delivery = Delivery::first(event.clone(), webhook.clone());
+        let part = Delivery {
+            sequence,
+            ..delivery
+        };
+        self.hand_over(FollowUp::Enqueue(part), receipt).await
+    }
+
+    async fn refuse_event(
+        &self,
+        raw: RawEvent,
+        problem: &event::InvalidEvent,
+        receipt: Receipt,
+    ) -> Result<(), Stopped> {
+        let detail = problem.to_string();
+        tracing::warn!(
+            routing_key = raw.routing_key,
+            message_id = raw.message_id,
+            problem = detail,
+            "a message that is no event goes to the dead letters"
+        );
+        self.refuse(Reason::InvalidEvent, raw, detail, receipt)
+            .await
+    }
+
+    pub(super) async fn refuse(
+        &self,
+        reason: Reason,
+        raw: RawEvent,
+        detail: String,
+        receipt: Receipt,
+    ) -> Result<(), Stopped> {
+        let letter = DeadLetter {
+            reason,
+            detail,
+            content: Content::Message(raw),
+        };
+        self.hand_over(FollowUp::DeadLetter(letter), &receipt)
+            .await?;
+        self.counters.invalid.count();
+        receipt.ack(None, None);
+        Ok(())
+    }
+}
+
+/// The webhooks that the event is to be delivered to.
+fn wanting(event: &Event, webhooks: &OrganizationWebhooks) -> Vec<Arc<Webhook>> {
+    let not_for = event.not_for();
+    let wanting = webhooks.wanting(&event.event_type);
+    wanting
+        .filter(|webhook| Some(&webhook.id) != not_for.as_ref())
+        .cloned()
+        .collect()
+}

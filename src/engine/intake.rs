@@ -1,0 +1,126 @@
+//! The intake: takes messages from the source for as long as they can be settled.
+
+use std::pin::pin;
+use std::sync::Arc;
+
+use futures::future::join_all;
+use tokio::sync::{Semaphore, mpsc};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::Engine;
+use super::ports::{Entry, Incoming, Mark, Message, Stopped};
+
+/// How many marks are written side by side: what a worker can have unproven of a connection.
+const MARKS_AT_ONCE: usize = 10_000;
+
+impl Engine {
+    /// Takes messages until the source ends, each into a job of its own, `at_once` at the most.
+    /// While the log is away nothing is begun: it could not be put on record.
+    pub(super) async fn take_all(
+        self: &Arc<Self>,
+        mut messages: mpsc::Receiver<Incoming>,
+        at_once: usize,
+        jobs: &TaskTracker,
+    ) {
+        let slots = Arc::new(Semaphore::new(at_once));
+        loop {
+            let next = async {
+                let slot = slots.clone().acquire_owned().await.ok();
+                let incoming = messages.recv().await;
+                // Asked for each message when it is there: the log may go away while none comes.
+                self.ports.log.available().await;
+                incoming.zip(slot)
+            };
+            let incoming = tokio::select! {
+                biased;
+                () = self.stopping.cancelled() => return,
+                incoming = next => incoming,
+            };
+            let Some((incoming, slot)) = incoming else {
+                return;
+            };
+            let engine = self.clone();
+            jobs.spawn(async move {
+                engine.settle(incoming).await;
+                drop(slot);
+            });
+        }
+    }
+
+    /// Sees one message through. Unless it is settled, its receipt is dropped here, by return or by
+    /// panic, and the source returns it to its queue.
+    async fn settle(self: Arc<Self>, incoming: Incoming) {
+        let Incoming {
+            message,
+            redelivered,
+            receipt,
+        } = incoming;
+        let job = async {
+            if receipt.is_void() {
+                return Err(Stopped);
+            }
+            match message {
+                Message::Event(raw) => self.event_job(raw, redelivered, receipt).await,
+                Message::Delivery(delivery) => self.delivery_job(delivery, receipt).await,
+                Message::Unreadable(raw, problem) => {
+                    self.refuse_delivery(raw, problem, receipt).await
+                }
+            }
+        };
+        // Pinned here, and not handed to `run_until_cancelled`: moving it would double the size of
+        // every job.
+        let job = pin!(job);
+        let result = tokio::select! {
+            biased;
+            () = self.abandoned.cancelled() => Err(Stopped),
+            result = job => result,
+        };
+        if result.is_err() {
+            self.counters.returned.count();
+        }
+    }
+
+    /// Puts what `entry` makes of each of `marks` on record, until `done`: what had come by then is
+    /// still put there. All that is known goes out at once: what is lost is soon handed out again.
+    pub(super) async fn keep(
+        self: Arc<Self>,
+        mut marks: mpsc::UnboundedReceiver<Mark>,
+        entry: fn(Mark) -> Option<Entry>,
+        done: CancellationToken,
+    ) {
+        let mut batch = Vec::new();
+        loop {
+            let received = tokio::select! {
+                biased;
+                received = marks.recv_many(&mut batch, MARKS_AT_ONCE) => received,
+                () = done.cancelled() => return,
+            };
+            if received == 0 {
+                return;
+            }
+            // The newest first: of what is lost, the oldest is the likeliest to have arrived.
+            let entries = batch.drain(..).rev().filter_map(entry);
+            join_all(entries.map(|entry| self.ports.log.write(entry))).await;
+        }
+    }
+}
+
+/// What is settled although the broker does not know: it will hand the message out again, to this
+/// worker or another.
+pub(super) fn lost(mark: Mark) -> Option<Entry> {
+    Some(Entry {
+        mark: Some(mark),
+        ..Entry::default()
+    })
+}
+
+/// What the broker knows to be settled. Of a message with siblings some were marked; not before
+/// now may the marks go, or a worker that dies with its acknowledgements on their way would have
+/// the whole fan-out repeated.
+pub(super) fn proven(mark: Mark) -> Option<Entry> {
+    (mark.webhooks.len() > 1).then(|| Entry {
+        unmark: Some((mark.organization, mark.event)),
+        ..Entry::default()
+    })
+}
