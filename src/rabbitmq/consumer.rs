@@ -1,0 +1,337 @@
+//! The source of messages: one connection, a lane for each of the two queues, rebuilt whole
+//! whenever any part of it dies.
+//!
+//! A lost connection, a channel that the broker closed (it does so to one that holds a message for
+//! longer than `consumer_timeout`, 30 minutes by default), a consumer that it cancelled, a peer
+//! that no longer answers: all of them end the *life* of the connection with its lanes, and the
+//! supervisor starts another, for as long as it takes.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use lapin::Connection;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use super::connection::{
+    ConnectError, NOT_FOUND, Purpose, STEADY, Server, close, let_acks_land, reply_code, until_dead,
+};
+use super::declare::{self, TopologyError};
+use super::lane::{Lane, Life, Plan};
+use super::message;
+use super::topology::{Kind, Topology};
+use crate::engine::ports::Source;
+use crate::reconnect::Reconnect;
+
+/// How many messages of a queue lie between the client's buffer and the engine. Few: they are
+/// already lost to this worker when the connection dies.
+const HANDED_OUT: usize = 32;
+
+/// How long finishing may take before the connection is closed regardless.
+const FINISH_LIMIT: Duration = Duration::from_secs(10);
+
+/// How long connecting, declaring and beginning to consume may take together: a broker that keeps
+/// the connection alive and answers nothing must not hold up a worker for ever.
+const BUILD_LIMIT: Duration = Duration::from_secs(60);
+
+/// How to consume.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The broker.
+    pub server: Server,
+    /// What is declared there.
+    pub topology: Arc<Topology>,
+    /// How many unsettled events the worker may hold. Measured: 1,000 is as good as any more.
+    pub prefetch_events: u16,
+    /// How many unsettled single deliveries the worker may hold.
+    pub prefetch_deliveries: u16,
+    /// Whether to declare the topology on each connection, so that a broker that lost its queues
+    /// gets them back.
+    pub declare: bool,
+}
+
+/// The source could not be started.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// There is no connection.
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
+    /// The broker's objects are not what they should be.
+    #[error(transparent)]
+    Topology(#[from] TopologyError),
+    /// The broker keeps the connection and answers nothing.
+    #[error("RabbitMQ did not answer within {BUILD_LIMIT:?}")]
+    TimedOut,
+    /// The broker does not let a queue be consumed.
+    #[error("cannot consume the queue {queue}: {source}")]
+    Consume {
+        /// The queue.
+        queue: String,
+        /// Why.
+        source: lapin::Error,
+    },
+}
+
+impl StartError {
+    /// Whether waiting may help.
+    fn is_passing(&self) -> bool {
+        match self {
+            Self::TimedOut => true,
+            Self::Connect(error) => error.is_passing(),
+            Self::Topology(error) => error.is_passing(),
+            Self::Consume { source, .. } => !source.is_amqp_soft_error(),
+        }
+    }
+}
+
+/// Stops and closes a source.
+#[derive(Debug)]
+pub struct SourceHandle {
+    stop: CancellationToken,
+    close: CancellationToken,
+    supervisor: JoinHandle<()>,
+}
+
+impl SourceHandle {
+    /// Takes no more messages: the source's channels close once they are empty, and what was
+    /// buffered behind them goes back to its queue. Messages handed out can still be settled.
+    pub fn stop_taking(&self) {
+        self.stop.cancel();
+    }
+
+    /// Stops if that has not happened yet, acknowledges what is settled, and closes the
+    /// connection. Messages that are not settled by then go back to their queue.
+    pub async fn close(self) {
+        self.stop.cancel();
+        self.close.cancel();
+        // A panic in it has been reported already.
+        let _ = self.supervisor.await;
+    }
+}
+
+/// Connects and starts to consume. Waits for a broker that is away; an error is one that waiting
+/// does not mend, and names the object and what does. The same errors later are logged, and the
+/// source goes on trying.
+pub async fn start(settings: Settings) -> Result<(Source, SourceHandle), StartError> {
+    let (events_in, events) = mpsc::channel(HANDED_OUT);
+    let (deliveries_in, deliveries) = mpsc::channel(HANDED_OUT);
+    let (lost, lost_acks) = mpsc::unbounded_channel();
+    let (proven, proven_acks) = mpsc::unbounded_channel();
+    let stop = CancellationToken::new();
+    let close = CancellationToken::new();
+    let plans = [
+        Plan {
+            queue: settings.topology.events_queue().to_owned(),
+            prefetch: settings.prefetch_events,
+            decode: message::decode_event,
+            messages: events_in,
+            lost: lost.clone(),
+            proven: proven.clone(),
+            stop: stop.clone(),
+        },
+        Plan {
+            queue: settings.topology.deliveries_queue().to_owned(),
+            prefetch: settings.prefetch_deliveries,
+            decode: message::decode_delivery,
+            messages: deliveries_in,
+            lost,
+            proven,
+            stop: stop.clone(),
+        },
+    ];
+    let mut waits = Reconnect::new();
+    let mut told = Told::default();
+    let generation = loop {
+        match Generation::build(&settings, &plans).await {
+            Ok(generation) => break generation,
+            Err(error) if error.is_passing() => told.failed(&error.to_string()),
+            Err(error) => return Err(error),
+        }
+        tokio::time::sleep(waits.next_wait()).await;
+    };
+    told.works();
+    let supervisor = Supervisor {
+        settings,
+        plans,
+        stop: stop.clone(),
+        close: close.clone(),
+        waits,
+        told,
+    };
+    let supervisor = tokio::spawn(supervisor.run(generation));
+    let source = Source {
+        events,
+        deliveries,
+        lost_acks,
+        proven_acks,
+    };
+    Ok((
+        source,
+        SourceHandle {
+            stop,
+            close,
+            supervisor,
+        },
+    ))
+}
+
+struct Supervisor {
+    settings: Settings,
+    plans: [Plan; 2],
+    stop: CancellationToken,
+    close: CancellationToken,
+    waits: Reconnect,
+    told: Told,
+}
+
+impl Supervisor {
+    async fn run(mut self, mut generation: Generation) {
+        let stop = self.stop.clone();
+        loop {
+            let reason = tokio::select! {
+                biased;
+                () = stop.cancelled() => break,
+                reason = generation.died() => reason,
+            };
+            self.told.failed(&reason);
+            if generation.born_at.elapsed() > STEADY {
+                self.waits.succeeded();
+            }
+            generation.abandon();
+            generation = tokio::select! {
+                biased;
+                () = stop.cancelled() => return,
+                generation = self.rebuild() => generation,
+            };
+            self.told.works();
+        }
+        // The last senders: the engine's receivers end with what is in them.
+        drop(self.plans);
+        self.close.cancelled().await;
+        generation.finish().await;
+    }
+
+    async fn rebuild(&mut self) -> Generation {
+        loop {
+            tokio::time::sleep(self.waits.next_wait()).await;
+            match Generation::build(&self.settings, &self.plans).await {
+                Ok(generation) => return generation,
+                Err(error) => self.told.failed(&error.to_string()),
+            }
+        }
+    }
+}
+
+/// What is wrong with the broker's objects, if they are left to somebody else to declare: a missing
+/// delay queue would be noticed only when the first retry cannot be handed over.
+async fn first_problem(
+    settings: &Settings,
+    connection: &Connection,
+) -> Result<Option<TopologyError>, TopologyError> {
+    let check = declare::check(&settings.topology, connection).await?;
+    // A user who may not declare may well consume: the comparison takes rights that this does not.
+    let problem = |problem: &TopologyError| !matches!(problem, TopologyError::Forbidden { .. });
+    Ok(check.problems.into_iter().find(problem))
+}
+
+/// One connection and what lives on it.
+struct Generation {
+    connection: Connection,
+    lanes: Vec<Lane>,
+    life: Life,
+    born_at: Instant,
+}
+
+impl Generation {
+    async fn build(settings: &Settings, plans: &[Plan; 2]) -> Result<Self, StartError> {
+        let building = Self::build_patiently(settings, plans);
+        let in_time = tokio::time::timeout(BUILD_LIMIT, building).await;
+        in_time.unwrap_or(Err(StartError::TimedOut))
+    }
+
+    async fn build_patiently(settings: &Settings, plans: &[Plan; 2]) -> Result<Self, StartError> {
+        let connection = settings.server.connect(Purpose::Consume).await?;
+        if settings.declare {
+            declare::apply(&settings.topology, &connection).await?;
+        } else if let Some(problem) = first_problem(settings, &connection).await? {
+            return Err(problem.into());
+        }
+        let life = Life::default();
+        let mut lanes = Vec::with_capacity(plans.len());
+        for plan in plans {
+            match Lane::open(plan, &connection, &life).await {
+                Ok(lane) => lanes.push(lane),
+                Err(source) => {
+                    life.end("the other queue could not be consumed");
+                    let queue = plan.queue.clone();
+                    return Err(if reply_code(&source) == Some(NOT_FOUND) {
+                        TopologyError::Missing {
+                            kind: Kind::Queue,
+                            name: queue,
+                        }
+                        .into()
+                    } else {
+                        StartError::Consume { queue, source }
+                    });
+                }
+            }
+        }
+        Ok(Self {
+            connection,
+            lanes,
+            life,
+            born_at: Instant::now(),
+        })
+    }
+
+    /// Returns why it died, once it has.
+    async fn died(&self) -> String {
+        tokio::select! {
+            reason = self.life.ended() => reason.to_owned(),
+            reason = until_dead(&self.connection) => reason,
+        }
+    }
+
+    /// Gives it up. What is left of its connection is closed on the side.
+    fn abandon(self) {
+        self.life.end("the connection was given up");
+        tokio::spawn(async move { close(&self.connection).await });
+    }
+
+    /// Acknowledges what is settled and closes the connection.
+    async fn finish(self) {
+        let lanes = futures::future::join_all(self.lanes.into_iter().map(Lane::finish));
+        if tokio::time::timeout(FINISH_LIMIT, lanes).await.is_err() {
+            tracing::warn!("the last acknowledgements could not be sent in time");
+        }
+        let_acks_land().await;
+        close(&self.connection).await;
+        self.life.end("the source was closed");
+    }
+}
+
+/// Says in the log when consuming stops working, why, whenever that changes, and when it works
+/// again: not with every try.
+#[derive(Debug, Default)]
+struct Told {
+    trouble: Option<(Instant, String)>,
+}
+
+impl Told {
+    fn failed(&mut self, reason: &str) {
+        let since = match &self.trouble {
+            Some((_, told)) if told == reason => return,
+            Some((since, _)) => *since,
+            None => Instant::now(),
+        };
+        tracing::warn!(reason, "cannot consume; trying again until it works");
+        self.trouble = Some((since, reason.to_owned()));
+    }
+
+    fn works(&mut self) {
+        if let Some((since, _)) = self.trouble.take() {
+            tracing::warn!(seconds = since.elapsed().as_secs(), "consuming again");
+        }
+    }
+}

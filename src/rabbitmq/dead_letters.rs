@@ -1,0 +1,288 @@
+//! Looking through the dead letters, sending them round again, throwing them away.
+//!
+//! AMQP can only take from the front of a queue, so everything here goes once through the letters
+//! that were there at the start. Looking takes them without acknowledging, and gives them back in
+//! order by closing its channel, which the broker does a moment later. Requeuing and purging acknowledge each letter only once what
+//! becomes of it is confirmed: the new message, or the letter itself again at the queue's tail.
+//! Nothing is ever refused back to the queue one by one, so no delivery limit is spent.
+
+mod taking;
+
+use std::sync::Arc;
+
+use futures::StreamExt;
+use futures::future::BoxFuture;
+use futures::stream::FuturesUnordered;
+use lapin::Connection;
+
+use self::taking::Taking;
+use super::confirm::{Confirmer, Unconfirmed};
+use super::connection::{self, ConnectError, NOT_FOUND, Purpose, Server, reply_code};
+use super::declare;
+use super::letter::Letter;
+use super::message::Outgoing;
+use super::topology::Topology;
+pub use crate::dead_letters::{Action, Filter, Found, Options, Progress, Summary};
+use crate::dead_letters::{Fate as What, Pace};
+
+/// How many letters a look takes at most: AMQP's largest prefetch.
+const LOOK_LIMIT: u16 = u16::MAX;
+
+/// How many letters are on their way at once when they are moved.
+const MOVING: u16 = 128;
+
+/// The dead letters could not be gone through.
+#[derive(Debug, thiserror::Error)]
+pub enum DeadLettersError {
+    /// The queue is not there.
+    #[error("the queue {queue} is missing; create it with `prism-webhooks topology apply`")]
+    Missing {
+        /// The queue's name.
+        queue: String,
+    },
+    /// The connection failed on the way. What was not acknowledged is still in the queue; of what
+    /// was under way, at most 128 letters, some may have been moved and be there as well.
+    #[error("the connection to RabbitMQ failed after {} of {} letters: {source}", progress.looked_at, progress.total)]
+    Connection {
+        /// Why.
+        source: lapin::Error,
+        /// What was done until then.
+        progress: Box<Progress>,
+    },
+    /// A letter could not be published anew. It is still in the queue.
+    #[error("stopped after {} of {} letters: {source}", progress.looked_at, progress.total)]
+    Publish {
+        /// Why.
+        source: Unconfirmed,
+        /// What was done until then.
+        progress: Box<Progress>,
+    },
+}
+
+/// The dead-letter queue, over a connection of its own.
+#[derive(Debug)]
+pub struct DeadLetters {
+    confirmer: Arc<Confirmer>,
+    topology: Arc<Topology>,
+}
+
+impl DeadLetters {
+    /// Connects.
+    pub async fn connect(server: &Server, topology: Arc<Topology>) -> Result<Self, ConnectError> {
+        let connection = server.connect(Purpose::DeadLetters).await?;
+        Ok(Self {
+            confirmer: Arc::new(Confirmer::new(connection)),
+            topology,
+        })
+    }
+
+    /// Closes the connection.
+    pub async fn close(self) {
+        connection::close(self.connection()).await;
+    }
+
+    /// How many dead letters wait. Those that somebody is going through do not count.
+    pub async fn count(&self) -> Result<u64, DeadLettersError> {
+        let queue = self.topology.dead_letters_queue();
+        let contents = declare::look(queue, self.connection()).await;
+        let contents = contents.map_err(|error| self.failed(error, &Progress::default()))?;
+        Ok(u64::from(contents.messages))
+    }
+
+    /// The letters that match `filter`, at most `limit` of them, oldest first. Changes nothing;
+    /// while it runs, nobody else sees the letters.
+    pub async fn list(&self, filter: &Filter, limit: usize) -> Result<Found, DeadLettersError> {
+        let total = self.count().await?;
+        let failed = |error| self.failed(error, &Progress::default());
+        let queue = self.topology.dead_letters_queue();
+        let taking = Taking::start(self.connection(), queue, total, LOOK_LIMIT).await;
+        let mut taking = taking.map_err(failed)?;
+        let mut found = Found::default();
+        while found.letters.len() < limit && found.looked_at < u64::from(LOOK_LIMIT) {
+            let Some(message) = taking.next().await.map_err(failed)? else {
+                found.complete = true;
+                break;
+            };
+            found.looked_at += 1;
+            let letter = Letter::new(message.into()).summary();
+            if filter.matches(&letter) {
+                found.letters.push(letter);
+            }
+        }
+        found.complete |= found.looked_at >= total;
+        taking
+            .give_back(self.connection(), queue)
+            .await
+            .map_err(failed)?;
+        Ok(found)
+    }
+
+    /// Goes once through the letters there are and does `action` with those that match `filter`.
+    /// Calls `report` now and then with what was done so far.
+    pub async fn process(
+        &self,
+        action: Action,
+        filter: &Filter,
+        options: &Options,
+        mut report: impl FnMut(&Progress),
+    ) -> Result<Progress, DeadLettersError> {
+        let mut progress = Progress {
+            total: self.count().await?,
+            ..Progress::default()
+        };
+        let prefetch = if options.dry_run { LOOK_LIMIT } else { MOVING };
+        let queue = self.topology.dead_letters_queue();
+        let taken = Taking::start(self.connection(), queue, progress.total, prefetch).await;
+        let mut taking = taken.map_err(|error| self.failed(error, &progress))?;
+        let mut under_way = FuturesUnordered::new();
+        let fate = |letter: &Letter| Fate::of(letter, action, filter, &self.topology);
+        let mut passed = self
+            .pass(
+                fate,
+                options,
+                &mut taking,
+                &mut under_way,
+                &mut progress,
+                &mut report,
+            )
+            .await;
+        // After a failure as well: what has been published must not stay in the queue too.
+        while let Some(moved) = under_way.next().await {
+            passed = passed.and(Self::settle(moved, &mut taking).await);
+        }
+        let gave_back = taking.give_back(self.connection(), queue).await;
+        report(&progress);
+        match passed.and(gave_back.map_err(Unconfirmed::Connection)) {
+            Ok(()) => Ok(progress),
+            Err(Unconfirmed::Connection(source)) => Err(self.failed(source, &progress)),
+            Err(source) => Err(DeadLettersError::Publish {
+                source,
+                progress: Box::new(progress),
+            }),
+        }
+    }
+
+    /// The pass itself. What is still under way at its end is left in `under_way`.
+    async fn pass(
+        &self,
+        fate: impl Fn(&Letter) -> Fate,
+        options: &Options,
+        taking: &mut Taking,
+        under_way: &mut FuturesUnordered<Moving>,
+        progress: &mut Progress,
+        report: &mut impl FnMut(&Progress),
+    ) -> Result<(), Unconfirmed> {
+        let mut pace = Pace::new(options.rate);
+        loop {
+            // A look is over where AMQP gives no more without an acknowledgement.
+            let exhausted = options.dry_run && progress.looked_at == u64::from(LOOK_LIMIT);
+            let limited = options.limit.is_some_and(|limit| progress.done >= limit);
+            if exhausted || limited || taking.complete() {
+                return Ok(());
+            }
+            let room = under_way.len() < usize::from(MOVING);
+            let message = tokio::select! {
+                Some(moved) = under_way.next() => {
+                    Self::settle(moved, taking).await?;
+                    continue;
+                }
+                message = taking.next(), if room => message?,
+            };
+            let Some(message) = message else {
+                // The broker may only be waiting for the acknowledgement of what is under way.
+                match under_way.next().await {
+                    Some(moved) => Self::settle(moved, taking).await?,
+                    None => return Ok(()),
+                }
+                continue;
+            };
+            let tag = message.delivery_tag;
+            let letter = Letter::new(message.into());
+            let fate = fate(&letter);
+            progress.note(&letter.summary(), fate.what());
+            report(progress);
+            if options.dry_run {
+                continue;
+            }
+            if matches!(fate, Fate::Requeue(_) | Fate::Purge) {
+                pace.wait().await;
+            }
+            under_way.push(self.carry_out(fate.outgoing(), tag));
+        }
+    }
+
+    async fn settle(
+        moved: Result<u64, Unconfirmed>,
+        taking: &mut Taking,
+    ) -> Result<(), Unconfirmed> {
+        taking.ack(moved?).await.map_err(Unconfirmed::Connection)
+    }
+
+    /// Publishes what is to be published; the letter `tag` may be acknowledged afterwards.
+    fn carry_out(&self, outgoing: Option<Outgoing>, tag: u64) -> Moving {
+        let confirmer = Arc::clone(&self.confirmer);
+        Box::pin(async move {
+            if let Some(outgoing) = outgoing {
+                confirmer.publish(&outgoing).await?;
+            }
+            Ok(tag)
+        })
+    }
+
+    fn connection(&self) -> &Connection {
+        self.confirmer.connection()
+    }
+
+    fn failed(&self, source: lapin::Error, progress: &Progress) -> DeadLettersError {
+        if reply_code(&source) == Some(NOT_FOUND) {
+            let queue = self.topology.dead_letters_queue().to_owned();
+            DeadLettersError::Missing { queue }
+        } else {
+            DeadLettersError::Connection {
+                source,
+                progress: Box::new(progress.clone()),
+            }
+        }
+    }
+}
+
+/// A letter on its way: its tag, once it may be acknowledged.
+type Moving = BoxFuture<'static, Result<u64, Unconfirmed>>;
+
+/// What becomes of a letter.
+enum Fate {
+    Requeue(Outgoing),
+    Purge,
+    Keep(Outgoing),
+    Unusable(Outgoing),
+}
+
+impl Fate {
+    fn of(letter: &Letter, action: Action, filter: &Filter, topology: &Topology) -> Self {
+        match action {
+            _ if !filter.matches(&letter.summary()) => Self::Keep(letter.kept(topology)),
+            Action::Purge => Self::Purge,
+            Action::Requeue => match letter.requeued(topology) {
+                Some(outgoing) => Self::Requeue(outgoing),
+                None => Self::Unusable(letter.kept(topology)),
+            },
+        }
+    }
+
+    fn what(&self) -> What {
+        match self {
+            Self::Requeue(_) | Self::Purge => What::Done,
+            Self::Keep(_) => What::Kept,
+            Self::Unusable(_) => What::Unusable,
+        }
+    }
+
+    fn outgoing(self) -> Option<Outgoing> {
+        match self {
+            Self::Requeue(outgoing) | Self::Keep(outgoing) | Self::Unusable(outgoing) => {
+                Some(outgoing)
+            }
+            Self::Purge => None,
+        }
+    }
+}

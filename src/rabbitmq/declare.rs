@@ -1,0 +1,380 @@
+//! Carrying the topology to a broker, and comparing the two.
+//!
+//! The broker answers a declaration that differs from what is there by closing the channel, so
+//! whatever may fail gets a channel of its own.
+
+use lapin::options::{ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions};
+use lapin::types::FieldTable;
+use lapin::{Channel, Connection, ErrorKind, ExchangeKind};
+use serde::Serialize;
+
+use super::connection::{ACCESS_REFUSED, NOT_FOUND, PRECONDITION_FAILED, reply_code};
+use super::topology::{Kind, Object, Topology};
+
+/// What is wrong between the topology and the broker.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum TopologyError {
+    /// An object is not there.
+    #[error("the {} {name} is missing; create it with `prism-webhooks topology apply`", kind.name())]
+    Missing {
+        /// What it is.
+        kind: Kind,
+        /// Its name.
+        name: String,
+    },
+    /// An object is there, declared otherwise.
+    #[error(
+        "the {} {name} is declared otherwise: {argument} is {present}, wanted is {wanted}; {}",
+        kind.name(),
+        mend(*kind, name)
+    )]
+    Mismatch {
+        /// What it is.
+        kind: Kind,
+        /// Its name.
+        name: String,
+        /// The property or argument that differs; the broker names one at a time.
+        argument: String,
+        /// Its value on the broker, as far as the broker says.
+        present: String,
+        /// Its value in the topology.
+        wanted: String,
+    },
+    /// The user may not declare it, or look at it.
+    #[error("the {} {name} may not be declared by this user: {source}", kind.name())]
+    Forbidden {
+        /// What it is.
+        kind: Kind,
+        /// Its name.
+        name: String,
+        /// What the broker said.
+        source: lapin::Error,
+    },
+    /// The broker did not do it, for a reason that says nothing about the topology.
+    #[error("the {} {name} could not be declared: {source}", kind.name())]
+    Failed {
+        /// What it is.
+        kind: Kind,
+        /// Its name.
+        name: String,
+        /// Why.
+        source: lapin::Error,
+    },
+}
+
+impl TopologyError {
+    /// Whether waiting may help.
+    pub fn is_passing(&self) -> bool {
+        matches!(self, Self::Failed { .. })
+    }
+}
+
+/// What a look at the broker found.
+#[derive(Debug)]
+pub struct Check {
+    /// How many objects were compared, by existence, durability, type and arguments.
+    pub objects: usize,
+    /// How many bindings were not: AMQP has no way to ask for one. `topology apply` sets them.
+    pub unseen_bindings: usize,
+    /// Everything that is wrong.
+    pub problems: Vec<TopologyError>,
+}
+
+/// An object for people and programs to look at.
+#[derive(Debug, Clone, Serialize)]
+pub struct Shown {
+    /// What it is and how it is declared.
+    #[serde(flatten)]
+    pub object: Object,
+    /// What is in it, if it is a queue that exists.
+    pub contents: Option<Contents>,
+}
+
+/// What is in a queue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Contents {
+    /// The messages that wait to be handed out.
+    pub messages: u32,
+    /// The consumers.
+    pub consumers: u32,
+}
+
+/// Declares everything. What is there already, declared alike, stays untouched.
+pub async fn apply(topology: &Topology, connection: &Connection) -> Result<(), TopologyError> {
+    let mut channel = None;
+    for object in topology.objects() {
+        let declaring = async {
+            let channel = match &channel {
+                Some(channel) => channel,
+                None => channel.insert(connection.create_channel().await?),
+            };
+            declare(&object, channel).await?;
+            bind(&object, channel).await
+        };
+        declaring.await.map_err(|error| classify(&object, error))?;
+    }
+    Ok(())
+}
+
+/// Compares the broker with the topology and changes nothing. The error is the first that says
+/// nothing about the topology, such as a lost connection.
+pub async fn check(topology: &Topology, connection: &Connection) -> Result<Check, TopologyError> {
+    let mut check = Check {
+        objects: 0,
+        unseen_bindings: 0,
+        problems: Vec::new(),
+    };
+    for object in topology.objects() {
+        check.objects += 1;
+        check.unseen_bindings += object.bindings.len();
+        match compare(&object, connection)
+            .await
+            .map_err(|error| classify(&object, error))
+        {
+            Ok(()) => {}
+            Err(error) if error.is_passing() => return Err(error),
+            Err(error) => check.problems.push(error),
+        }
+    }
+    Ok(check)
+}
+
+/// Describes the topology and, given a connection, what is in its queues.
+pub async fn show(
+    topology: &Topology,
+    connection: Option<&Connection>,
+) -> Result<Vec<Shown>, TopologyError> {
+    let mut shown = Vec::new();
+    for object in topology.objects() {
+        let contents =
+            match connection {
+                Some(connection) if object.kind == Kind::Queue => contents(&object, connection)
+                    .await
+                    .map_err(|error| classify(&object, error))?,
+                _ => None,
+            };
+        shown.push(Shown { object, contents });
+    }
+    Ok(shown)
+}
+
+async fn contents(object: &Object, connection: &Connection) -> lapin::Result<Option<Contents>> {
+    match look(&object.name, connection).await {
+        Ok(queue) => Ok(Some(queue)),
+        Err(error) if reply_code(&error) == Some(NOT_FOUND) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// What is in the queue `name`; the broker's 404 if it is not there.
+pub(super) async fn look(name: &str, connection: &Connection) -> lapin::Result<Contents> {
+    let channel = connection.create_channel().await?;
+    let passive = QueueDeclareOptions::durable().passive();
+    let queue = channel
+        .queue_declare(name.into(), passive, FieldTable::default())
+        .await?;
+    Ok(Contents {
+        messages: queue.message_count(),
+        consumers: queue.consumer_count(),
+    })
+}
+
+/// Declaring what exists and is alike does nothing, and is the only way to learn over AMQP whether
+/// it is alike. The passive declaration before it keeps what is missing from being created.
+async fn compare(object: &Object, connection: &Connection) -> lapin::Result<()> {
+    let channel = connection.create_channel().await?;
+    match object.kind {
+        Kind::Queue => {
+            let passive = QueueDeclareOptions::durable().passive();
+            channel
+                .queue_declare(object.name.as_str().into(), passive, FieldTable::default())
+                .await?;
+        }
+        Kind::Exchange => {
+            let passive = ExchangeDeclareOptions {
+                passive: true,
+                ..Default::default()
+            };
+            let name = object.name.as_str().into();
+            channel
+                .exchange_declare(name, ExchangeKind::Topic, passive, FieldTable::default())
+                .await?;
+        }
+    }
+    declare(object, &channel).await
+}
+
+async fn declare(object: &Object, channel: &Channel) -> lapin::Result<()> {
+    let name = object.name.as_str().into();
+    match object.kind {
+        Kind::Queue => {
+            channel
+                .queue_declare(name, QueueDeclareOptions::durable(), object.table())
+                .await?;
+        }
+        Kind::Exchange => {
+            let durable = ExchangeDeclareOptions {
+                durable: true,
+                ..Default::default()
+            };
+            channel
+                .exchange_declare(name, ExchangeKind::Topic, durable, FieldTable::default())
+                .await?;
+        }
+    }
+    Ok(())
+}
+
+async fn bind(object: &Object, channel: &Channel) -> lapin::Result<()> {
+    for binding in &object.bindings {
+        channel
+            .queue_bind(
+                object.name.as_str().into(),
+                binding.exchange.as_str().into(),
+                binding.routing_key.as_str().into(),
+                QueueBindOptions::default(),
+                FieldTable::default(),
+            )
+            .await?;
+    }
+    Ok(())
+}
+
+fn classify(object: &Object, source: lapin::Error) -> TopologyError {
+    let kind = object.kind;
+    let name = object.name.clone();
+    match reply_code(&source) {
+        Some(NOT_FOUND) => TopologyError::Missing { kind, name },
+        Some(ACCESS_REFUSED) => TopologyError::Forbidden { kind, name, source },
+        Some(PRECONDITION_FAILED) => mismatch(object, &broker_text(&source)),
+        _ => TopologyError::Failed { kind, name, source },
+    }
+}
+
+fn broker_text(error: &lapin::Error) -> String {
+    match error.kind() {
+        ErrorKind::ProtocolError(error) => error.get_message().to_string(),
+        _ => error.to_string(),
+    }
+}
+
+/// Reads `inequivalent arg 'A' for queue 'Q' in vhost 'V': received W but current is P`, where W
+/// and P are `'text'`, `none`, or `the value 'X' of type 'T'`. The broker cuts its text at 255
+/// bytes, so what is wanted is taken from the topology, and what is present may be missing.
+fn mismatch(object: &Object, text: &str) -> TopologyError {
+    let between = |start: &str, end: &str| {
+        let (_, rest) = text.split_once(start)?;
+        rest.split_once(end).map(|(found, _)| found)
+    };
+    let argument = between("inequivalent arg '", "'");
+    let wanted = argument
+        .and_then(|argument| object.arguments.get(argument).map(ToString::to_string))
+        .or_else(|| between("received ", " but current is").map(value))
+        .unwrap_or_else(|| "what `prism-webhooks topology show` says".to_owned());
+    let present = text.split_once(" but current is ").map_or_else(
+        || format!("not what it should be ({text})"),
+        |(_, present)| value(present),
+    );
+    TopologyError::Mismatch {
+        kind: object.kind,
+        name: object.name.clone(),
+        argument: argument.unwrap_or("an argument").to_owned(),
+        present,
+        wanted,
+    }
+}
+
+fn value(text: &str) -> String {
+    let text = text.trim_start_matches("the value ");
+    match text
+        .strip_prefix('\'')
+        .and_then(|rest| rest.split_once('\''))
+    {
+        Some((value, _)) => value.to_owned(),
+        None => text.to_owned(),
+    }
+}
+
+fn mend(kind: Kind, name: &str) -> String {
+    let delete = match kind {
+        Kind::Queue => format!("once it is empty, `rabbitmqctl delete_queue --if-empty {name}`"),
+        Kind::Exchange => format!("`rabbitmqadmin delete exchange name={name}`"),
+    };
+    format!(
+        "remove it ({delete}; add the virtual host if it is not \"/\") and create it again with \
+         `prism-webhooks topology apply`"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn object(name: &str) -> Object {
+        let topology = Topology::new("ns", [], Duration::from_secs(1));
+        topology
+            .objects()
+            .into_iter()
+            .find(|object| object.name == name)
+            .unwrap()
+    }
+
+    #[track_caller]
+    fn assert_read(name: &str, text: &str, expected: (&str, &str, &str)) {
+        match mismatch(&object(name), text) {
+            TopologyError::Mismatch {
+                argument,
+                present,
+                wanted,
+                ..
+            } => {
+                assert_eq!((&*argument, &*present, &*wanted), expected);
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn the_brokers_text_is_read() {
+        assert_read(
+            "ns.webhooks.delay.1s",
+            "PRECONDITION_FAILED - inequivalent arg 'x-message-ttl' for queue \
+             'ns.webhooks.delay.1s' in vhost '/': received the value '1000' of type 'signedint' \
+             but current is the value '2000' of type 'signedint'",
+            ("x-message-ttl", "2000", "1000"),
+        );
+        assert_read(
+            "ns.webhooks.delay.1s",
+            "PRECONDITION_FAILED - inequivalent arg 'x-overflow' for queue 'q' in vhost '/': \
+             received the value 'reject-publish' of type 'longstr' but current is none",
+            ("x-overflow", "none", "reject-publish"),
+        );
+        assert_read(
+            "ns.webhooks.delay.1s",
+            "PRECONDITION_FAILED - inequivalent arg 'durable' for queue 'q' in vhost '/': \
+             received 'true' but current is 'false'",
+            ("durable", "false", "true"),
+        );
+        assert_read(
+            "ns.events",
+            "PRECONDITION_FAILED - inequivalent arg 'type' for exchange 'ns.events' in vhost '/': \
+             received 'topic' but current is 'direct'",
+            ("type", "direct", "topic"),
+        );
+    }
+
+    #[test]
+    fn a_text_that_was_cut_or_is_unknown_still_says_what_it_can() {
+        let cut = "PRECONDITION_FAILED - inequivalent arg 'x-message-ttl' for queue 'ns.we";
+        let error = mismatch(&object("ns.webhooks.delay.1s"), cut).to_string();
+        assert!(
+            error.contains("x-message-ttl is not what it should be"),
+            "{error}"
+        );
+        assert!(error.contains("wanted is 1000"), "{error}");
+        let error = mismatch(&object("ns.events"), "PRECONDITION_FAILED - no").to_string();
+        assert!(error.contains("PRECONDITION_FAILED - no"), "{error}");
+    }
+}

@@ -1,0 +1,27 @@
+//! The engine's ports on RabbitMQ.
+//!
+//! | file | what it does |
+//! |---|---|
+//! | [`topology`] | what is declared: every name, argument and binding |
+//! | [`declare`] | carries that to a broker, compares, describes |
+//! | [`connection`] | how a connection is made, and told dead |
+//! | [`message`] | what stands in which property and header |
+//! | [`consumer`] | the source: supervises a connection, starts, stops, closes |
+//! | `lane` | one queue on one channel: reading and settling |
+//! | [`acks`] | which acknowledgements to send |
+//! | [`confirm`] | publishing one message, confirmed |
+//! | [`publisher`] | the hand-over, which does not give up |
+//! | [`dead_letters`] | looking through the dead letters and moving them |
+//! | `letter` | what a dead letter says and becomes |
+
+pub mod acks;
+pub mod confirm;
+pub mod connection;
+pub mod consumer;
+pub mod dead_letters;
+pub mod declare;
+mod lane;
+mod letter;
+pub mod message;
+pub mod publisher;
+pub mod topology;

@@ -1,0 +1,259 @@
+//! Handing over what comes next: a connection of its own, since a broker short of memory or disk
+//! blocks a connection that publishes, acknowledgements and all.
+//!
+//! A hand-over never gives up: whatever goes wrong, it waits and publishes again, until it is
+//! confirmed or the publisher is told to stop.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use super::confirm::{Confirmer, Unconfirmed};
+use super::connection::{ConnectError, Purpose, STEADY, Server, close, until_dead};
+use super::message::{self, LONGEST_NAME, Outgoing};
+use super::topology::Topology;
+use crate::domain::event::RawEvent;
+use crate::engine::ports::{FollowUp, Handover, Stopped};
+use crate::reconnect::Reconnect;
+
+/// Publishes to the broker. Clones share one connection.
+#[derive(Debug, Clone)]
+pub struct Publisher {
+    link: watch::Receiver<Link>,
+    topology: Arc<Topology>,
+    troubles: Arc<Troubles>,
+    stop: CancellationToken,
+    supervisor: Arc<tokio::sync::Mutex<Option<JoinHandle<()>>>>,
+}
+
+/// The state of the connection.
+#[derive(Debug, Clone)]
+enum Link {
+    /// There is none, and this is why, once that is known.
+    Down(Option<Arc<ConnectError>>),
+    /// There is one.
+    Up(Arc<Confirmer>),
+}
+
+/// An event could not be published.
+#[derive(Debug, thiserror::Error)]
+pub enum PublishError {
+    /// The routing key or the message id is longer than AMQP allows.
+    #[error("the {what} has {size} bytes; AMQP takes at most {LONGEST_NAME}")]
+    TooLong {
+        /// Which of the two.
+        what: &'static str,
+        /// Its size in bytes.
+        size: usize,
+    },
+    /// There is no connection.
+    #[error(transparent)]
+    Connect(Arc<ConnectError>),
+    /// It was not confirmed.
+    #[error(transparent)]
+    Unconfirmed(#[from] Unconfirmed),
+    /// The publisher was stopped.
+    #[error(transparent)]
+    Stopped(#[from] Stopped),
+}
+
+impl Publisher {
+    /// Starts to connect in the background, and stops for good when `stop` is cancelled: what is
+    /// not confirmed by then is not handed over.
+    pub fn start(server: Server, topology: Arc<Topology>, stop: CancellationToken) -> Self {
+        let (state, link) = watch::channel(Link::Down(None));
+        let supervisor = tokio::spawn(supervise(server, state, stop.clone()));
+        Self {
+            link,
+            topology,
+            troubles: Arc::default(),
+            stop,
+            supervisor: Arc::new(tokio::sync::Mutex::new(Some(supervisor))),
+        }
+    }
+
+    /// Publishes an event as the gateway would, once: the caller decides what a failure means.
+    /// Waits while a connection is being made, and fails when that does.
+    pub async fn publish_event(&self, event: &RawEvent) -> Result<(), PublishError> {
+        let names = [
+            ("routing key", Some(&event.routing_key)),
+            ("message id", event.message_id.as_ref()),
+        ];
+        for (what, name) in names {
+            if let Some(size) = name.map(String::len).filter(|size| *size > LONGEST_NAME) {
+                return Err(PublishError::TooLong { what, size });
+            }
+        }
+        let outgoing = message::encode_raw(event).for_exchange(
+            self.topology.exchange().into(),
+            event.routing_key.as_str().into(),
+        );
+        let mut link = self.link.clone();
+        let known = tokio::select! {
+            known = link.wait_for(|link| !matches!(link, Link::Down(None))) => {
+                known.map(|link| link.clone())
+            }
+            () = self.stop.cancelled() => return Err(Stopped.into()),
+        };
+        let confirmer = match known {
+            Ok(Link::Up(confirmer)) => confirmer,
+            Ok(Link::Down(Some(error))) => return Err(PublishError::Connect(error)),
+            Ok(Link::Down(None)) | Err(_) => return Err(Stopped.into()),
+        };
+        tokio::select! {
+            published = confirmer.publish(&outgoing) => Ok(published?),
+            () = self.stop.cancelled() => Err(Stopped.into()),
+        }
+    }
+
+    /// Stops, and returns once the connection is closed.
+    pub async fn close(&self) {
+        self.stop.cancel();
+        if let Some(supervisor) = self.supervisor.lock().await.take() {
+            // It ends by itself, and a panic in it has been reported already.
+            let _ = supervisor.await;
+        }
+    }
+
+    async fn until_confirmed(&self, outgoing: &Outgoing) {
+        let mut waits = Reconnect::new();
+        let mut link = self.link.clone();
+        loop {
+            let up = link
+                .wait_for(|link| matches!(link, Link::Up(_)))
+                .await
+                .map(|link| link.clone());
+            let Ok(Link::Up(confirmer)) = up else {
+                // The supervisor has gone: only stopping ends this.
+                return std::future::pending().await;
+            };
+            match confirmer.publish(outgoing).await {
+                Ok(()) => return self.troubles.over(outgoing),
+                Err(error) => self.troubles.note(outgoing, &error),
+            }
+            tokio::time::sleep(waits.next_wait()).await;
+        }
+    }
+}
+
+#[async_trait]
+impl Handover for Publisher {
+    async fn hand_over(&self, follow_up: FollowUp) -> Result<(), Stopped> {
+        let outgoing = message::encode(&follow_up, &self.topology, Timestamp::now());
+        tokio::select! {
+            biased;
+            () = self.stop.cancelled() => Err(Stopped),
+            () = self.until_confirmed(&outgoing) => Ok(()),
+        }
+    }
+}
+
+/// Which addresses have been failing since when, so that the log says when it begins and when it
+/// is over instead of repeating itself with every try of every message.
+#[derive(Debug, Default)]
+struct Troubles(Mutex<HashMap<(String, String), Trouble>>);
+
+#[derive(Debug)]
+struct Trouble {
+    since: Instant,
+    failures: u64,
+}
+
+impl Troubles {
+    fn note(&self, message: &Outgoing, error: &Unconfirmed) {
+        let mut troubles = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let trouble = troubles.entry(address(message)).or_insert_with(|| {
+            tracing::warn!(
+                exchange = message.exchange.as_str(),
+                routing_key = message.routing_key.as_str(),
+                %error,
+                "a message could not be handed over; trying again until it can"
+            );
+            Trouble {
+                since: Instant::now(),
+                failures: 0,
+            }
+        });
+        trouble.failures += 1;
+    }
+
+    fn over(&self, message: &Outgoing) {
+        let mut troubles = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if troubles.is_empty() {
+            return;
+        }
+        if let Some(trouble) = troubles.remove(&address(message)) {
+            tracing::warn!(
+                exchange = message.exchange.as_str(),
+                routing_key = message.routing_key.as_str(),
+                failures = trouble.failures,
+                seconds = trouble.since.elapsed().as_secs(),
+                "messages are handed over again"
+            );
+        }
+    }
+}
+
+fn address(message: &Outgoing) -> (String, String) {
+    (
+        message.exchange.to_string(),
+        message.routing_key.to_string(),
+    )
+}
+
+/// Keeps a connection up until `stop`.
+async fn supervise(server: Server, state: watch::Sender<Link>, stop: CancellationToken) {
+    let mut waits = Reconnect::new();
+    let mut down = false;
+    loop {
+        let connecting = server.connect(Purpose::Publish);
+        let connected = tokio::select! {
+            connected = connecting => connected,
+            () = stop.cancelled() => return,
+        };
+        match connected {
+            Ok(connection) => {
+                if std::mem::take(&mut down) {
+                    tracing::warn!(server = server.address(), "publishing again");
+                }
+                let up_at = Instant::now();
+                let confirmer = Arc::new(Confirmer::new(connection));
+                state.send_replace(Link::Up(Arc::clone(&confirmer)));
+                let reason = tokio::select! {
+                    reason = until_dead(confirmer.connection()) => reason,
+                    () = stop.cancelled() => {
+                        state.send_replace(Link::Down(None));
+                        close(confirmer.connection()).await;
+                        return;
+                    }
+                };
+                down = true;
+                tracing::warn!(
+                    server = server.address(),
+                    reason,
+                    "lost the connection to publish on"
+                );
+                state.send_replace(Link::Down(None));
+                if up_at.elapsed() > STEADY {
+                    waits.succeeded();
+                }
+            }
+            Err(error) => {
+                if !std::mem::replace(&mut down, true) {
+                    tracing::warn!(%error, "cannot publish; trying again until it works");
+                }
+                state.send_replace(Link::Down(Some(Arc::new(error))));
+            }
+        }
+        tokio::select! {
+            () = tokio::time::sleep(waits.next_wait()) => {}
+            () = stop.cancelled() => return,
+        }
+    }
+}
