@@ -1,0 +1,70 @@
+//! The deliveries on record, for a retry by hand and for whoever asks what became of one.
+
+use std::collections::HashMap;
+
+use redis::cmd;
+
+use super::connection::Connection;
+use super::delivery_fields;
+use super::error::StoreError;
+use super::keys::Keys;
+use super::texts::Texts;
+pub use super::texts::Unreadable;
+use crate::domain::ids::{DeliveryId, Organization};
+pub use crate::records::Recorded;
+
+/// Reads the record of deliveries.
+#[derive(Debug, Clone)]
+pub struct Deliveries {
+    connection: Connection,
+    keys: Keys,
+}
+
+/// Why the record of a delivery could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum DeliveriesError {
+    /// The record is not one that a worker wrote.
+    #[error("the record of delivery {id} cannot be read: {problem}")]
+    Unreadable {
+        /// The delivery.
+        id: DeliveryId,
+        /// What is wrong.
+        #[source]
+        problem: Unreadable,
+    },
+    /// Redis gave no answer, or refused.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl Deliveries {
+    /// The record of the deployment whose keys these are.
+    pub fn new(connection: Connection, keys: Keys) -> Self {
+        Self { connection, keys }
+    }
+
+    /// What is on record of a delivery; `None` if nothing is, or not any more.
+    pub async fn get(
+        &self,
+        organization: &Organization,
+        id: &DeliveryId,
+    ) -> Result<Option<Recorded>, DeliveriesError> {
+        let mut command = cmd("HGETALL");
+        command.arg(self.keys.delivery(organization, id));
+        let fields: HashMap<String, Vec<u8>> = self.connection.call(&command).await?;
+        if fields.is_empty() {
+            return Ok(None);
+        }
+        let texts = Texts::from_hash(fields);
+        let recorded = if texts.has("state") {
+            delivery_fields::read(id, texts)
+                .map(|(delivery, state)| Recorded::Whole(Box::new(delivery), state))
+        } else {
+            texts.required("sequence").map(Recorded::Sequence)
+        };
+        let id = id.clone();
+        recorded
+            .map(Some)
+            .map_err(|problem| DeliveriesError::Unreadable { id, problem })
+    }
+}

@@ -1,0 +1,163 @@
+//! The hash of an organization's webhooks: reading it, compare-and-set, notices.
+//!
+//! Every change compares with what was read and publishes a notice, in one script: two people who
+//! change the same webhook do not undo each other, and no change goes untold.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use redis::{Script, cmd};
+
+use super::connection::Connection;
+use super::error::StoreError;
+use super::keys::Keys;
+use crate::domain::ids::Organization;
+use crate::domain::webhook::{WebhookDocument, WebhookKey};
+use crate::registry::documents::{Change, DocumentStore, Replacement, StoreFailure};
+
+/// The documents of all organizations.
+#[derive(Debug, Clone)]
+pub(super) struct Documents {
+    pub(super) connection: Connection,
+    pub(super) keys: Keys,
+    scripts: Arc<Scripts>,
+}
+
+#[derive(Debug)]
+struct Scripts {
+    create: Script,
+    replace: Script,
+    delete: Script,
+}
+
+impl Documents {
+    pub(super) fn new(connection: Connection, keys: Keys) -> Self {
+        let names = include_str!("scripts/names.lua");
+        let asking = |script: &str| Script::new(&format!("{names}\n{script}"));
+        Self {
+            connection,
+            keys,
+            scripts: Arc::new(Scripts {
+                create: asking(include_str!("scripts/create.lua")),
+                replace: asking(include_str!("scripts/replace.lua")),
+                delete: Script::new(include_str!("scripts/delete.lua")),
+            }),
+        }
+    }
+
+    /// Every document of an organization with the field that it stands under, ordered by that.
+    pub(super) async fn all(
+        &self,
+        organization: &Organization,
+    ) -> Result<BTreeMap<String, Vec<u8>>, StoreError> {
+        let mut command = cmd("HGETALL");
+        command.arg(self.keys.webhooks(organization));
+        let all: Vec<(Vec<u8>, Vec<u8>)> = self.connection.call(&command).await?;
+        let text = |field: Vec<u8>| String::from_utf8_lossy(&field).into_owned();
+        Ok(all.into_iter().map(|(id, raw)| (text(id), raw)).collect())
+    }
+
+    /// One document as it is stored.
+    pub(super) async fn get(
+        &self,
+        organization: &Organization,
+        id: &str,
+    ) -> Result<Option<Vec<u8>>, StoreError> {
+        let mut command = cmd("HGET");
+        command.arg(self.keys.webhooks(organization)).arg(id);
+        self.connection.call(&command).await
+    }
+
+    pub(super) async fn create(
+        &self,
+        organization: &Organization,
+        document: &WebhookDocument,
+        json: &str,
+    ) -> Result<Change, StoreError> {
+        let mut call = self.scripts.create.key(self.keys.webhooks(organization));
+        call.arg(&document.id).arg(&document.name).arg(json);
+        call.arg(self.keys.changed()).arg(organization.as_str());
+        self.connection.script(&call).await.map(change)
+    }
+
+    pub(super) async fn replace(
+        &self,
+        webhook: &WebhookKey,
+        replacement: &Replacement<'_>,
+    ) -> Result<Change, StoreError> {
+        let organization = &webhook.organization;
+        let mut call = self.scripts.replace.key(self.keys.webhooks(organization));
+        call.key(self.keys.health(webhook));
+        call.arg(webhook.id.as_str());
+        call.arg(replacement.old).arg(replacement.new);
+        call.arg(replacement.name.unwrap_or_default());
+        call.arg(u8::from(replacement.forget_health));
+        call.arg(self.keys.changed()).arg(organization.as_str());
+        self.connection.script(&call).await.map(change)
+    }
+
+    /// Removes a webhook with everything that is its own; `false` if it was not there.
+    pub(super) async fn delete(&self, webhook: &WebhookKey) -> Result<bool, StoreError> {
+        let WebhookKey { organization, id } = webhook;
+        let mut call = self.scripts.delete.key(self.keys.webhooks(organization));
+        call.key(self.keys.webhook_attempts(organization, id));
+        call.key(self.keys.health(webhook));
+        call.arg(id.as_str());
+        call.arg(self.keys.changed()).arg(organization.as_str());
+        self.connection.script(&call).await
+    }
+}
+
+#[async_trait]
+impl DocumentStore for Documents {
+    async fn all(
+        &self,
+        organization: &Organization,
+    ) -> Result<BTreeMap<String, Vec<u8>>, StoreFailure> {
+        let all = Self::all(self, organization).await;
+        all.map_err(StoreFailure::new)
+    }
+
+    async fn get(
+        &self,
+        organization: &Organization,
+        id: &str,
+    ) -> Result<Option<Vec<u8>>, StoreFailure> {
+        let one = Self::get(self, organization, id).await;
+        one.map_err(StoreFailure::new)
+    }
+
+    async fn create(
+        &self,
+        organization: &Organization,
+        document: &WebhookDocument,
+        json: &str,
+    ) -> Result<Change, StoreFailure> {
+        let created = Self::create(self, organization, document, json).await;
+        created.map_err(StoreFailure::new)
+    }
+
+    async fn replace(
+        &self,
+        webhook: &WebhookKey,
+        replacement: &Replacement<'_>,
+    ) -> Result<Change, StoreFailure> {
+        let replaced = Self::replace(self, webhook, replacement).await;
+        replaced.map_err(StoreFailure::new)
+    }
+
+    async fn delete(&self, webhook: &WebhookKey) -> Result<bool, StoreFailure> {
+        let deleted = Self::delete(self, webhook).await;
+        deleted.map_err(StoreFailure::new)
+    }
+}
+
+fn change((what, id): (String, String)) -> Change {
+    match what.as_str() {
+        "done" => Change::Done,
+        "gone" => Change::Gone,
+        "name taken" => Change::NameTaken(id),
+        _ => Change::Conflict,
+    }
+}

@@ -1,0 +1,93 @@
+//! The name of every key and channel.
+//!
+//! What belongs to one organization carries it as a hash tag, so that a script may touch several
+//! of its keys. No identifier can hold a brace.
+
+use std::sync::Arc;
+
+use crate::domain::ids::{DeliveryId, EventId, Organization, WebhookId};
+use crate::domain::webhook::WebhookKey;
+
+/// Names keys and channels under one namespace.
+#[derive(Debug, Clone)]
+pub struct Keys {
+    prefix: Arc<str>,
+}
+
+impl Keys {
+    /// The keys of the deployment that has this namespace.
+    pub fn new(namespace: &str) -> Self {
+        Self {
+            prefix: format!("{namespace}:webhooks").into(),
+        }
+    }
+
+    /// Hash, webhook id to JSON: the webhooks of an organization.
+    pub fn webhooks(&self, organization: &Organization) -> String {
+        format!("{}:{{{organization}}}", self.prefix)
+    }
+
+    /// Channel: the name of an organization whose webhooks changed.
+    pub fn changed(&self) -> String {
+        format!("{}:changed", self.prefix)
+    }
+
+    /// Stream, capped: every attempt of every webhook.
+    pub fn attempts(&self) -> String {
+        format!("{}:attempts", self.prefix)
+    }
+
+    /// Stream, capped: the attempts of one webhook.
+    pub fn webhook_attempts(&self, organization: &Organization, webhook: &WebhookId) -> String {
+        format!("{}:{{{organization}}}:attempts:{webhook}", self.prefix)
+    }
+
+    /// Hash, expires: the state of a delivery, and its body if it failed.
+    pub fn delivery(&self, organization: &Organization, delivery: &DeliveryId) -> String {
+        format!("{}:{{{organization}}}:delivery:{delivery}", self.prefix)
+    }
+
+    /// Set, expires: the webhooks for which an event is settled while others are still open.
+    pub fn settled(&self, organization: &Organization, event: &EventId) -> String {
+        format!("{}:{{{organization}}}:settled:{event}", self.prefix)
+    }
+
+    /// Hash, expires: when a webhook last answered well, and since when it has only failed.
+    pub fn health(&self, webhook: &WebhookKey) -> String {
+        let WebhookKey { organization, id } = webhook;
+        format!("{}:{{{organization}}}:health:{id}", self.prefix)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_those_of_the_contract() {
+        let keys = Keys::new("prism");
+        let organization = Organization::new("acme").unwrap();
+        let id = WebhookId::new("w1").unwrap();
+        assert_eq!(keys.webhooks(&organization), "prism:webhooks:{acme}");
+        assert_eq!(keys.changed(), "prism:webhooks:changed");
+        assert_eq!(keys.attempts(), "prism:webhooks:attempts");
+        assert_eq!(
+            keys.webhook_attempts(&organization, &id),
+            "prism:webhooks:{acme}:attempts:w1"
+        );
+        let delivery = DeliveryId::new("d1").unwrap();
+        assert_eq!(
+            keys.delivery(&organization, &delivery),
+            "prism:webhooks:{acme}:delivery:d1"
+        );
+        let event = EventId::new("e1").unwrap();
+        assert_eq!(
+            keys.settled(&organization, &event),
+            "prism:webhooks:{acme}:settled:e1"
+        );
+        assert_eq!(
+            keys.health(&WebhookKey { organization, id }),
+            "prism:webhooks:{acme}:health:w1"
+        );
+    }
+}

@@ -1,0 +1,134 @@
+//! Which commands put an entry on record.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use redis::{Cmd, Pipeline, Script};
+
+use crate::domain::attempt::Attempt;
+use crate::domain::ids::{EventId, Organization};
+use crate::domain::webhook::WebhookKey;
+use crate::engine::ports::{DeliveryRecord, Entry, Keep, Mark};
+use crate::records::{HEALTH_KEPT, LogSettings, MARKS_KEPT, SEQUENCE_KEPT, SERVED_MARKS_KEPT};
+use crate::redis::keys::Keys;
+use crate::redis::{attempt_fields, delivery_fields};
+
+/// Turns entries into commands.
+#[derive(Debug)]
+pub(super) struct Encoder {
+    keys: Keys,
+    settings: LogSettings,
+    all_attempts: String,
+    record: Script,
+}
+
+impl Encoder {
+    pub(super) fn new(keys: Keys, settings: LogSettings) -> Self {
+        Self {
+            all_attempts: keys.attempts(),
+            keys,
+            settings,
+            record: Script::new(include_str!("../scripts/record.lua")),
+        }
+    }
+
+    /// The command that makes the scripts known to a server that forgot them.
+    pub(super) fn load(&self) -> Cmd {
+        let mut command = redis::cmd("SCRIPT");
+        command
+            .arg("LOAD")
+            .arg(include_str!("../scripts/record.lua"));
+        command
+    }
+
+    /// Appends what puts `entry` on record. Returns about how many bytes that takes.
+    pub(super) fn entry(&self, entry: &Entry, pipeline: &mut Pipeline) -> usize {
+        let mut size = 0;
+        if let Some(attempt) = &entry.attempt {
+            size += self.attempt(attempt, pipeline);
+        }
+        if let Some(mark) = &entry.mark {
+            self.mark(mark, pipeline);
+        }
+        if let Some(record) = &entry.delivery {
+            size += self.delivery(record, pipeline);
+        }
+        if let Some((organization, event)) = &entry.unmark {
+            self.unmark(organization, event, pipeline);
+        }
+        size
+    }
+
+    /// Appends what notes that a webhook answered well.
+    pub(super) fn success(&self, webhook: &WebhookKey, at: Timestamp, pipeline: &mut Pipeline) {
+        let key = self.keys.health(webhook);
+        pipeline
+            .cmd("HSET")
+            .arg(&key)
+            .arg("last_success")
+            .arg(at.as_millisecond());
+        expire(&key, HEALTH_KEPT, pipeline);
+    }
+
+    fn attempt(&self, attempt: &Attempt, pipeline: &mut Pipeline) -> usize {
+        let own = self
+            .keys
+            .webhook_attempts(&attempt.organization, &attempt.webhook_id);
+        let size = attempt_fields::size(attempt);
+        for (stream, kept) in [
+            (&self.all_attempts, self.settings.attempts_kept),
+            (&own, self.settings.attempts_kept_per_webhook),
+        ] {
+            let mut command = Cmd::with_capacity(6 + 2 * attempt_fields::COUNT, size);
+            command.arg("XADD").arg(stream);
+            command.arg("MAXLEN").arg("~").arg(kept).arg("*");
+            attempt_fields::write(attempt, &mut command);
+            pipeline.add_command(command);
+        }
+        2 * size
+    }
+
+    fn mark(&self, mark: &Mark, pipeline: &mut Pipeline) {
+        if mark.webhooks.is_empty() {
+            return;
+        }
+        let key = self.keys.settled(&mark.organization, &mark.event);
+        pipeline.cmd("SADD").arg(&key);
+        for webhook in &mark.webhooks {
+            pipeline.arg(webhook.as_str());
+        }
+        expire(&key, MARKS_KEPT, pipeline);
+    }
+
+    fn unmark(&self, organization: &Organization, event: &EventId, pipeline: &mut Pipeline) {
+        let key = self.keys.settled(organization, event);
+        expire(&key, SERVED_MARKS_KEPT, pipeline);
+    }
+
+    fn delivery(&self, record: &DeliveryRecord, pipeline: &mut Pipeline) -> usize {
+        let delivery = &record.delivery;
+        let (kept, fields, size) = match record.keep {
+            Keep::Whole => {
+                let size = delivery.event.body.len() + 1024;
+                (self.settings.deliveries_kept, delivery_fields::COUNT, size)
+            }
+            Keep::Sequence => (SEQUENCE_KEPT, 0, 256),
+        };
+        let mut command = Cmd::with_capacity(6 + 2 * fields, size);
+        command.arg("EVALSHA").arg(self.record.get_hash()).arg(1);
+        command.arg(
+            self.keys
+                .delivery(&delivery.event.organization, &delivery.id),
+        );
+        command.arg(delivery.sequence).arg(kept.as_secs().max(1));
+        if record.keep == Keep::Whole {
+            delivery_fields::write(delivery, record.state, &mut command);
+        }
+        pipeline.add_command(command);
+        size
+    }
+}
+
+fn expire(key: &str, after: Duration, pipeline: &mut Pipeline) {
+    pipeline.cmd("EXPIRE").arg(key).arg(after.as_secs());
+}

@@ -1,0 +1,162 @@
+//! The record of what was done, for the engine.
+//!
+//! Writing goes through one task that sends everything that has come together in the meantime as
+//! one pipeline: the more there is to write, the cheaper each entry gets, and nothing waits for a
+//! timer. An entry is on record when its call returns; if Redis dies between carrying a pipeline
+//! out and answering, the attempts in it are recorded twice rather than not at all.
+
+mod entries;
+mod writer;
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use redis::{Script, cmd};
+use tokio::sync::{mpsc, oneshot, watch};
+
+use super::connection::Connection;
+use super::keys::Keys;
+use crate::domain::ids::{DeliveryId, EventId, Organization, WebhookId};
+use crate::domain::webhook::WebhookKey;
+use crate::engine::ports::{Entry, Log};
+pub use crate::records::LogSettings;
+use crate::records::successes::Successes;
+use crate::records::{HEALTH_KEPT, SUCCESS_NOTED_EVERY};
+use entries::Encoder;
+use writer::{Job, Writer};
+
+/// The record in Redis.
+#[derive(Debug)]
+pub struct RedisLog {
+    connection: Connection,
+    keys: Keys,
+    jobs: mpsc::UnboundedSender<Job>,
+    writing: watch::Receiver<bool>,
+    successes: Arc<Successes>,
+    failing_since: Script,
+}
+
+impl RedisLog {
+    /// Starts the writer, in the background; must be called on a Tokio runtime. The writer ends
+    /// when this is dropped and everything handed to it is on record.
+    pub fn start(connection: Connection, keys: Keys, settings: LogSettings) -> Self {
+        let (jobs, queue) = mpsc::unbounded_channel();
+        let (state, writing) = watch::channel(true);
+        let batch = settings.batch.max(1);
+        let encoder = Encoder::new(keys.clone(), settings);
+        let writer = Writer::new(connection.clone(), encoder, state, batch);
+        tokio::spawn(writer.run(queue));
+        let successes = Arc::new(Successes::new());
+        tokio::spawn(note_successes(successes.clone(), jobs.downgrade()));
+        Self {
+            connection,
+            keys,
+            jobs,
+            writing,
+            successes,
+            failing_since: Script::new(include_str!("../scripts/failing_since.lua")),
+        }
+    }
+
+    /// Returns once everything that was handed over before this call is on record, successes
+    /// included. Waits for as long as Redis is away: put a time limit round it.
+    pub async fn flush(&self) {
+        for (webhook, at) in self.successes.take_unnoted() {
+            let _ = self.jobs.send(Job::Success(webhook, at));
+        }
+        self.hand_over(Job::Flush).await;
+    }
+
+    async fn hand_over(&self, job: impl FnOnce(oneshot::Sender<()>) -> Job) {
+        let (done, written) = oneshot::channel();
+        if self.jobs.send(job(done)).is_err() || written.await.is_err() {
+            // The writer is gone, which only the end of the runtime brings about. What was not
+            // written must never be taken for written.
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+/// Notes once a minute what was not noted at once, for as long as there is a log.
+async fn note_successes(successes: Arc<Successes>, jobs: mpsc::WeakUnboundedSender<Job>) {
+    loop {
+        tokio::time::sleep(SUCCESS_NOTED_EVERY).await;
+        let Some(jobs) = jobs.upgrade() else { return };
+        for (webhook, at) in successes.take_unnoted() {
+            let _ = jobs.send(Job::Success(webhook, at));
+        }
+    }
+}
+
+#[async_trait]
+impl Log for RedisLog {
+    async fn available(&self) {
+        if self.connection.is_up() && *self.writing.borrow() {
+            return;
+        }
+        let mut writing = self.writing.clone();
+        loop {
+            self.connection.up().await;
+            if writing.wait_for(|well| *well).await.is_err() {
+                std::future::pending::<()>().await;
+            }
+            if self.connection.is_up() {
+                return;
+            }
+        }
+    }
+
+    async fn write(&self, entry: Entry) {
+        self.hand_over(|done| Job::Write(Box::new(entry), done))
+            .await;
+    }
+
+    async fn settled(&self, organization: &Organization, event: &EventId) -> HashSet<WebhookId> {
+        let mut command = cmd("SMEMBERS");
+        command.arg(self.keys.settled(organization, event));
+        let members = self.connection.persist(|| self.connection.call(&command));
+        let members: Vec<String> = members.await.unwrap_or_else(|error| {
+            tracing::error!(%organization, %event, %error, "what is settled of an event cannot be read; it may be sent again");
+            Vec::new()
+        });
+        let ids = members.iter().filter_map(|id| WebhookId::new(id).ok());
+        ids.collect()
+    }
+
+    async fn settled_sequence(&self, organization: &Organization, delivery: &DeliveryId) -> u32 {
+        let mut command = cmd("HGET");
+        command.arg(self.keys.delivery(organization, delivery));
+        command.arg("sequence");
+        let sequence = self.connection.persist(|| self.connection.call(&command));
+        let sequence: Option<u32> = sequence.await.unwrap_or_else(|error| {
+            tracing::error!(%organization, %delivery, %error, "the state of a delivery cannot be read; it may be sent again");
+            None
+        });
+        sequence.unwrap_or(0)
+    }
+
+    async fn failing_since(&self, webhook: &WebhookKey, now: Timestamp) -> Timestamp {
+        self.successes.failed(webhook);
+        let mut call = self.failing_since.key(self.keys.health(webhook));
+        call.arg(now.as_millisecond()).arg(HEALTH_KEPT.as_secs());
+        let since = self.connection.persist(|| self.connection.script(&call));
+        match since.await {
+            Ok(since) => Timestamp::from_millisecond(since).unwrap_or(now),
+            Err(error) => {
+                let WebhookKey { organization, id } = webhook;
+                tracing::error!(%organization, webhook = %id, %error, "the failures of a webhook cannot be noted");
+                now
+            }
+        }
+    }
+
+    fn succeeded(&self, webhook: &WebhookKey, now: Timestamp) {
+        if !self.successes.succeeded(webhook, now) {
+            return;
+        }
+        // Nobody listens only once the runtime is going down.
+        let _ = self.jobs.send(Job::Success(webhook.clone(), now));
+    }
+}

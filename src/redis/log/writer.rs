@@ -1,0 +1,195 @@
+//! The one task that writes: what has come together while a pipeline was under way is the next.
+//!
+//! Each command of a pipeline succeeds or fails by itself. What Redis will never carry out is
+//! reported and counts as written, so that one broken key cannot hold up every webhook; whatever
+//! may pass is tried again, alone, for as long as it takes.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use redis::{Arg, Cmd, ErrorKind, Pipeline, RedisError, RedisResult, ServerErrorKind, Value};
+use tokio::sync::{mpsc, oneshot, watch};
+
+use super::entries::Encoder;
+use crate::domain::webhook::WebhookKey;
+use crate::engine::ports::Entry;
+use crate::reconnect::Reconnect;
+use crate::redis::connection::Connection;
+use crate::redis::error::{StoreError, is_permanent};
+use crate::redis::keeper::TIME_LIMIT;
+
+/// A pipeline is closed once it has about this many bytes, so that it fits into a time limit.
+const MAX_BYTES: usize = 1 << 20;
+
+/// What the time limit grows to on a slow way to Redis: a pipeline that is cut off is sent whole
+/// again, and must get through in the end.
+const LONGEST_LIMIT: Duration = Duration::from_secs(30);
+
+/// Something to be written.
+#[derive(Debug)]
+pub(super) enum Job {
+    /// An entry, and whom to tell.
+    Write(Box<Entry>, oneshot::Sender<()>),
+    /// A webhook answered well; nobody waits for that.
+    Success(WebhookKey, Timestamp),
+    /// Nothing; it tells that everything before it is written.
+    Flush(oneshot::Sender<()>),
+}
+
+/// Writes what comes, in order.
+#[derive(Debug)]
+pub(super) struct Writer {
+    connection: Connection,
+    encoder: Encoder,
+    /// Whether the last try went well.
+    writing: watch::Sender<bool>,
+    /// The most jobs in one pipeline.
+    batch: usize,
+}
+
+impl Writer {
+    pub(super) fn new(
+        connection: Connection,
+        encoder: Encoder,
+        writing: watch::Sender<bool>,
+        batch: usize,
+    ) -> Self {
+        Self {
+            connection,
+            encoder,
+            writing,
+            batch,
+        }
+    }
+
+    /// Writes until the queue is closed and empty.
+    pub(super) async fn run(self, mut queue: mpsc::UnboundedReceiver<Job>) {
+        let mut waiting = Vec::with_capacity(self.batch);
+        while let Some(first) = queue.recv().await {
+            let mut pipeline = Pipeline::with_capacity(2 * self.batch);
+            let mut size = self.add(first, &mut pipeline, &mut waiting);
+            for _ in 1..self.batch {
+                match queue.try_recv() {
+                    Ok(job) if size < MAX_BYTES => {
+                        size += self.add(job, &mut pipeline, &mut waiting);
+                    }
+                    Ok(job) => {
+                        self.add(job, &mut pipeline, &mut waiting);
+                        break;
+                    }
+                    Err(_) => break,
+                }
+            }
+            self.write(pipeline).await;
+            for done in waiting.drain(..) {
+                // Whoever asked may have been stopped meanwhile.
+                let _ = done.send(());
+            }
+        }
+    }
+
+    fn add(
+        &self,
+        job: Job,
+        pipeline: &mut Pipeline,
+        waiting: &mut Vec<oneshot::Sender<()>>,
+    ) -> usize {
+        match job {
+            Job::Write(entry, done) => {
+                waiting.push(done);
+                self.encoder.entry(&entry, pipeline)
+            }
+            Job::Success(webhook, at) => {
+                self.encoder.success(&webhook, at, pipeline);
+                0
+            }
+            Job::Flush(done) => {
+                waiting.push(done);
+                0
+            }
+        }
+    }
+
+    /// Returns once every command is carried out, or refused for good.
+    async fn write(&self, mut pipeline: Pipeline) {
+        let mut reconnect = Reconnect::new();
+        let mut limit = TIME_LIMIT;
+        let mut reported = false;
+        while !pipeline.is_empty() {
+            let problem = match self.connection.pipeline(&mut pipeline, limit).await {
+                Ok(results) => match remaining(&pipeline, results) {
+                    (rest, Some(problem)) => {
+                        pipeline = rest;
+                        StoreError::Refusing(problem)
+                    }
+                    (_, None) => break,
+                },
+                Err(error) => error,
+            };
+            if is_script_unknown(&problem) && self.load_scripts().await {
+                continue;
+            }
+            self.writing.send_replace(false);
+            match &problem {
+                // The keeper of the connection reports these, once for everybody.
+                StoreError::Away { .. } => {}
+                StoreError::TimedOut { .. } => limit = (limit * 2).min(LONGEST_LIMIT),
+                error if !reported => {
+                    reported = true;
+                    tracing::warn!(%error, "Redis takes no entries of the log; deliveries wait");
+                }
+                _ => {}
+            }
+            self.connection.pause(&mut reconnect).await;
+        }
+        if reported {
+            tracing::info!("Redis takes entries of the log again");
+        }
+        self.writing
+            .send_if_modified(|well| !std::mem::replace(well, true));
+    }
+
+    async fn load_scripts(&self) -> bool {
+        let load = self.encoder.load();
+        self.connection.call::<Value>(&load).await.is_ok()
+    }
+}
+
+fn is_script_unknown(problem: &StoreError) -> bool {
+    let unknown = ErrorKind::Server(ServerErrorKind::NoScript);
+    matches!(problem, StoreError::Refusing(error) if error.kind() == unknown)
+}
+
+/// What is still to be carried out after one try, and the last reason why.
+fn remaining(
+    pipeline: &Pipeline,
+    results: Vec<RedisResult<Value>>,
+) -> (Pipeline, Option<RedisError>) {
+    let mut rest = Pipeline::new();
+    let mut problem = None;
+    for (command, result) in pipeline.cmd_iter().zip(results) {
+        match result {
+            Ok(_) => {}
+            Err(error) if is_permanent(&error) => {
+                let key = key_of(command);
+                tracing::error!(key, %error, "an entry of the log cannot be written and is left out; look at the key");
+            }
+            Err(error) => {
+                rest.add_command(command.clone());
+                problem = Some(error);
+            }
+        }
+    }
+    (rest, problem)
+}
+
+/// The key that a command is about.
+fn key_of(command: &Cmd) -> String {
+    let mut arguments = command.args_iter().map(|argument| match argument {
+        Arg::Simple(bytes) => String::from_utf8_lossy(bytes).into_owned(),
+        _ => String::new(),
+    });
+    let name = arguments.next().unwrap_or_default();
+    let place = if name == "EVALSHA" { 2 } else { 0 };
+    arguments.nth(place).unwrap_or_default()
+}

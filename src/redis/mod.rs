@@ -1,0 +1,33 @@
+//! Redis: the registered webhooks, and the record of what was done.
+//!
+//! | file | holds |
+//! |---|---|
+//! | [`keys`] | the name of every key and channel |
+//! | [`connection`] | one connection that mends itself, and the time limit round every call |
+//! | `keeper` | the task that mends it |
+//! | [`error`] | why a call gave no result, and whether to try again |
+//! | `documents` | the hash of an organization's webhooks: reading, compare-and-set, notices |
+//! | [`webhooks`] | the registered webhooks, for commands and the API |
+//! | [`subscriptions`] | the registered webhooks, for the engine: cached and kept up to date |
+//! | [`log`] | the record, for the engine: written in batches |
+//! | [`attempts`] | the attempts on record, for commands and the API |
+//! | [`deliveries`] | the deliveries on record, for a retry by hand |
+//! | `attempt_fields`, `delivery_fields` | the form of an attempt and of a delivery on record |
+//! | `texts` | fields that Redis keeps as texts, read back |
+//!
+//! Everything here needs Redis 7 or later: before, an error inside a script hides whether it passes.
+//! A cluster is not supported.
+
+mod attempt_fields;
+pub mod attempts;
+pub mod connection;
+pub mod deliveries;
+mod delivery_fields;
+mod documents;
+pub mod error;
+mod keeper;
+pub mod keys;
+pub mod log;
+pub mod subscriptions;
+mod texts;
+pub mod webhooks;

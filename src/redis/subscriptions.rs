@@ -1,0 +1,255 @@
+//! The registered webhooks, for the engine: cached, and told of every change.
+//!
+//! What a worker knows of an organization is a cell that the first who asks fills. A notice removes
+//! the cell, it does not empty it: a load that began before a change ends in a cell that nobody
+//! finds any more. A notice can be missed while the subscription is down, so everything is
+//! forgotten whenever it comes up; and nothing is kept for longer than `max_age`.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use futures::StreamExt as _;
+use jiff::Timestamp;
+use moka::sync::Cache;
+use redis::Value;
+use tokio::sync::OnceCell;
+use tokio::time::{sleep, timeout};
+use tokio_util::task::AbortOnDropHandle;
+
+use super::connection::Connection;
+use super::documents::Documents;
+use super::error::StoreError;
+use super::keeper::TIME_LIMIT;
+use super::keys::Keys;
+use crate::domain::ids::Organization;
+use crate::domain::organization::OrganizationWebhooks;
+use crate::domain::webhook::WebhookKey;
+use crate::engine::ports::Subscriptions;
+use crate::reconnect::Reconnect;
+use crate::registry::documents::{Change, DocumentReader, Replacement, disabled};
+
+/// How often the subscription asks whether Redis still answers. A peer that died without a word
+/// holds back changes for this long and one time limit.
+const HEARTBEAT: Duration = Duration::from_secs(1);
+
+/// How much is cached, and for how long.
+#[derive(Debug, Clone, Copy)]
+pub struct SubscriptionsSettings {
+    /// The most organizations whose webhooks are kept in memory.
+    pub max_organizations: u64,
+    /// How long they are kept at most, whatever notices come.
+    pub max_age: Duration,
+}
+
+type Known = Cache<Organization, Arc<OnceCell<Arc<OrganizationWebhooks>>>>;
+
+/// The webhooks that the engine delivers to.
+#[derive(Debug)]
+pub struct RedisSubscriptions {
+    documents: Documents,
+    reader: DocumentReader,
+    known: Known,
+    _listener: AbortOnDropHandle<()>,
+}
+
+impl RedisSubscriptions {
+    /// Begins to listen for changes, in the background; must be called on a Tokio runtime.
+    pub fn start(
+        connection: Connection,
+        keys: Keys,
+        reader: DocumentReader,
+        settings: SubscriptionsSettings,
+    ) -> Self {
+        let known: Known = Cache::builder()
+            .max_capacity(settings.max_organizations)
+            .time_to_live(settings.max_age)
+            .build();
+        let listener = Listener {
+            connection: connection.clone(),
+            channel: keys.changed(),
+            known: known.clone(),
+        };
+        Self {
+            documents: Documents::new(connection, keys),
+            reader,
+            known,
+            _listener: AbortOnDropHandle::new(tokio::spawn(listener.run())),
+        }
+    }
+
+    /// Reads the organization's webhooks, for as long as it takes. If Redis refuses for good, as
+    /// when the key holds something else, that is what is known: to wait would hold up every other
+    /// organization, and to take it for no webhooks would lose events.
+    async fn load(&self, organization: &Organization) -> Arc<OrganizationWebhooks> {
+        let connection = &self.documents.connection;
+        let all = connection.persist(|| self.documents.all(organization));
+        let all = match all.await {
+            Ok(all) => all,
+            Err(error) => {
+                tracing::error!(
+                    %organization, %error,
+                    "the webhooks of an organization cannot be read; its events become dead letters"
+                );
+                return Arc::new(OrganizationWebhooks {
+                    unreadable: Some(format!("the webhooks cannot be read: {error}")),
+                    ..OrganizationWebhooks::default()
+                });
+            }
+        };
+        Arc::new(self.reader.read_all(organization, all))
+    }
+
+    /// One try at disabling. `unsure` holds what an earlier try wrote without hearing back.
+    async fn try_disable(
+        &self,
+        webhook: &WebhookKey,
+        reason: &str,
+        now: Timestamp,
+        unsure: &std::sync::Mutex<Option<String>>,
+    ) -> Result<Tried, StoreError> {
+        let organization = &webhook.organization;
+        let id = webhook.id.as_str();
+        let Some(old) = self.documents.get(organization, id).await? else {
+            return Ok(Tried::Settled(false));
+        };
+        let last = unsure.lock().unwrap_or_else(|e| e.into_inner()).take();
+        if last.is_some_and(|written| written.as_bytes() == old) {
+            return Ok(Tried::Settled(true));
+        }
+        let new = match disabled(&old, reason, now) {
+            Ok(Some(new)) => new,
+            Ok(None) => return Ok(Tried::Settled(false)),
+            Err(error) => {
+                tracing::error!(%organization, webhook = id, %error, "a webhook cannot be disabled");
+                return Ok(Tried::Settled(false));
+            }
+        };
+        let replacement = Replacement {
+            old: &old,
+            new: &new,
+            name: None,
+            forget_health: true,
+        };
+        match self.documents.replace(webhook, &replacement).await {
+            Ok(Change::Done) => Ok(Tried::Settled(true)),
+            Ok(Change::Gone) => Ok(Tried::Settled(false)),
+            Ok(_) => Ok(Tried::Overtaken),
+            Err(error) => {
+                *unsure.lock().unwrap_or_else(|e| e.into_inner()) = Some(new);
+                Err(error)
+            }
+        }
+    }
+}
+
+/// What one try at disabling came to.
+enum Tried {
+    /// It is disabled; whether by this call.
+    Settled(bool),
+    /// Somebody changed the document in between.
+    Overtaken,
+}
+
+#[async_trait]
+impl Subscriptions for RedisSubscriptions {
+    async fn webhooks(&self, organization: &Organization) -> Arc<OrganizationWebhooks> {
+        let cell = match self.known.get(organization) {
+            Some(cell) => cell,
+            None => self
+                .known
+                .get_with(organization.clone(), Arc::<OnceCell<_>>::default),
+        };
+        cell.get_or_init(|| self.load(organization)).await.clone()
+    }
+
+    async fn disable(&self, webhook: &WebhookKey, reason: &str, now: Timestamp) -> bool {
+        let unsure = std::sync::Mutex::new(None);
+        let result = loop {
+            let tried = || self.try_disable(webhook, reason, now, &unsure);
+            match self.documents.connection.persist(tried).await {
+                Ok(Tried::Overtaken) => {}
+                Ok(Tried::Settled(by_us)) => break by_us,
+                Err(error) => {
+                    let WebhookKey { organization, id } = webhook;
+                    tracing::error!(%organization, webhook = %id, %error, "a webhook cannot be disabled");
+                    break false;
+                }
+            }
+        };
+        self.known.invalidate(&webhook.organization);
+        result
+    }
+}
+
+/// Forgets what has changed.
+struct Listener {
+    connection: Connection,
+    channel: String,
+    known: Known,
+}
+
+impl Listener {
+    async fn run(self) {
+        let mut reconnect = Reconnect::new();
+        let mut reported = false;
+        loop {
+            let Err(error) = self.listen(&mut reconnect, &mut reported).await;
+            if !std::mem::replace(&mut reported, true) {
+                tracing::warn!(%error, "changes of webhooks are not heard of; subscribing again");
+            }
+            self.connection.pause(&mut reconnect).await;
+        }
+    }
+
+    /// Listens until the subscription is lost.
+    async fn listen(
+        &self,
+        reconnect: &mut Reconnect,
+        reported: &mut bool,
+    ) -> Result<Infallible, StoreError> {
+        let (mut sink, mut notices) = self.connection.pubsub().await?.split();
+        self.answered(sink.subscribe(&self.channel)).await?;
+        self.known.invalidate_all();
+        if std::mem::take(reported) {
+            tracing::info!("changes of webhooks are heard of again");
+        }
+        loop {
+            tokio::select! {
+                notice = notices.next() => match notice {
+                    Some(notice) => self.forget(notice.get_payload_bytes()),
+                    None => return Err(self.closed()),
+                },
+                () = sleep(HEARTBEAT) => {
+                    self.answered(sink.ping::<Value>()).await?;
+                    reconnect.succeeded();
+                }
+            }
+        }
+    }
+
+    fn forget(&self, notice: &[u8]) {
+        let organization = std::str::from_utf8(notice).ok().map(Organization::new);
+        match organization {
+            Some(Ok(organization)) => self.known.invalidate(&organization),
+            // Something changed, but it does not say where.
+            _ => self.known.invalidate_all(),
+        }
+    }
+
+    async fn answered<T>(
+        &self,
+        call: impl Future<Output = redis::RedisResult<T>>,
+    ) -> Result<T, StoreError> {
+        match timeout(TIME_LIMIT, call).await {
+            Ok(result) => result.map_err(|source| self.connection.away(source)),
+            Err(_) => Err(self.connection.timed_out(TIME_LIMIT)),
+        }
+    }
+
+    fn closed(&self) -> StoreError {
+        let error = std::io::Error::from(std::io::ErrorKind::ConnectionReset);
+        self.connection.away(error.into())
+    }
+}

@@ -1,0 +1,14 @@
+//! The registered webhooks in Redis, for commands and the API.
+
+use std::sync::Arc;
+
+use super::connection::Connection;
+use super::documents::Documents;
+use super::keys::Keys;
+use crate::registry::documents::DocumentReader;
+use crate::registry::webhooks::Webhooks;
+
+/// The webhooks of the deployment whose keys these are.
+pub fn webhooks(connection: Connection, keys: Keys, reader: DocumentReader) -> Webhooks {
+    Webhooks::new(Arc::new(Documents::new(connection, keys)), reader)
+}

@@ -1,0 +1,237 @@
+//! What a store of webhook documents does, and how a document is read.
+//!
+//! Every change compares with what was read and is told to everybody, in one step: two people who
+//! change the same webhook do not undo each other, and no change goes untold.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use serde::de::Error as _;
+
+use super::fields::Fields;
+use super::secrets::Sealer;
+use crate::domain::endpoint::EndpointRules;
+use crate::domain::ids::{Organization, WebhookId};
+use crate::domain::organization::{OrganizationWebhooks, Unusable};
+use crate::domain::webhook::{InvalidWebhook, StoredSecret, Webhook, WebhookDocument, WebhookKey};
+
+/// The store gave no answer, or refused; its own error says which and what mends it.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+pub struct StoreFailure(Box<dyn std::error::Error + Send + Sync>);
+
+impl StoreFailure {
+    /// Wraps the error of a store.
+    pub fn new(error: impl std::error::Error + Send + Sync + 'static) -> Self {
+        Self(Box::new(error))
+    }
+}
+
+/// What came of a change.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Change {
+    /// It was made.
+    Done,
+    /// The document is no longer the one that was read.
+    Conflict,
+    /// There is no such webhook any more.
+    Gone,
+    /// Another webhook has the name: this one.
+    NameTaken(String),
+}
+
+/// A document to be put in another's place.
+#[derive(Debug)]
+pub struct Replacement<'a> {
+    /// What was read.
+    pub old: &'a [u8],
+    /// What is to be stored.
+    pub new: &'a str,
+    /// The name, if it changes: it must be free.
+    pub name: Option<&'a str>,
+    /// Whether the record of its failures is to begin anew.
+    pub forget_health: bool,
+}
+
+/// Keeps the documents of all organizations.
+#[async_trait]
+pub trait DocumentStore: std::fmt::Debug + Send + Sync {
+    /// Every document of an organization with the id that it stands under, ordered by that.
+    async fn all(
+        &self,
+        organization: &Organization,
+    ) -> Result<BTreeMap<String, Vec<u8>>, StoreFailure>;
+
+    /// One document as it is stored.
+    async fn get(
+        &self,
+        organization: &Organization,
+        id: &str,
+    ) -> Result<Option<Vec<u8>>, StoreFailure>;
+
+    /// Stores a new document unless its id or its name is taken.
+    async fn create(
+        &self,
+        organization: &Organization,
+        document: &WebhookDocument,
+        json: &str,
+    ) -> Result<Change, StoreFailure>;
+
+    /// Replaces a document if it is still the one that was read.
+    async fn replace(
+        &self,
+        webhook: &WebhookKey,
+        replacement: &Replacement<'_>,
+    ) -> Result<Change, StoreFailure>;
+
+    /// Removes a webhook with everything that is its own; `false` if it was not there.
+    async fn delete(&self, webhook: &WebhookKey) -> Result<bool, StoreFailure>;
+}
+
+/// Reads and checks documents.
+#[derive(Debug, Clone)]
+pub struct DocumentReader {
+    sealer: Sealer,
+    rules: EndpointRules,
+}
+
+impl DocumentReader {
+    /// Opens secrets with `sealer` and allows the endpoints that `rules` allow.
+    pub fn new(sealer: Sealer, rules: EndpointRules) -> Self {
+        Self { sealer, rules }
+    }
+
+    pub(super) fn sealer(&self) -> &Sealer {
+        &self.sealer
+    }
+
+    /// Reads and checks the document that stands under `field`.
+    pub fn read(
+        &self,
+        organization: &Organization,
+        field: &str,
+        json: &[u8],
+    ) -> Result<(WebhookDocument, Webhook), InvalidWebhook> {
+        let document = parse(json)?;
+        if document.id != field {
+            return Err(InvalidWebhook::IdDiffers {
+                inside: document.id,
+                field: field.to_owned(),
+            });
+        }
+        let key = WebhookKey {
+            organization: organization.clone(),
+            id: WebhookId::new(field)?,
+        };
+        let open = |stored: &str| self.sealer.open(stored, &key);
+        let webhook = Webhook::from_document(&document, self.rules, open)?;
+        Ok((document, webhook))
+    }
+
+    /// What the engine makes of an organization's documents: one that cannot be used is reported,
+    /// gets no deliveries, and hurts no other.
+    pub fn read_all(
+        &self,
+        organization: &Organization,
+        all: BTreeMap<String, Vec<u8>>,
+    ) -> OrganizationWebhooks {
+        let mut known = OrganizationWebhooks::default();
+        for (id, json) in all {
+            match self.read(organization, &id, &json) {
+                Ok((_, webhook)) => known.webhooks.push(Arc::new(webhook)),
+                Err(reason) => {
+                    tracing::error!(
+                        %organization, webhook_id = id, %reason,
+                        "a webhook's document cannot be used; it gets no deliveries"
+                    );
+                    known.invalid.push(Unusable::of(id, &json, &reason));
+                }
+            }
+        }
+        known
+    }
+}
+
+/// What people call the webhook of a document, if that much of it can be read.
+pub(crate) fn name(json: &[u8]) -> Option<String> {
+    let name: String = fields(json).ok()?.get("name").ok()?;
+    Some(name.trim().to_owned())
+}
+
+/// The document with the webhook disabled, or `None` if it is already.
+pub(crate) fn disabled(
+    json: &[u8],
+    reason: &str,
+    now: Timestamp,
+) -> Result<Option<String>, serde_json::Error> {
+    let mut fields = fields(json)?;
+    if fields.get::<Option<bool>>("enabled")? == Some(false) {
+        return Ok(None);
+    }
+    mark_disabled(&mut fields, reason, now)?;
+    fields.set("updated_at", &now)?;
+    fields.to_json().map(Some)
+}
+
+/// Reads a document. The fields that may hold something secret are read first, because the JSON
+/// library quotes a text that stands where something else should.
+fn parse(json: &[u8]) -> Result<WebhookDocument, serde_json::Error> {
+    let fields = fields(json)?;
+    secrets(&fields)?;
+    fields
+        .get::<BTreeMap<String, String>>("headers")
+        .map_err(|error| quiet(&error, "headers must be an object of texts"))?;
+    serde_json::from_slice(json)
+}
+
+/// The fields of a document.
+pub(super) fn fields(json: &[u8]) -> Result<Fields, serde_json::Error> {
+    Fields::read(json).map_err(|error| quiet(&error, "it must be a JSON object"))
+}
+
+/// The secrets among a document's fields.
+pub(super) fn secrets(fields: &Fields) -> Result<Vec<StoredSecret>, serde_json::Error> {
+    fields.get("secrets").map_err(|error| {
+        let problem = "secrets must be a list of {\"value\": text, \"expires_at\": time}";
+        quiet(&error, problem)
+    })
+}
+
+/// Marks a document as disabled, without saying when it was changed.
+pub(super) fn mark_disabled(
+    fields: &mut Fields,
+    reason: &str,
+    now: Timestamp,
+) -> Result<(), serde_json::Error> {
+    fields.set("enabled", &false)?;
+    fields.set("disabled_reason", reason)?;
+    fields.set("disabled_at", &now)
+}
+
+fn quiet(error: &serde_json::Error, problem: &str) -> serde_json::Error {
+    let place = format!("line {} column {}", error.line(), error.column());
+    serde_json::Error::custom(format!("{problem} ({place})"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_document_with_a_secret_in_the_wrong_place_is_refused_without_quoting_it() {
+        for json in [
+            r#"{"id":"w","name":"n","url":"u","secrets":"hunter2"}"#,
+            r#"{"id":"w","name":"n","url":"u","secrets":["hunter2"]}"#,
+            r#"{"id":"w","name":"n","url":"u","secrets":[{"value":"a","expires_at":"hunter2"}]}"#,
+            r#"{"id":"w","name":"n","url":"u","headers":"hunter2"}"#,
+            r#""hunter2""#,
+        ] {
+            let error = parse(json.as_bytes()).unwrap_err().to_string();
+            assert!(!error.contains("hunter2"), "{error}");
+        }
+        let error = parse(br#"{"id":"w","name":"n"}"#).unwrap_err();
+        assert!(error.to_string().contains("missing field `url`"), "{error}");
+    }
+}

@@ -1,0 +1,17 @@
+//! The registered webhooks, whatever store keeps their documents.
+//!
+//! | file | holds |
+//! |---|---|
+//! | [`webhooks`] | registering, finding and changing webhooks, for commands and the API |
+//! | [`documents`] | what a store of documents does, and how a document is read |
+//! | [`secrets`] | how signing secrets are sealed at rest |
+//! | `fields` | changing a document without touching what this version does not know |
+//! | `patch` | what may be changed of a webhook |
+//!
+//! Redis and the embedded store keep the same JSON and answer the same [`documents::DocumentStore`].
+
+pub mod documents;
+mod fields;
+mod patch;
+pub mod secrets;
+pub mod webhooks;

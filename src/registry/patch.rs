@@ -1,0 +1,70 @@
+//! What may be changed of a registered webhook, and what else a change brings about.
+
+use std::collections::BTreeMap;
+
+use super::fields::Fields;
+use crate::domain::matching::EventSubscription;
+use crate::domain::retry::RetryOverrides;
+
+/// What is to change of a webhook; what is `None` stays. An inner `None` removes.
+#[derive(Debug, Clone, Default)]
+pub struct WebhookPatch {
+    /// A new name.
+    pub name: Option<String>,
+    /// A new endpoint.
+    pub url: Option<String>,
+    /// A new description.
+    pub description: Option<Option<String>>,
+    /// Other event subscriptions.
+    pub events: Option<Vec<EventSubscription>>,
+    /// Other headers, all of them.
+    pub headers: Option<BTreeMap<String, String>>,
+    /// Another retry policy.
+    pub retry: Option<Option<RetryOverrides>>,
+}
+
+impl WebhookPatch {
+    /// Changes a document's fields.
+    pub(super) fn apply(&self, fields: &mut Fields) -> Result<Effect, serde_json::Error> {
+        if let Some(name) = &self.name {
+            fields.set("name", name.trim())?;
+        }
+        if let Some(url) = &self.url {
+            fields.set("url", url)?;
+        }
+        if let Some(description) = &self.description {
+            fields.set("description", description)?;
+        }
+        if let Some(events) = &self.events {
+            fields.set("event_subscriptions", events)?;
+        }
+        if let Some(headers) = &self.headers {
+            fields.set("headers", headers)?;
+        }
+        if let Some(retry) = &self.retry {
+            fields.set("retry", retry)?;
+        }
+        Ok(Effect {
+            // Failures of another endpoint are not held against this one.
+            forget_health: self.url.is_some(),
+            new_name: self.name.is_some(),
+        })
+    }
+}
+
+/// What a change means beyond the document.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Effect {
+    /// The record of its failures begins anew.
+    pub(super) forget_health: bool,
+    /// Its name must be free.
+    pub(super) new_name: bool,
+}
+
+impl Effect {
+    /// Whatever it failed at before does not count any more.
+    pub(super) const FRESH_START: Self = Self {
+        forget_health: true,
+        new_name: false,
+    };
+}

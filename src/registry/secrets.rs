@@ -1,0 +1,210 @@
+//! How signing secrets are sealed at rest.
+//!
+//! With a key, a secret is stored as `sealed:v1:` and the Base64 of a random nonce and what
+//! XChaCha20-Poly1305 makes of it. Organization and webhook are authenticated with it, so a sealed
+//! secret that is copied to another webhook opens nowhere. Without a key it is stored as it is; and
+//! with one, a plain secret is still read, because the control plane may have written it.
+
+use std::fmt;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use chacha20poly1305::aead::{Aead as _, KeyInit as _, Payload};
+use chacha20poly1305::{XChaCha20Poly1305, XNonce};
+
+use crate::domain::secret::{InvalidSecret, Secret};
+use crate::domain::webhook::WebhookKey;
+
+const SEALED: &str = "sealed:v1:";
+const NONCE_LENGTH: usize = 24;
+
+/// The key that secrets are sealed with. Its `Debug` shows nothing of it.
+#[derive(Clone)]
+pub struct SecretKey([u8; 32]);
+
+impl SecretKey {
+    /// Takes the bytes of the key.
+    pub fn new(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+}
+
+impl fmt::Debug for SecretKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SecretKey(***)")
+    }
+}
+
+/// Why a secret could not be sealed or opened. Quotes neither secret nor key.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SealError {
+    /// It is sealed and there is no key.
+    #[error("it is sealed; set PRISM_SECRET_KEY to the key that it was sealed with")]
+    NoKey,
+    /// The key does not open it.
+    #[error(
+        "it is sealed and cannot be opened: PRISM_SECRET_KEY is not the key that it was sealed \
+         with, or it was sealed for another webhook, or altered; set the right key or rotate the \
+         secret"
+    )]
+    DoesNotOpen,
+    /// It has the prefix of a sealed secret, but not the form.
+    #[error("it begins like a sealed secret but is none; rotate the secret")]
+    Malformed,
+    /// A secret that looks like a sealed one could not be told from it.
+    #[error("a secret must not begin with {SEALED}")]
+    ReservedPrefix,
+    /// The cipher took no more.
+    #[error("it is too long to be sealed")]
+    TooLong,
+    /// What it holds is no secret.
+    #[error(transparent)]
+    Secret(#[from] InvalidSecret),
+}
+
+/// Seals and opens secrets.
+#[derive(Clone)]
+pub struct Sealer {
+    cipher: Option<XChaCha20Poly1305>,
+}
+
+impl fmt::Debug for Sealer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sealer")
+            .field("seals", &self.cipher.is_some())
+            .finish()
+    }
+}
+
+impl Sealer {
+    /// Seals with `key`; without one, leaves secrets as they are.
+    pub fn new(key: Option<SecretKey>) -> Self {
+        Self {
+            cipher: key.map(|key| XChaCha20Poly1305::new(&key.0.into())),
+        }
+    }
+
+    /// The text to store for a secret of this webhook.
+    pub fn seal(&self, secret: &Secret, webhook: &WebhookKey) -> Result<String, SealError> {
+        if secret.expose().starts_with(SEALED) {
+            return Err(SealError::ReservedPrefix);
+        }
+        let Some(cipher) = &self.cipher else {
+            return Ok(secret.expose().to_owned());
+        };
+        let nonce: [u8; NONCE_LENGTH] = rand::random();
+        let payload = Payload {
+            msg: secret.expose().as_bytes(),
+            aad: &bound_to(webhook),
+        };
+        let ciphertext = cipher
+            .encrypt(&XNonce::from(nonce), payload)
+            .map_err(|_| SealError::TooLong)?;
+        let sealed = [&nonce[..], &ciphertext].concat();
+        Ok(format!("{SEALED}{}", STANDARD.encode(sealed)))
+    }
+
+    /// The secret of this webhook that was stored as `stored`.
+    pub fn open(&self, stored: &str, webhook: &WebhookKey) -> Result<Secret, SealError> {
+        let Some(encoded) = stored.strip_prefix(SEALED) else {
+            return Ok(Secret::new(stored)?);
+        };
+        let cipher = self.cipher.as_ref().ok_or(SealError::NoKey)?;
+        let sealed = STANDARD.decode(encoded).map_err(|_| SealError::Malformed)?;
+        let (nonce, ciphertext) = sealed
+            .split_first_chunk::<NONCE_LENGTH>()
+            .ok_or(SealError::Malformed)?;
+        let payload = Payload {
+            msg: ciphertext,
+            aad: &bound_to(webhook),
+        };
+        let text = cipher
+            .decrypt(&XNonce::from(*nonce), payload)
+            .map_err(|_| SealError::DoesNotOpen)?;
+        let text = String::from_utf8(text).map_err(|_| SealError::Malformed)?;
+        Ok(Secret::new(&text)?)
+    }
+}
+
+/// Neither identifier can hold a zero byte.
+fn bound_to(webhook: &WebhookKey) -> Vec<u8> {
+    let WebhookKey { organization, id } = webhook;
+    [organization.as_str(), id.as_str()].join("\0").into_bytes()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::ids::{Organization, WebhookId};
+
+    fn webhook(id: &str) -> WebhookKey {
+        WebhookKey {
+            organization: Organization::default(),
+            id: WebhookId::new(id).unwrap(),
+        }
+    }
+
+    fn sealer(byte: u8) -> Sealer {
+        Sealer::new(Some(SecretKey::new([byte; 32])))
+    }
+
+    fn secret() -> Secret {
+        Secret::new("hunter2").unwrap()
+    }
+
+    #[test]
+    fn a_sealed_secret_opens_for_its_webhook_with_its_key_alone() {
+        let sealed = sealer(1).seal(&secret(), &webhook("a")).unwrap();
+        assert!(!sealed.contains("hunter2"));
+        assert_eq!(sealer(1).open(&sealed, &webhook("a")), Ok(secret()));
+        for (sealer, id) in [(sealer(2), "a"), (sealer(1), "b")] {
+            let refused = sealer.open(&sealed, &webhook(id));
+            assert_eq!(refused, Err(SealError::DoesNotOpen));
+        }
+        let refused = Sealer::new(None).open(&sealed, &webhook("a"));
+        assert_eq!(refused, Err(SealError::NoKey));
+    }
+
+    #[test]
+    fn the_same_secret_is_never_sealed_alike() {
+        let seal = || sealer(1).seal(&secret(), &webhook("a")).unwrap();
+        assert_ne!(seal(), seal());
+    }
+
+    #[test]
+    fn an_altered_secret_does_not_open() {
+        let sealed = sealer(1).seal(&secret(), &webhook("a")).unwrap();
+        let mut bytes = STANDARD.decode(&sealed[SEALED.len()..]).unwrap();
+        *bytes.last_mut().unwrap() ^= 1;
+        let altered = format!("{SEALED}{}", STANDARD.encode(bytes));
+        let refused = sealer(1).open(&altered, &webhook("a"));
+        assert_eq!(refused, Err(SealError::DoesNotOpen));
+        for text in ["sealed:v1:", "sealed:v1:AAAA", "sealed:v1:!"] {
+            let refused = sealer(1).open(text, &webhook("a"));
+            assert_eq!(refused, Err(SealError::Malformed), "{text}");
+        }
+    }
+
+    #[test]
+    fn plain_secrets_are_written_without_a_key_and_read_with_and_without() {
+        let plain = Sealer::new(None);
+        assert_eq!(plain.seal(&secret(), &webhook("a")).unwrap(), "hunter2");
+        assert_eq!(plain.open("hunter2", &webhook("a")), Ok(secret()));
+        assert_eq!(sealer(1).open("hunter2", &webhook("a")), Ok(secret()));
+        let confusing = Secret::new("sealed:v1:x").unwrap();
+        let refused = plain.seal(&confusing, &webhook("a"));
+        assert_eq!(refused, Err(SealError::ReservedPrefix));
+    }
+
+    #[test]
+    fn errors_name_the_mend_and_no_secret() {
+        assert!(SealError::NoKey.to_string().contains("PRISM_SECRET_KEY"));
+        assert!(
+            SealError::DoesNotOpen
+                .to_string()
+                .contains("PRISM_SECRET_KEY")
+        );
+        assert_eq!(format!("{:?}", SecretKey::new([7; 32])), "SecretKey(***)");
+        assert_eq!(format!("{:?}", sealer(7)), "Sealer { seals: true }");
+    }
+}

@@ -1,0 +1,379 @@
+//! The registered webhooks, for commands and the API.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use uuid::Uuid;
+
+use super::documents::{
+    self, Change, DocumentReader, DocumentStore, Replacement, StoreFailure, mark_disabled,
+};
+use super::fields::Fields;
+use super::patch::Effect;
+pub use super::patch::WebhookPatch;
+use super::secrets::SealError;
+use crate::domain::ids::{InvalidId, Organization, WebhookId};
+use crate::domain::matching::EventSubscription;
+use crate::domain::retry::RetryOverrides;
+use crate::domain::secret::Secret;
+use crate::domain::webhook::{
+    InvalidWebhook, StoredSecret, Webhook, WebhookDocument, WebhookKey, rotate,
+};
+
+/// How often a change is made anew on top of somebody else's before it is given up.
+const TRIES: usize = 5;
+
+/// Registers, lists and changes webhooks. No call waits for a store that is away.
+#[derive(Debug, Clone)]
+pub struct Webhooks {
+    documents: Arc<dyn DocumentStore>,
+    reader: DocumentReader,
+}
+
+/// A webhook to be registered.
+#[derive(Debug, Clone)]
+pub struct NewWebhook {
+    /// What people call it; unique in its organization.
+    pub name: String,
+    /// The endpoint.
+    pub url: String,
+    /// The signing secret; none: requests are not signed.
+    pub secret: Option<Secret>,
+    /// What it is for.
+    pub description: Option<String>,
+    /// Which event types it wants; none: all.
+    pub events: Vec<EventSubscription>,
+    /// Request headers of its own.
+    pub headers: BTreeMap<String, String>,
+    /// What differs from the deployment's retry policy.
+    pub retry: Option<RetryOverrides>,
+}
+
+/// A registered webhook.
+#[derive(Debug, Clone)]
+pub struct StoredWebhook {
+    /// The document as it is stored, secrets sealed if they are.
+    pub document: WebhookDocument,
+    /// What the engine makes of it.
+    pub webhook: Webhook,
+}
+
+/// A registered webhook, or a document that describes none.
+#[derive(Debug)]
+pub enum Listed {
+    /// A webhook.
+    Valid(Box<StoredWebhook>),
+    /// A document that the engine cannot use.
+    Invalid {
+        /// The field that it stands under.
+        id: String,
+        /// What is wrong with it.
+        reason: InvalidWebhook,
+    },
+}
+
+/// Why a webhook could not be found or changed.
+#[derive(Debug, thiserror::Error)]
+pub enum WebhooksError {
+    /// There is no such webhook.
+    #[error(
+        "organization {organization} has no webhook with the id or name {reference:?}; list them to see those that it has"
+    )]
+    NotFound {
+        /// The organization.
+        organization: Organization,
+        /// The id or name asked for.
+        reference: String,
+    },
+    /// Several webhooks have the name.
+    #[error("several webhooks are called {name:?}: {}; say which by its id", .ids.join(", "))]
+    Ambiguous {
+        /// The name.
+        name: String,
+        /// Their ids.
+        ids: Vec<String>,
+    },
+    /// Another webhook has the name.
+    #[error("the name {name:?} is taken by webhook {id}; choose another")]
+    NameTaken {
+        /// The name.
+        name: String,
+        /// Whose it is.
+        id: String,
+    },
+    /// Others kept changing the webhook.
+    #[error("webhook {id} was changed by somebody else at the same time; look at it and try again")]
+    Conflict {
+        /// The webhook.
+        id: String,
+    },
+    /// The webhook would not, or does not, make sense.
+    #[error(transparent)]
+    Invalid(#[from] InvalidWebhook),
+    /// Its secret cannot be stored.
+    #[error("the secret cannot be stored: {0}")]
+    Secret(#[from] SealError),
+    /// The store gave no answer, or refused.
+    #[error(transparent)]
+    Store(#[from] StoreFailure),
+}
+
+impl From<serde_json::Error> for WebhooksError {
+    fn from(error: serde_json::Error) -> Self {
+        Self::Invalid(error.into())
+    }
+}
+
+impl From<InvalidId> for WebhooksError {
+    fn from(error: InvalidId) -> Self {
+        Self::Invalid(error.into())
+    }
+}
+
+impl Webhooks {
+    /// The webhooks whose documents these are, read by `reader`.
+    pub fn new(documents: Arc<dyn DocumentStore>, reader: DocumentReader) -> Self {
+        Self { documents, reader }
+    }
+
+    /// Registers a webhook under a new id.
+    pub async fn create(
+        &self,
+        organization: &Organization,
+        new: NewWebhook,
+        now: Timestamp,
+    ) -> Result<StoredWebhook, WebhooksError> {
+        let id = WebhookId::new(&Uuid::now_v7().to_string())?;
+        let key = WebhookKey {
+            organization: organization.clone(),
+            id,
+        };
+        let secret = new
+            .secret
+            .map(|secret| self.seal(&secret, &key))
+            .transpose()?;
+        let stored = |value| StoredSecret {
+            value,
+            expires_at: None,
+        };
+        let document = WebhookDocument {
+            id: key.id.to_string(),
+            name: new.name.trim().to_owned(),
+            url: new.url,
+            description: new.description,
+            event_subscriptions: new.events.iter().map(ToString::to_string).collect(),
+            secrets: secret.map(stored).into_iter().collect(),
+            headers: new.headers,
+            enabled: true,
+            disabled_reason: None,
+            disabled_at: None,
+            retry: new.retry,
+            created_at: Some(now),
+            updated_at: Some(now),
+        };
+        let json = serde_json::to_string(&document)?;
+        let stored = self.read(organization, key.id.as_str(), json.as_bytes())?;
+        match self
+            .documents
+            .create(organization, &document, &json)
+            .await?
+        {
+            Change::Done => Ok(stored),
+            Change::NameTaken(id) => Err(WebhooksError::NameTaken {
+                name: document.name,
+                id,
+            }),
+            Change::Conflict | Change::Gone => Err(WebhooksError::Conflict { id: document.id }),
+        }
+    }
+
+    /// Every webhook of the organization, oldest id first, those that cannot be used included.
+    pub async fn list(&self, organization: &Organization) -> Result<Vec<Listed>, WebhooksError> {
+        let all = self.documents.all(organization).await?;
+        let read = |(id, json): (String, Vec<u8>)| match self.reader.read(organization, &id, &json)
+        {
+            Ok((document, webhook)) => Listed::Valid(Box::new(StoredWebhook { document, webhook })),
+            Err(reason) => Listed::Invalid { id, reason },
+        };
+        Ok(all.into_iter().map(read).collect())
+    }
+
+    /// The webhook with this id or else this name.
+    pub async fn get(
+        &self,
+        organization: &Organization,
+        reference: &str,
+    ) -> Result<StoredWebhook, WebhooksError> {
+        let (id, json) = self.find(organization, reference).await?;
+        self.read(organization, &id, &json)
+    }
+
+    /// Changes a webhook. A document that is invalid as it is can be mended so.
+    pub async fn update(
+        &self,
+        organization: &Organization,
+        reference: &str,
+        patch: &WebhookPatch,
+        now: Timestamp,
+    ) -> Result<StoredWebhook, WebhooksError> {
+        let edit = |fields: &mut Fields, _: &WebhookKey| Ok(patch.apply(fields)?);
+        self.change(organization, reference, now, edit).await
+    }
+
+    /// Enables a webhook, and forgets its failures so far.
+    pub async fn enable(
+        &self,
+        organization: &Organization,
+        reference: &str,
+        now: Timestamp,
+    ) -> Result<StoredWebhook, WebhooksError> {
+        let edit = |fields: &mut Fields, _: &WebhookKey| {
+            fields.set("enabled", &true)?;
+            fields.set("disabled_reason", &())?;
+            fields.set("disabled_at", &())?;
+            Ok(Effect::FRESH_START)
+        };
+        self.change(organization, reference, now, edit).await
+    }
+
+    /// Disables a webhook, saying why.
+    pub async fn disable(
+        &self,
+        organization: &Organization,
+        reference: &str,
+        reason: &str,
+        now: Timestamp,
+    ) -> Result<StoredWebhook, WebhooksError> {
+        let edit = |fields: &mut Fields, _: &WebhookKey| {
+            mark_disabled(fields, reason, now)?;
+            Ok(Effect::FRESH_START)
+        };
+        self.change(organization, reference, now, edit).await
+    }
+
+    /// Makes `new` the signing secret. The one before it goes on signing beside it for `overlap`.
+    pub async fn rotate_secret(
+        &self,
+        organization: &Organization,
+        reference: &str,
+        new: &Secret,
+        overlap: Duration,
+        now: Timestamp,
+    ) -> Result<StoredWebhook, WebhooksError> {
+        let edit = |fields: &mut Fields, key: &WebhookKey| {
+            let rotated = rotate(
+                &documents::secrets(fields)?,
+                self.seal(new, key)?,
+                now,
+                overlap,
+            );
+            fields.set("secrets", &rotated)?;
+            Ok(Effect::default())
+        };
+        self.change(organization, reference, now, edit).await
+    }
+
+    /// Removes a webhook with the record of its attempts. Returns its id.
+    pub async fn delete(
+        &self,
+        organization: &Organization,
+        reference: &str,
+    ) -> Result<WebhookId, WebhooksError> {
+        let (id, _) = self.find(organization, reference).await?;
+        let key = WebhookKey {
+            organization: organization.clone(),
+            id: WebhookId::new(&id)?,
+        };
+        if self.documents.delete(&key).await? {
+            Ok(key.id)
+        } else {
+            Err(not_found(organization, reference))
+        }
+    }
+
+    fn seal(&self, secret: &Secret, webhook: &WebhookKey) -> Result<String, SealError> {
+        self.reader.sealer().seal(secret, webhook)
+    }
+
+    fn read(
+        &self,
+        organization: &Organization,
+        id: &str,
+        json: &[u8],
+    ) -> Result<StoredWebhook, WebhooksError> {
+        let (document, webhook) = self.reader.read(organization, id, json)?;
+        Ok(StoredWebhook { document, webhook })
+    }
+
+    async fn find(
+        &self,
+        organization: &Organization,
+        reference: &str,
+    ) -> Result<(String, Vec<u8>), WebhooksError> {
+        if let Some(json) = self.documents.get(organization, reference).await? {
+            return Ok((reference.to_owned(), json));
+        }
+        let wanted = Some(reference.trim());
+        let called = |json: &[u8]| documents::name(json).as_deref() == wanted;
+        let all = self.documents.all(organization).await?;
+        let mut found: Vec<_> = all.into_iter().filter(|(_, json)| called(json)).collect();
+        match (found.pop(), found.is_empty()) {
+            (Some(one), true) => Ok(one),
+            (Some((last, _)), false) => Err(WebhooksError::Ambiguous {
+                name: reference.to_owned(),
+                ids: found.into_iter().map(|(id, _)| id).chain([last]).collect(),
+            }),
+            (None, _) => Err(not_found(organization, reference)),
+        }
+    }
+
+    /// Applies `edit` to what is stored, again on top of what others stored meanwhile.
+    async fn change(
+        &self,
+        organization: &Organization,
+        reference: &str,
+        now: Timestamp,
+        edit: impl Fn(&mut Fields, &WebhookKey) -> Result<Effect, WebhooksError>,
+    ) -> Result<StoredWebhook, WebhooksError> {
+        let (id, mut old) = self.find(organization, reference).await?;
+        let key = WebhookKey {
+            organization: organization.clone(),
+            id: WebhookId::new(&id)?,
+        };
+        for _ in 0..TRIES {
+            let mut fields = documents::fields(&old)?;
+            let effect = edit(&mut fields, &key)?;
+            fields.set("updated_at", &now)?;
+            let new = fields.to_json()?;
+            let stored = self.read(organization, &id, new.as_bytes())?;
+            let replacement = Replacement {
+                old: &old,
+                new: &new,
+                name: effect.new_name.then_some(&stored.document.name),
+                forget_health: effect.forget_health,
+            };
+            match self.documents.replace(&key, &replacement).await? {
+                Change::Done => return Ok(stored),
+                Change::Gone => return Err(not_found(organization, reference)),
+                Change::NameTaken(id) => {
+                    let name = stored.document.name;
+                    return Err(WebhooksError::NameTaken { name, id });
+                }
+                Change::Conflict => match self.documents.get(organization, &id).await? {
+                    Some(json) => old = json,
+                    None => return Err(not_found(organization, reference)),
+                },
+            }
+        }
+        Err(WebhooksError::Conflict { id })
+    }
+}
+
+fn not_found(organization: &Organization, reference: &str) -> WebhooksError {
+    WebhooksError::NotFound {
+        organization: organization.clone(),
+        reference: reference.to_owned(),
+    }
+}
