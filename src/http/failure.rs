@@ -1,0 +1,96 @@
+//! Says what kind of failure an error of the HTTP client was, and puts it into words.
+//!
+//! The kind is decided by the types along the chain of causes. The words never come from the
+//! client's own error: it prints the URL, whose query may hold a credential.
+
+use std::error::Error;
+use std::io;
+use std::iter::successors;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use hyper_util::client::legacy;
+use hyper_util::client::legacy::connect::HttpInfo;
+
+use super::resolver::ResolveError;
+use crate::domain::outcome::{FailureKind, SendFailure};
+
+/// What `error` was. `connect_timeout` is for the message.
+pub(super) fn describe(error: &reqwest::Error, connect_timeout: Duration) -> SendFailure {
+    let root = chain(error)
+        .last()
+        .map_or_else(String::new, ToString::to_string);
+    let (kind, message) = if let Some(error) = find::<ResolveError>(error) {
+        let kind = match error {
+            ResolveError::Refused { .. } => FailureKind::AddressRefused,
+            ResolveError::Lookup { .. } | ResolveError::NoAddress { .. } => FailureKind::Dns,
+        };
+        (kind, error.to_string())
+    } else if let Some(error) = find::<rustls::Error>(error) {
+        (FailureKind::Tls, format!("TLS failed: {error}"))
+    } else if error.is_timeout() && !error.is_connect() {
+        (
+            FailureKind::Timeout,
+            format!("the connection broke: {root}"),
+        )
+    } else if error.is_timeout() {
+        let message = format!("no connection was made within {connect_timeout:?}");
+        (FailureKind::Timeout, message)
+    } else if error.is_connect() {
+        connecting(error, &root)
+    } else if error.is_builder() {
+        let message = format!("the URL cannot be requested: {root}");
+        (FailureKind::Connect, message)
+    } else {
+        (FailureKind::Protocol, talking(error, &root))
+    };
+    SendFailure { kind, message }
+}
+
+/// The address of the connection that `error` happened on, if there was one.
+pub(super) fn remote_addr(error: &reqwest::Error) -> Option<SocketAddr> {
+    let mut extensions = http::Extensions::new();
+    find::<legacy::Error>(error)?
+        .connect_info()?
+        .get_extras(&mut extensions);
+    Some(extensions.get::<HttpInfo>()?.remote_addr())
+}
+
+/// TCP's errors come wrapped by the connector; the handshake's come as the stream's own.
+fn connecting(error: &reqwest::Error, root: &str) -> (FailureKind, String) {
+    let cause = find::<legacy::Error>(error).and_then(Error::source);
+    let in_handshake = cause.is_some_and(|cause| {
+        cause.is::<io::Error>() || cause.is::<rustls::pki_types::InvalidDnsNameError>()
+    });
+    if in_handshake {
+        (FailureKind::Tls, format!("TLS failed: {root}"))
+    } else {
+        (FailureKind::Connect, format!("no connection: {root}"))
+    }
+}
+
+fn talking(error: &reqwest::Error, root: &str) -> String {
+    match find::<hyper::Error>(error) {
+        Some(error) if error.is_incomplete_message() => {
+            "the connection was closed before the answer was complete".to_owned()
+        }
+        Some(error) if error.is_parse() => format!("what came back is not HTTP: {root}"),
+        _ => format!("the connection broke: {root}"),
+    }
+}
+
+fn find<E: Error + 'static>(error: &reqwest::Error) -> Option<&E> {
+    chain(error).find_map(|error| error.downcast_ref())
+}
+
+/// `error` and its causes. An `io::Error` is transparent: as a `source` it gives the source of what
+/// it wraps, and so would hide it.
+fn chain(error: &reqwest::Error) -> impl Iterator<Item = &(dyn Error + 'static)> {
+    successors(Some(error as &(dyn Error + 'static)), |&error| {
+        let wrapped = error.downcast_ref().and_then(io::Error::get_ref);
+        match wrapped {
+            Some(inner) => Some(inner as &(dyn Error + 'static)),
+            None => error.source(),
+        }
+    })
+}

@@ -1,0 +1,23 @@
+//! The sender: one HTTP request to one endpoint, within its limits, and what came of it.
+//!
+//! | file | does |
+//! |---|---|
+//! | [`sender`] | makes the request, keeps the time |
+//! | [`resolver`] | resolves names, to addresses that may be posted to only |
+//! | `lookups` | looks a name up once for all who want it at the time |
+//! | `excerpt` | reads of the answer's body as much as is allowed, keeps as much as is recorded |
+//! | `failure` | says what kind of failure an error was |
+//! | [`tls`] | chooses the cryptography |
+//!
+//! What an endpoint can do to us is bounded: the time of the whole attempt, the bytes read of a
+//! body (`read_limit`), and the answer's head, by hyper (100 headers and 408 KiB).
+
+mod excerpt;
+mod failure;
+mod lookups;
+pub mod resolver;
+pub mod sender;
+pub mod tls;
+
+pub use sender::{BuildError, HttpSender, Settings};
+pub use tls::install_crypto;

@@ -1,0 +1,186 @@
+//! Makes one request and keeps its time.
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use http::Method;
+use http::header::RETRY_AFTER;
+use reqwest::redirect::Policy;
+use tokio::time::{Instant, Sleep, sleep_until};
+
+use super::excerpt::{Excerpt, Limits};
+use super::resolver::CheckedResolver;
+use super::{failure, tls};
+use crate::domain::egress::Egress;
+use crate::domain::outcome::{FailureKind, Reply, Response, SendFailure};
+use crate::engine::ports::{Request, Sender};
+
+/// A `Retry-After` longer than this is neither a number nor a date: dates have 29 characters.
+const MAX_RETRY_AFTER: usize = 64;
+
+/// What one attempt may take, and where it may go.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The time to resolve the name, connect and shake hands.
+    pub connect_timeout: Duration,
+    /// The time of the whole attempt, from the start to the end of the answer's body.
+    pub timeout: Duration,
+    /// How many bytes of an answer's body are read before the connection is dropped.
+    pub read_limit: usize,
+    /// How many bytes of an answer's body are kept for the record.
+    pub keep_limit: usize,
+    /// How many connections to one host are kept open while none is needed. Fewer than are used at
+    /// once would make the busiest endpoints connect anew all the time.
+    pub idle_connections: usize,
+    /// How long a connection is kept open while it is not needed.
+    pub idle_timeout: Duration,
+    /// Which addresses may be posted to.
+    pub egress: Egress,
+    /// Certificate authorities trusted beside the system's.
+    pub extra_authorities: Vec<reqwest::Certificate>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            connect_timeout: Duration::from_secs(5),
+            timeout: Duration::from_secs(10),
+            read_limit: 64 * 1024,
+            keep_limit: 1024,
+            idle_connections: 256,
+            idle_timeout: Duration::from_secs(60),
+            egress: Egress::default(),
+            extra_authorities: Vec::new(),
+        }
+    }
+}
+
+/// The client could not be set up.
+#[derive(Debug, thiserror::Error)]
+#[error("the HTTP client cannot be set up; does this machine have CA certificates? {source}")]
+pub struct BuildError {
+    #[from]
+    source: reqwest::Error,
+}
+
+/// The sender that speaks HTTP/1.1, with connections kept alive between requests.
+#[derive(Debug, Clone)]
+pub struct HttpSender {
+    client: reqwest::Client,
+    egress: Arc<Egress>,
+    connect_timeout: Duration,
+    timeout: Duration,
+    limits: Limits,
+}
+
+impl HttpSender {
+    /// A sender with `settings`. Reads the system's CA certificates.
+    pub fn new(settings: Settings) -> Result<Self, BuildError> {
+        tls::install_crypto();
+        let egress = Arc::new(settings.egress);
+        let client = reqwest::Client::builder()
+            .redirect(Policy::none())
+            .referer(false)
+            // A proxy would resolve names itself, behind the back of the check.
+            .no_proxy()
+            // Whether to try again is the engine's to decide. Without a maximum of 0 the client
+            // would copy every request for the case.
+            .retry(reqwest::retry::never().max_retries_per_request(0))
+            .dns_resolver(CheckedResolver::new(Arc::clone(&egress)))
+            .connect_timeout(settings.connect_timeout)
+            .tcp_nodelay(true)
+            .pool_max_idle_per_host(settings.idle_connections)
+            .pool_idle_timeout(settings.idle_timeout)
+            .tls_certs_merge(settings.extra_authorities)
+            .build()?;
+        Ok(Self {
+            client,
+            egress,
+            connect_timeout: settings.connect_timeout,
+            timeout: settings.timeout,
+            limits: Limits {
+                read: settings.read_limit,
+                keep: settings.keep_limit,
+            },
+        })
+    }
+
+    fn too_late(&self, what: &str) -> SendFailure {
+        SendFailure {
+            kind: FailureKind::Timeout,
+            message: format!("{what} within {:?}", self.timeout),
+        }
+    }
+
+    fn failed(&self, error: &reqwest::Error) -> SendFailure {
+        failure::describe(error, self.connect_timeout)
+    }
+
+    async fn read(
+        &self,
+        mut answer: reqwest::Response,
+        deadline: std::pin::Pin<&mut Sleep>,
+    ) -> Response {
+        let mut excerpt = Excerpt::new(self.limits);
+        let broken = tokio::select! {
+            biased;
+            read = excerpt.read(&mut answer) => read.err().map(|error| self.failed(&error)),
+            () = deadline => Some(self.too_late("the answer's body did not end")),
+        };
+        Response {
+            status: answer.status().as_u16(),
+            retry_after: answer
+                .headers()
+                .get(RETRY_AFTER)
+                .and_then(|value| value.to_str().ok())
+                .filter(|text| text.len() <= MAX_RETRY_AFTER)
+                .map(str::to_owned),
+            body: excerpt.kept,
+            truncated: excerpt.truncated,
+            broken,
+        }
+    }
+}
+
+#[async_trait]
+impl Sender for HttpSender {
+    async fn send(&self, request: Request) -> Reply {
+        // A literal address never reaches the resolver, so it is checked here.
+        if let Err(refusal) = self.egress.permits_url(&request.url) {
+            return Reply {
+                result: Err(SendFailure {
+                    kind: FailureKind::AddressRefused,
+                    message: refusal.to_string(),
+                }),
+                duration: Duration::ZERO,
+                remote_addr: None,
+            };
+        }
+        let mut post = reqwest::Request::new(Method::POST, request.url);
+        *post.headers_mut() = request.headers;
+        *post.body_mut() = Some(request.body.into());
+
+        let started = Instant::now();
+        let mut deadline = pin!(sleep_until(started + self.timeout));
+        let answer = tokio::select! {
+            biased;
+            answer = self.client.execute(post) => Some(answer),
+            () = &mut deadline => None,
+        };
+        let (result, remote_addr) = match answer {
+            Some(Ok(answer)) => {
+                let remote_addr = answer.remote_addr();
+                (Ok(self.read(answer, deadline).await), remote_addr)
+            }
+            Some(Err(error)) => (Err(self.failed(&error)), failure::remote_addr(&error)),
+            None => (Err(self.too_late("no answer came")), None),
+        };
+        Reply {
+            result,
+            duration: started.elapsed(),
+            remote_addr,
+        }
+    }
+}
