@@ -1,0 +1,273 @@
+//! Looking through the dead letters, sending them round again, throwing them away.
+//!
+//! A letter leaves its table in the transaction that adds what becomes of it: however often this is
+//! cut off or done at once, each letter is acted upon once.
+
+use bytes::Bytes;
+use jiff::Timestamp;
+use rusqlite::{Connection, OptionalExtension as _, params};
+
+use super::handover::LetterKind;
+use super::message::{self, DeliveryHead, Draft, EventHead, Kind};
+use super::millis;
+use super::store::{ReadError, Store, Write};
+use super::writer::{Patience, WriteError};
+use crate::dead_letters::{Action, Fate, Filter, Found, Options, Pace, Progress, Summary};
+use crate::engine::clock::Clock;
+
+/// How many letters are looked at or moved at once.
+const AT_ONCE: usize = 256;
+
+/// The dead letters could not be gone through.
+#[derive(Debug, thiserror::Error)]
+pub enum DeadLettersError {
+    /// They cannot be read.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// They cannot be moved. What was done until then stays done, the rest is as it was.
+    #[error("stopped after {} of {} letters: {source}", progress.done, progress.total)]
+    Write {
+        /// Why.
+        source: WriteError,
+        /// What was done until then.
+        progress: Box<Progress>,
+    },
+}
+
+/// The dead letters.
+#[derive(Debug, Clone)]
+pub struct DeadLetters {
+    store: Store,
+    clock: Clock,
+}
+
+/// A letter as it was looked at.
+struct Looked {
+    id: i64,
+    summary: Summary,
+    usable: bool,
+}
+
+impl DeadLetters {
+    pub(super) fn new(store: Store, clock: Clock) -> Self {
+        Self { store, clock }
+    }
+
+    /// How many dead letters there are.
+    pub async fn count(&self) -> Result<u64, DeadLettersError> {
+        let count = |connection: &Connection| {
+            connection.query_row("SELECT count(*) FROM dead_letters", [], |row| row.get(0))
+        };
+        Ok(self.store.read(count).await?)
+    }
+
+    /// The letters that match `filter`, at most `limit` of them, oldest first.
+    pub async fn list(&self, filter: &Filter, limit: usize) -> Result<Found, DeadLettersError> {
+        let mut found = Found::default();
+        let mut after = 0;
+        while found.letters.len() < limit {
+            let looked = self.look(after, i64::MAX).await?;
+            found.complete = looked.len() < AT_ONCE;
+            for letter in looked {
+                if found.letters.len() == limit {
+                    found.complete = false;
+                    return Ok(found);
+                }
+                after = letter.id;
+                found.looked_at += 1;
+                if filter.matches(&letter.summary) {
+                    found.letters.push(letter.summary);
+                }
+            }
+            if found.complete {
+                break;
+            }
+        }
+        Ok(found)
+    }
+
+    /// Goes once through the letters there are and does `action` with those that match `filter`.
+    /// Calls `report` now and then with what was done so far.
+    pub async fn process(
+        &self,
+        action: Action,
+        filter: &Filter,
+        options: &Options,
+        mut report: impl FnMut(&Progress),
+    ) -> Result<Progress, DeadLettersError> {
+        let (total, last) = self.extent().await?;
+        let mut progress = Progress {
+            total,
+            ..Progress::default()
+        };
+        let mut pace = Pace::new(options.rate);
+        // A pace is kept letter by letter.
+        let at_once = if options.rate.is_some() { 1 } else { AT_ONCE };
+        let mut after = 0;
+        loop {
+            let looked = self.look(after, last).await?;
+            let Some(newest) = looked.last().map(|letter| letter.id) else {
+                report(&progress);
+                return Ok(progress);
+            };
+            after = newest;
+            let mut chosen = Vec::new();
+            for letter in looked {
+                if options.limit.is_some_and(|limit| progress.done >= limit) {
+                    after = i64::MAX;
+                    break;
+                }
+                let fate = match action {
+                    _ if !filter.matches(&letter.summary) => Fate::Kept,
+                    Action::Requeue if !letter.usable => Fate::Unusable,
+                    _ => Fate::Done,
+                };
+                if fate == Fate::Done && !options.dry_run {
+                    pace.wait().await;
+                    chosen.push(letter.id);
+                    if chosen.len() >= at_once {
+                        self.act(action, std::mem::take(&mut chosen), &progress)
+                            .await?;
+                    }
+                }
+                progress.note(&letter.summary, fate);
+            }
+            self.act(action, chosen, &progress).await?;
+            report(&progress);
+        }
+    }
+
+    /// How many letters there are, and the id of the last.
+    async fn extent(&self) -> Result<(u64, i64), ReadError> {
+        let extent = |connection: &Connection| {
+            let sql = "SELECT count(*), coalesce(max(id), 0) FROM dead_letters";
+            connection.query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?)))
+        };
+        self.store.read(extent).await
+    }
+
+    /// The next letters.
+    async fn look(&self, after: i64, last: i64) -> Result<Vec<Looked>, ReadError> {
+        self.store
+            .read(move |connection| look(connection, after, last))
+            .await
+    }
+
+    async fn act(
+        &self,
+        action: Action,
+        letters: Vec<i64>,
+        progress: &Progress,
+    ) -> Result<(), DeadLettersError> {
+        if letters.is_empty() {
+            return Ok(());
+        }
+        let first_id = self.store.message_ids(letters.len());
+        let now = millis(self.clock.now());
+        let mut write = Write::new(Patience::Refuse);
+        if action == Action::Requeue {
+            write = write.adds(Kind::Delivery);
+        }
+        let events = action == Action::Requeue;
+        let acting = self.store.submit(write, move |connection| {
+            for (message, letter) in (first_id..).zip(&letters) {
+                if action == Action::Requeue {
+                    requeue(connection, *letter, message, now)?;
+                }
+                let sql = "DELETE FROM dead_letters WHERE id = ?";
+                connection.prepare_cached(sql)?.execute([letter])?;
+            }
+            Ok(())
+        });
+        let acted = acting.await;
+        if events {
+            // Which kinds there were is known to the database alone; looking costs little.
+            self.store.signals().of(Kind::Event).notify_one();
+        }
+        acted.map_err(|source| DeadLettersError::Write {
+            source,
+            progress: Box::new(progress.clone()),
+        })
+    }
+}
+
+fn look(connection: &Connection, after: i64, last: i64) -> rusqlite::Result<Vec<Looked>> {
+    let sql = "SELECT id, kind, reason, detail, dead_at, head, length(body) FROM dead_letters \
+               WHERE id > ? AND id <= ? ORDER BY id LIMIT ?";
+    let mut rows = connection.prepare_cached(sql)?;
+    let rows = rows.query_map(params![after, last, AT_ONCE], |row| {
+        let (kind, head): (i64, Vec<u8>) = (row.get(1)?, row.get(5)?);
+        let reason: String = row.get(2)?;
+        let mut summary = Summary {
+            reason: reason.parse().ok(),
+            detail: Some(row.get(3)?),
+            dead_at: Timestamp::from_millisecond(row.get(4)?).ok(),
+            organization: None,
+            webhook: None,
+            event_type: None,
+            event: None,
+            delivery: None,
+            attempts: None,
+            last_outcome: None,
+            last_status: None,
+            size: row.get(6)?,
+        };
+        let usable = describe(kind, &head, &mut summary);
+        Ok(Looked {
+            id: row.get(0)?,
+            summary,
+            usable,
+        })
+    })?;
+    rows.collect()
+}
+
+/// Says what the head knows. Returns whether something can come of the letter.
+fn describe(kind: i64, head: &[u8], summary: &mut Summary) -> bool {
+    if kind == LetterKind::Delivery as i64 {
+        let Ok(head) = serde_json::from_slice::<DeliveryHead>(head) else {
+            return false;
+        };
+        summary.organization = Some(head.organization.to_string());
+        summary.webhook = Some(head.webhook.to_string());
+        summary.event_type = Some(head.event_type.to_string());
+        summary.event = Some(head.event.to_string());
+        summary.delivery = Some(head.delivery.to_string());
+        summary.attempts = Some(head.attempt);
+        summary.last_outcome = head.last_outcome;
+        summary.last_status = head.last_status;
+        return true;
+    }
+    let Ok(head) = serde_json::from_slice::<EventHead>(head) else {
+        return false;
+    };
+    summary.organization = head.organization.text();
+    summary.event_type = Some(head.routing_key);
+    summary.event = head.message_id;
+    kind == LetterKind::Event as i64
+}
+
+/// Adds the message that starts a letter again from attempt 1, if the letter is still there.
+fn requeue(connection: &Connection, letter: i64, message: i64, now: i64) -> rusqlite::Result<()> {
+    let sql = "SELECT kind, head, body FROM dead_letters WHERE id = ?";
+    let mut row = connection.prepare_cached(sql)?;
+    let found = row.query_row([letter], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)));
+    let Some((kind, head, body)) = found.optional()? else {
+        return Ok(());
+    };
+    let (kind, head, body): (i64, Vec<u8>, Vec<u8>) = (kind, head, body);
+    let body = Bytes::from(body);
+    if kind == LetterKind::Event as i64 {
+        let draft = Draft {
+            kind: Kind::Event,
+            head,
+            body,
+        };
+        return draft.insert(connection, message, 0);
+    }
+    match message::delivery(&head, body) {
+        Ok(delivery) => Draft::delivery(&delivery.requeued()).insert(connection, message, now),
+        // It was usable when it was looked at.
+        Err(error) => Err(rusqlite::Error::ToSqlConversionFailure(Box::new(error))),
+    }
+}

@@ -1,0 +1,280 @@
+//! The webhooks' documents in SQLite, and telling of changes.
+//!
+//! Whoever changes a document forgets, once that is on the disk, what is known of its organization:
+//! in one process a notice is a call.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use moka::sync::Cache;
+use rusqlite::{Connection, OptionalExtension as _, params};
+use tokio::sync::OnceCell;
+
+use super::store::{ReadError, Store, Write};
+use super::writer::{Patience, WriteError};
+use crate::domain::ids::Organization;
+use crate::domain::organization::OrganizationWebhooks;
+use crate::domain::webhook::{WebhookDocument, WebhookKey};
+use crate::registry::documents::{self, Change, DocumentStore, Replacement, StoreFailure};
+
+/// What is known of each organization, in a cell that the first who asks fills. A change removes
+/// the cell, so a load that began before it ends where nobody looks any more.
+type Known = Cache<Organization, Arc<OnceCell<Arc<OrganizationWebhooks>>>>;
+
+/// The documents of all organizations.
+#[derive(Debug, Clone)]
+pub struct Documents {
+    store: Store,
+    known: Known,
+}
+
+impl Documents {
+    pub(super) fn new(store: Store, max_organizations: u64) -> Self {
+        Self {
+            store,
+            known: Cache::new(max_organizations),
+        }
+    }
+
+    /// The cell for what is known of an organization.
+    pub(super) fn known(
+        &self,
+        organization: &Organization,
+    ) -> Arc<OnceCell<Arc<OrganizationWebhooks>>> {
+        match self.known.get(organization) {
+            Some(cell) => cell,
+            None => self
+                .known
+                .get_with(organization.clone(), Arc::<OnceCell<_>>::default),
+        }
+    }
+
+    /// Every document of an organization; waits while they cannot be read.
+    pub(super) async fn all_patiently(
+        &self,
+        organization: &Organization,
+    ) -> BTreeMap<String, Vec<u8>> {
+        let organization = organization.clone();
+        let all = move |connection: &Connection| all(connection, &organization);
+        self.store.read_patiently("webhooks", all).await
+    }
+
+    /// Disables a webhook; `true` if it was this call that did it. Waits while it cannot.
+    pub(super) async fn disable(&self, webhook: &WebhookKey, reason: &str, now: Timestamp) -> bool {
+        let (key, reason) = (webhook.clone(), reason.to_owned());
+        let write = Write::new(Patience::WaitIfItHelps);
+        let disabling = self.store.submit(write, move |connection| {
+            let WebhookKey { organization, id } = &key;
+            let Some(old) = one(connection, organization, id.as_str())? else {
+                return Ok(false);
+            };
+            let new = match documents::disabled(&old, &reason, now) {
+                Ok(Some(new)) => new,
+                Ok(None) => return Ok(false),
+                Err(error) => {
+                    tracing::error!(%organization, webhook = %id, %error, "a webhook cannot be disabled");
+                    return Ok(false);
+                }
+            };
+            update(connection, &key, &new)?;
+            forget_health(connection, &key)?;
+            Ok(true)
+        });
+        let did = disabling.await;
+        self.known.invalidate(&webhook.organization);
+        match did {
+            Ok(did) => did,
+            // What depends on the answer must not go on.
+            Err(WriteError::Stopped) => std::future::pending().await,
+            Err(error) => {
+                let WebhookKey { organization, id } = webhook;
+                tracing::error!(%organization, webhook = %id, %error, "a webhook cannot be disabled");
+                false
+            }
+        }
+    }
+
+    /// Makes a change, and has everybody forget what they knew before.
+    async fn change<T: Send + 'static>(
+        &self,
+        organization: &Organization,
+        run: impl FnMut(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, StoreFailure> {
+        let changed = self.store.submit(Write::new(Patience::Refuse), run).await;
+        self.known.invalidate(organization);
+        changed.map_err(StoreFailure::new)
+    }
+
+    /// Puts a document in its place unseen, as another program may, and has everybody forget what
+    /// they knew.
+    pub async fn put(
+        &self,
+        organization: &Organization,
+        id: &str,
+        json: &[u8],
+    ) -> Result<(), StoreFailure> {
+        let (own, id, json) = (organization.clone(), id.to_owned(), json.to_vec());
+        let put = move |connection: &Connection| {
+            connection.execute(
+                "INSERT OR REPLACE INTO webhooks (organization, id, document) VALUES (?, ?, ?)",
+                params![own.as_str(), id, json],
+            )?;
+            Ok(())
+        };
+        self.change(organization, put).await
+    }
+
+    async fn read<T: Send + 'static>(
+        &self,
+        run: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, StoreFailure> {
+        let found: Result<T, ReadError> = self.store.read(run).await;
+        found.map_err(StoreFailure::new)
+    }
+}
+
+#[async_trait]
+impl DocumentStore for Documents {
+    async fn all(
+        &self,
+        organization: &Organization,
+    ) -> Result<BTreeMap<String, Vec<u8>>, StoreFailure> {
+        let organization = organization.clone();
+        self.read(move |connection| all(connection, &organization))
+            .await
+    }
+
+    async fn get(
+        &self,
+        organization: &Organization,
+        id: &str,
+    ) -> Result<Option<Vec<u8>>, StoreFailure> {
+        let (organization, id) = (organization.clone(), id.to_owned());
+        self.read(move |connection| one(connection, &organization, &id))
+            .await
+    }
+
+    async fn create(
+        &self,
+        organization: &Organization,
+        document: &WebhookDocument,
+        json: &str,
+    ) -> Result<Change, StoreFailure> {
+        let own = organization.clone();
+        let (id, name) = (document.id.clone(), document.name.clone());
+        let json = json.to_owned();
+        self.change(organization, move |connection| {
+            if let Some(taken) = called(connection, &own, &name, &id)? {
+                return Ok(Change::NameTaken(taken));
+            }
+            let created = connection.execute(
+                "INSERT INTO webhooks (organization, id, document) VALUES (?, ?, ?) \
+                 ON CONFLICT DO NOTHING",
+                params![own.as_str(), id, json.as_bytes()],
+            )?;
+            Ok(match created {
+                0 => Change::Conflict,
+                _ => Change::Done,
+            })
+        })
+        .await
+    }
+
+    async fn replace(
+        &self,
+        webhook: &WebhookKey,
+        replacement: &Replacement<'_>,
+    ) -> Result<Change, StoreFailure> {
+        let key = webhook.clone();
+        let (old, new) = (replacement.old.to_vec(), replacement.new.to_owned());
+        let name = replacement.name.map(str::to_owned);
+        let fresh = replacement.forget_health;
+        self.change(&webhook.organization, move |connection| {
+            let WebhookKey { organization, id } = &key;
+            match one(connection, organization, id.as_str())? {
+                None => return Ok(Change::Gone),
+                Some(present) if present != old => return Ok(Change::Conflict),
+                Some(_) => {}
+            }
+            if let Some(name) = &name
+                && let Some(taken) = called(connection, organization, name, id.as_str())?
+            {
+                return Ok(Change::NameTaken(taken));
+            }
+            update(connection, &key, &new)?;
+            if fresh {
+                forget_health(connection, &key)?;
+            }
+            Ok(Change::Done)
+        })
+        .await
+    }
+
+    async fn delete(&self, webhook: &WebhookKey) -> Result<bool, StoreFailure> {
+        let key = webhook.clone();
+        self.change(&webhook.organization, move |connection| {
+            let own = [key.organization.as_str(), key.id.as_str()];
+            let sql = "DELETE FROM webhooks WHERE organization = ? AND id = ?";
+            let removed = connection.execute(sql, own)?;
+            let sql = "DELETE FROM webhook_attempts WHERE organization = ? AND webhook = ?";
+            connection.execute(sql, own)?;
+            forget_health(connection, &key)?;
+            Ok(removed == 1)
+        })
+        .await
+    }
+}
+
+fn all(
+    connection: &Connection,
+    organization: &Organization,
+) -> rusqlite::Result<BTreeMap<String, Vec<u8>>> {
+    let sql = "SELECT id, document FROM webhooks WHERE organization = ?";
+    let mut rows = connection.prepare_cached(sql)?;
+    let rows = rows.query_map([organization.as_str()], |row| {
+        Ok((row.get(0)?, row.get(1)?))
+    })?;
+    rows.collect()
+}
+
+fn one(
+    connection: &Connection,
+    organization: &Organization,
+    id: &str,
+) -> rusqlite::Result<Option<Vec<u8>>> {
+    let sql = "SELECT document FROM webhooks WHERE organization = ? AND id = ?";
+    let mut row = connection.prepare_cached(sql)?;
+    row.query_row([organization.as_str(), id], |row| row.get(0))
+        .optional()
+}
+
+/// The webhook other than `id` that has this name.
+fn called(
+    connection: &Connection,
+    organization: &Organization,
+    name: &str,
+    id: &str,
+) -> rusqlite::Result<Option<String>> {
+    let found = all(connection, organization)?
+        .into_iter()
+        .find(|(other, json)| other != id && documents::name(json).as_deref() == Some(name.trim()));
+    Ok(found.map(|(id, _)| id))
+}
+
+fn update(connection: &Connection, webhook: &WebhookKey, json: &str) -> rusqlite::Result<()> {
+    let WebhookKey { organization, id } = webhook;
+    connection.execute(
+        "UPDATE webhooks SET document = ? WHERE organization = ? AND id = ?",
+        params![json.as_bytes(), organization.as_str(), id.as_str()],
+    )?;
+    Ok(())
+}
+
+fn forget_health(connection: &Connection, webhook: &WebhookKey) -> rusqlite::Result<()> {
+    let WebhookKey { organization, id } = webhook;
+    let sql = "DELETE FROM health WHERE organization = ? AND webhook = ?";
+    connection.execute(sql, [organization.as_str(), id.as_str()])?;
+    Ok(())
+}

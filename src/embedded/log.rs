@@ -1,0 +1,362 @@
+//! The record of what was done, for the engine.
+//!
+//! What is put on record together is one job of the writer. Caps and times of keeping are those of
+//! [`records`](crate::records); what is over them is removed now and then, and not read meanwhile
+//! where it matters.
+
+use std::collections::HashSet;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+
+use rusqlite::{Connection, OptionalExtension as _, params};
+
+use super::millis;
+use super::store::{Store, Write};
+use super::writer::{Patience, WriteError};
+use super::{deliveries, millis_of};
+use crate::domain::ids::{DeliveryId, EventId, Organization, WebhookId};
+use crate::domain::webhook::WebhookKey;
+use crate::engine::clock::Clock;
+use crate::engine::ports::{DeliveryRecord, Entry, Keep, Log, Mark};
+use crate::records::successes::Successes;
+use crate::records::{
+    HEALTH_KEPT, LogSettings, MARKS_KEPT, SEQUENCE_KEPT, SERVED_MARKS_KEPT, SUCCESS_NOTED_EVERY,
+};
+
+/// After so many entries what is over the caps is removed: the caps are kept to about this.
+const PRUNE_EVERY: u64 = 256;
+
+/// The record in SQLite.
+#[derive(Debug)]
+pub struct EmbeddedLog {
+    store: Store,
+    settings: LogSettings,
+    clock: Clock,
+    notes: Arc<Notes>,
+    entries: AtomicU64,
+    /// The webhooks with new attempts since the last pruning.
+    touched: Mutex<HashSet<WebhookKey>>,
+}
+
+impl EmbeddedLog {
+    pub(super) fn new(store: Store, settings: LogSettings, clock: Clock) -> Self {
+        Self {
+            notes: Notes::start(store.clone(), clock),
+            store,
+            settings,
+            clock,
+            entries: AtomicU64::new(0),
+            touched: Mutex::default(),
+        }
+    }
+
+    /// Returns once everything that was handed over before this call is on record, successes
+    /// included.
+    pub async fn flush(&self) {
+        self.notes.note_rest();
+        let nothing = self.store.submit(Write::new(Patience::Wait), |_| Ok(()));
+        recorded(nothing.await).await;
+    }
+
+    /// Removes what is over the caps and what has expired. Nobody waits for it.
+    fn prune(&self) {
+        let mut touched = self.touched.lock().unwrap_or_else(PoisonError::into_inner);
+        let touched: Vec<WebhookKey> = touched.drain().collect();
+        let now = millis(self.clock.now());
+        let kept = i64::try_from(self.settings.attempts_kept).unwrap_or(i64::MAX);
+        let per_webhook =
+            i64::try_from(self.settings.attempts_kept_per_webhook).unwrap_or(i64::MAX);
+        // Eagerly handed to the writer.
+        drop(
+            self.store
+                .submit(Write::new(Patience::WaitIfItHelps), move |connection| {
+                    prune_attempts(connection, kept)?;
+                    for webhook in &touched {
+                        prune_webhook(connection, webhook, per_webhook)?;
+                    }
+                    for table in ["deliveries", "marks", "health"] {
+                        let sql = format!("DELETE FROM {table} WHERE expires_at <= ?");
+                        connection.prepare_cached(&sql)?.execute([now])?;
+                    }
+                    Ok(())
+                }),
+        );
+    }
+}
+
+/// What must be on record is waited for; what the database will never take is reported and counts
+/// as written, so that one entry cannot hold up its message for ever.
+async fn recorded<T: Default>(written: Result<T, WriteError>) -> T {
+    match written {
+        Ok(result) => result,
+        // What was not written must never be taken for written.
+        Err(WriteError::Stopped) => std::future::pending().await,
+        Err(error) => {
+            tracing::error!(%error, "an entry of the log cannot be written and is left out");
+            T::default()
+        }
+    }
+}
+
+#[async_trait]
+impl Log for EmbeddedLog {
+    async fn available(&self) {
+        let mut writing = self.store.writing();
+        if writing.wait_for(|well| *well).await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+
+    async fn write(&self, entry: Entry) {
+        let rows = Rows::of(&entry, self);
+        let size = rows
+            .attempt
+            .as_ref()
+            .map_or(0, |(_, _, json)| 2 * json.len())
+            + rows.delivery.as_ref().map_or(0, |row| row.size());
+        let write = Write::new(Patience::WaitIfItHelps).size(size);
+        if let Some((key, _, _)) = &rows.attempt {
+            let mut touched = self.touched.lock().unwrap_or_else(PoisonError::into_inner);
+            if !touched.contains(key) {
+                touched.insert(key.clone());
+            }
+        }
+        let writing = self
+            .store
+            .submit(write, move |connection| rows.insert(connection));
+        recorded(writing.await).await;
+        if self.entries.fetch_add(1, Ordering::Relaxed) % PRUNE_EVERY == PRUNE_EVERY - 1 {
+            self.prune();
+        }
+    }
+
+    async fn settled(&self, organization: &Organization, event: &EventId) -> HashSet<WebhookId> {
+        let (organization, event) = (organization.clone(), event.clone());
+        let now = millis(self.clock.now());
+        let marked = move |connection: &Connection| {
+            let sql = "SELECT webhook FROM marks \
+                       WHERE event = ? AND organization = ? AND expires_at > ?";
+            let mut rows = connection.prepare_cached(sql)?;
+            let key = params![event.as_str(), organization.as_str(), now];
+            let ids = rows.query_map(key, |row| row.get::<_, String>(0))?;
+            ids.collect::<rusqlite::Result<Vec<_>>>()
+        };
+        let ids = self.store.read_patiently("marks", marked).await;
+        ids.iter()
+            .filter_map(|id| WebhookId::new(id).ok())
+            .collect()
+    }
+
+    async fn settled_sequence(&self, organization: &Organization, delivery: &DeliveryId) -> u32 {
+        let (organization, delivery) = (organization.clone(), delivery.clone());
+        let now = millis(self.clock.now());
+        let sequence = move |connection: &Connection| {
+            let sql = "SELECT sequence FROM deliveries \
+                       WHERE id = ? AND organization = ? AND expires_at > ?";
+            let mut row = connection.prepare_cached(sql)?;
+            let key = params![delivery.as_str(), organization.as_str(), now];
+            row.query_row(key, |row| row.get(0)).optional()
+        };
+        let sequence = self.store.read_patiently("deliveries", sequence).await;
+        sequence.unwrap_or(0)
+    }
+
+    async fn failing_since(&self, webhook: &WebhookKey, now: Timestamp) -> Timestamp {
+        self.notes.successes.failed(webhook);
+        let key = webhook.clone();
+        let (today, now_millis) = (millis(self.clock.now()), now.as_millisecond());
+        let write = Write::new(Patience::WaitIfItHelps);
+        let noting = self.store.submit(write, move |connection| {
+            note_failure(connection, &key, now_millis, today).map(Some)
+        });
+        let since = recorded(noting.await).await;
+        since
+            .and_then(|since| Timestamp::from_millisecond(since).ok())
+            .unwrap_or(now)
+    }
+
+    fn succeeded(&self, webhook: &WebhookKey, now: Timestamp) {
+        if self.notes.successes.succeeded(webhook, now) {
+            self.notes.note(webhook, now);
+        }
+    }
+}
+
+/// The webhooks' good answers, and the store that they are noted in.
+#[derive(Debug)]
+struct Notes {
+    successes: Successes,
+    store: Store,
+    clock: Clock,
+}
+
+impl Notes {
+    /// Notes once a minute what was not noted at once, until the log has gone.
+    fn start(store: Store, clock: Clock) -> Arc<Self> {
+        let successes = Successes::new();
+        let notes = Arc::new(Self {
+            successes,
+            store,
+            clock,
+        });
+        let here = Arc::downgrade(&notes);
+        tokio::spawn(async move {
+            loop {
+                tokio::time::sleep(SUCCESS_NOTED_EVERY).await;
+                let Some(notes) = here.upgrade() else { return };
+                notes.note_rest();
+            }
+        });
+        notes
+    }
+
+    fn note_rest(&self) {
+        for (webhook, at) in self.successes.take_unnoted() {
+            self.note(&webhook, at);
+        }
+    }
+
+    fn note(&self, webhook: &WebhookKey, at: Timestamp) {
+        let key = webhook.clone();
+        let today = millis(self.clock.now());
+        // Eagerly handed to the writer; nobody waits for it.
+        drop(self.store.submit(
+            Write::new(Patience::WaitIfItHelps),
+            move |connection| {
+                let sql = "INSERT INTO health (organization, webhook, last_success, expires_at) \
+                           VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO UPDATE SET \
+                           failing_since = CASE WHEN expires_at > ?5 THEN failing_since END, \
+                           last_success = ?3, expires_at = ?4";
+                connection.prepare_cached(sql)?.execute(params![
+                    key.organization.as_str(),
+                    key.id.as_str(),
+                    at.as_millisecond(),
+                    today.saturating_add(millis_of(HEALTH_KEPT)),
+                    today
+                ])?;
+                Ok(())
+            },
+        ));
+    }
+}
+
+/// Notes a failure and says since when there has been nothing else.
+fn note_failure(
+    connection: &Connection,
+    webhook: &WebhookKey,
+    now: i64,
+    today: i64,
+) -> rusqlite::Result<i64> {
+    let (organization, id) = (webhook.organization.as_str(), webhook.id.as_str());
+    let sql = "SELECT failing_since, last_success FROM health \
+               WHERE organization = ? AND webhook = ? AND expires_at > ?";
+    let mut row = connection.prepare_cached(sql)?;
+    let found = row.query_row(params![organization, id, today], |row| {
+        Ok((row.get(0)?, row.get(1)?))
+    });
+    let (since, succeeded): (Option<i64>, Option<i64>) = found.optional()?.unwrap_or_default();
+    let since = since
+        .filter(|since| succeeded.is_none_or(|succeeded| succeeded < *since))
+        .unwrap_or(now);
+    let sql = "INSERT INTO health (organization, webhook, failing_since, last_success, expires_at) \
+               VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO UPDATE SET \
+               failing_since = ?3, last_success = ?4, expires_at = ?5";
+    connection.prepare_cached(sql)?.execute(params![
+        organization,
+        id,
+        since,
+        succeeded,
+        today.saturating_add(millis_of(HEALTH_KEPT))
+    ])?;
+    Ok(since)
+}
+
+/// An entry as rows.
+struct Rows {
+    attempt: Option<(WebhookKey, i64, Vec<u8>)>,
+    mark: Option<(Mark, i64)>,
+    delivery: Option<deliveries::Row>,
+    unmark: Option<(Organization, EventId, i64)>,
+}
+
+impl Rows {
+    fn of(entry: &Entry, log: &EmbeddedLog) -> Self {
+        let now = millis(log.clock.now());
+        let expiry = |kept| now.saturating_add(millis_of(kept));
+        let attempt = entry.attempt.as_ref().map(|attempt| {
+            let key = WebhookKey {
+                organization: attempt.organization.clone(),
+                id: attempt.webhook_id.clone(),
+            };
+            // Texts and numbers: nothing that JSON could refuse.
+            let json = serde_json::to_vec(attempt).unwrap_or_default();
+            (key, log.store.attempt_id(), json)
+        });
+        let delivery = entry.delivery.as_ref().map(|record: &DeliveryRecord| {
+            let kept = match record.keep {
+                Keep::Whole => log.settings.deliveries_kept,
+                Keep::Sequence => SEQUENCE_KEPT,
+            };
+            deliveries::Row::of(record, now, expiry(kept))
+        });
+        Self {
+            attempt,
+            mark: entry.mark.clone().map(|mark| (mark, expiry(MARKS_KEPT))),
+            delivery,
+            unmark: entry
+                .unmark
+                .clone()
+                .map(|(organization, event)| (organization, event, expiry(SERVED_MARKS_KEPT))),
+        }
+    }
+
+    fn insert(&self, connection: &Connection) -> rusqlite::Result<()> {
+        if let Some((key, id, json)) = &self.attempt {
+            let sql = "INSERT INTO attempts (id, attempt) VALUES (?, ?)";
+            connection.prepare_cached(sql)?.execute(params![id, json])?;
+            let sql = "INSERT INTO webhook_attempts (organization, webhook, id, attempt) \
+                       VALUES (?, ?, ?, ?)";
+            let key = [key.organization.as_str(), key.id.as_str()];
+            connection
+                .prepare_cached(sql)?
+                .execute(params![key[0], key[1], id, json])?;
+        }
+        if let Some((mark, expires_at)) = &self.mark {
+            let (organization, event) = (mark.organization.as_str(), mark.event.as_str());
+            let sql = "INSERT INTO marks (event, organization, webhook, expires_at) \
+                       VALUES (?, ?, ?, ?) \
+                       ON CONFLICT DO UPDATE SET expires_at = excluded.expires_at";
+            let mut insert = connection.prepare_cached(sql)?;
+            for webhook in &mark.webhooks {
+                insert.execute(params![event, organization, webhook.as_str(), expires_at])?;
+            }
+        }
+        if let Some(row) = &self.delivery {
+            row.insert(connection)?;
+        }
+        if let Some((organization, event, expires_at)) = &self.unmark {
+            let sql = "UPDATE marks SET expires_at = ? WHERE event = ? AND organization = ?";
+            let key = params![expires_at, event.as_str(), organization.as_str()];
+            connection.prepare_cached(sql)?.execute(key)?;
+        }
+        Ok(())
+    }
+}
+
+fn prune_attempts(connection: &Connection, kept: i64) -> rusqlite::Result<()> {
+    let sql = "DELETE FROM attempts WHERE id <= (SELECT max(id) FROM attempts) - ?";
+    connection.prepare_cached(sql)?.execute([kept])?;
+    Ok(())
+}
+
+fn prune_webhook(connection: &Connection, webhook: &WebhookKey, kept: i64) -> rusqlite::Result<()> {
+    let sql = "DELETE FROM webhook_attempts WHERE organization = ?1 AND webhook = ?2 AND id <= \
+               (SELECT id FROM webhook_attempts WHERE organization = ?1 AND webhook = ?2 \
+                ORDER BY id DESC LIMIT 1 OFFSET ?3)";
+    let key = params![webhook.organization.as_str(), webhook.id.as_str(), kept];
+    connection.prepare_cached(sql)?.execute(key)?;
+    Ok(())
+}

@@ -1,0 +1,115 @@
+//! The tables, and how an older database is brought up to date.
+//!
+//! `user_version` counts the steps that a database has been through; each step runs once, in a
+//! transaction with its number. A step that has been released is never changed.
+
+use rusqlite::{Connection, TransactionBehavior};
+
+/// The steps, oldest first.
+const STEPS: [&str; 1] = [STEP_1];
+
+/// Times are milliseconds since 1970. `head` is JSON: everything of a message but its body.
+const STEP_1: &str = "
+-- kind: 0 an event, 1 a delivery. A message is there until it is settled.
+CREATE TABLE messages (
+    id INTEGER PRIMARY KEY,
+    kind INTEGER NOT NULL,
+    due_at INTEGER NOT NULL,
+    head BLOB NOT NULL,
+    body BLOB NOT NULL
+) STRICT;
+CREATE INDEX messages_due ON messages (kind, due_at);
+
+-- kind: as above, and 2 for what was in the place of a delivery and is none.
+CREATE TABLE dead_letters (
+    id INTEGER PRIMARY KEY,
+    kind INTEGER NOT NULL,
+    reason TEXT NOT NULL,
+    detail TEXT NOT NULL,
+    dead_at INTEGER NOT NULL,
+    head BLOB NOT NULL,
+    body BLOB NOT NULL
+) STRICT;
+
+CREATE TABLE webhooks (
+    organization TEXT NOT NULL,
+    id TEXT NOT NULL,
+    document BLOB NOT NULL,
+    PRIMARY KEY (organization, id)
+) STRICT, WITHOUT ROWID;
+
+-- Every attempt: the feed for pipelines.
+CREATE TABLE attempts (
+    id INTEGER PRIMARY KEY,
+    attempt BLOB NOT NULL
+) STRICT;
+
+-- The attempts of each webhook: its delivery log, capped by itself.
+CREATE TABLE webhook_attempts (
+    organization TEXT NOT NULL,
+    webhook TEXT NOT NULL,
+    id INTEGER NOT NULL,
+    attempt BLOB NOT NULL,
+    PRIMARY KEY (organization, webhook, id)
+) STRICT, WITHOUT ROWID;
+
+-- head and body are absent where the sequence alone is kept.
+CREATE TABLE deliveries (
+    id TEXT NOT NULL,
+    organization TEXT NOT NULL,
+    sequence INTEGER NOT NULL,
+    state TEXT,
+    reason TEXT,
+    next_attempt_at TEXT,
+    head BLOB,
+    body BLOB,
+    expires_at INTEGER NOT NULL,
+    UNIQUE (id, organization)
+) STRICT;
+CREATE INDEX deliveries_expiring ON deliveries (expires_at);
+
+-- The webhooks for which an event is settled while others are still open.
+CREATE TABLE marks (
+    event TEXT NOT NULL,
+    organization TEXT NOT NULL,
+    webhook TEXT NOT NULL,
+    expires_at INTEGER NOT NULL,
+    PRIMARY KEY (event, organization, webhook)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX marks_expiring ON marks (expires_at);
+
+CREATE TABLE health (
+    organization TEXT NOT NULL,
+    webhook TEXT NOT NULL,
+    failing_since INTEGER,
+    last_success INTEGER,
+    expires_at INTEGER NOT NULL,
+    PRIMARY KEY (organization, webhook)
+) STRICT, WITHOUT ROWID;
+";
+
+/// The version that this program writes.
+pub(super) const VERSION: usize = STEPS.len();
+
+/// Brings the database up to date. `Err(Ok(version))` if it is of a later program, of which
+/// nothing is known here.
+pub(super) fn migrate(connection: &mut Connection) -> Result<(), Result<usize, rusqlite::Error>> {
+    let version: i64 = connection
+        .query_row("PRAGMA user_version", [], |row| row.get(0))
+        .map_err(Err)?;
+    let version = usize::try_from(version).unwrap_or(usize::MAX);
+    let Some(steps) = STEPS.get(version..) else {
+        return Err(Ok(version));
+    };
+    for (step, number) in steps.iter().zip(version + 1..) {
+        let run = |connection: &mut Connection| {
+            let transaction =
+                connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            transaction.execute_batch(step)?;
+            transaction.pragma_update(None, "user_version", number as i64)?;
+            transaction.commit()
+        };
+        run(connection).map_err(Err)?;
+    }
+    Ok(())
+}
