@@ -1,0 +1,63 @@
+//! Values that must never be printed: what a connection URL and the secret key are held in.
+
+use std::fmt;
+
+/// A connection URL that prints without its password.
+///
+/// `Debug` and `Display` give the URL with `***` for the password; only
+/// [`expose`](Redacted::expose) gives the whole.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Redacted {
+    text: String,
+    shown: String,
+}
+
+impl Redacted {
+    /// Holds `text` and prints `shown` in its place. The caller sees to it that `shown` has no
+    /// secret in it.
+    pub(super) fn new(text: impl Into<String>, shown: impl Into<String>) -> Self {
+        Self {
+            text: text.into(),
+            shown: shown.into(),
+        }
+    }
+
+    /// The URL with its password, for the client library that connects.
+    pub fn expose(&self) -> &str {
+        &self.text
+    }
+}
+
+impl fmt::Display for Redacted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.shown)
+    }
+}
+
+impl fmt::Debug for Redacted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Redacted({})", self.shown)
+    }
+}
+
+/// The key that encrypts webhook secrets at rest: 32 bytes that print as `***`.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SecretKey([u8; 32]);
+
+impl SecretKey {
+    /// Holds the key.
+    pub fn new(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
+    /// The key's bytes, for the cipher.
+    pub fn expose(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for SecretKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SecretKey(***)")
+    }
+}

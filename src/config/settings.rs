@@ -1,0 +1,237 @@
+//! The settings: every key with its meaning, its default and what is allowed, declared once.
+//!
+//! The doc comments are the text of the default file too, so they speak to operators: what it
+//! means, and why the default is what it is. The allowed range is added from the kind.
+
+use std::time::Duration;
+
+use ipnet::IpNet;
+
+use super::kinds::{
+    Choice, ConnectionUrl, DurationIn, EventTypes, Factor, LogFilter, Namespace, Networks,
+    Optional, SecretKeyText, Size, Switch, Whole, WorkerName,
+};
+use super::reader::settings;
+use super::secret::{Redacted, SecretKey};
+
+const MILLISECOND: Duration = Duration::from_millis(1);
+const SECOND: Duration = Duration::from_secs(1);
+const MINUTE: Duration = Duration::from_secs(60);
+const HOUR: Duration = Duration::from_secs(3600);
+const DAY: Duration = Duration::from_secs(86_400);
+const KIB: usize = 1024;
+const MIB: usize = 1024 * KIB;
+
+/// A RabbitMQ on the developer's own machine.
+pub(super) const AMQP_EXAMPLE: &str = "amqp://guest:guest@127.0.0.1:5672/%2f";
+/// A Redis on the developer's own machine.
+pub(super) const REDIS_EXAMPLE: &str = "redis://127.0.0.1:6379";
+
+settings! {
+    /// All settings of the program, checked. [`Config::load`] reads them; [`Config::default`] has
+    /// the built-in ones.
+    Config {
+        /// Stands before the name of every exchange, queue and key, so that deployments can share
+        /// a RabbitMQ and a Redis.
+        namespace: String = "prism".into(), Namespace;
+
+        /// The key that encrypts the webhooks' secrets at rest. Without it they are stored in Redis
+        /// as they are. All processes of a deployment need the same one. Better given by
+        /// environment variable than kept in a file.
+        secret_key: Option<SecretKey> = None, Optional(SecretKeyText);
+
+        /// Whether a webhook's URL may be http:// too. Off, because what is sent is then readable
+        /// on the way.
+        allow_http: bool = false, Switch;
+
+        /// Networks that may be posted to although they are not public, such as those of receivers
+        /// within the company. Everything else private, local or reserved is refused, because
+        /// whoever may create a webhook could otherwise reach the servers behind the firewall.
+        allow_networks: Vec<IpNet> = Vec::new(), Networks;
+
+        /// The event types that are known: the events queue is bound once for each, and webhooks
+        /// may subscribe to these only. The default ones are what the gateway publishes; operators
+        /// add their own.
+        event_types: Vec<String> =
+            ["request.completed", "guardrail.triggered", "budget.exceeded", "error.occurred", "batch.completed"]
+                .map(String::from).into(),
+            EventTypes;
+
+        /// The largest body of an event, in bytes. A larger event becomes a dead letter. A worker
+        /// holds up to `worker.prefetch` events in memory.
+        max_event_size: usize = MIB, Size(KIB..=64 * MIB);
+    }
+
+    /// RabbitMQ, where events and deliveries wait.
+    amqp: Amqp {
+        /// The server, with user, password and virtual host (%2f is "/"). amqps:// speaks TLS.
+        url: Option<Redacted> = None,
+            Optional(ConnectionUrl { schemes: ["amqp", "amqps"], example: AMQP_EXAMPLE });
+    }
+
+    /// Redis, where webhooks and attempts are kept.
+    redis: Redis {
+        /// The server, with password and database number if need be. rediss:// speaks TLS.
+        url: Option<Redacted> = None,
+            Optional(ConnectionUrl { schemes: ["redis", "rediss"], example: REDIS_EXAMPLE });
+    }
+
+    /// When a failed delivery is tried again. A webhook may have a policy of its own.
+    retry: Retry {
+        /// The delay before the second attempt. A second is the shortest that a delay queue holds.
+        initial: Duration = 10 * SECOND, DurationIn(SECOND..=7 * DAY);
+
+        /// Each further delay is so many times the one before, up to `retry.max_delay`.
+        factor: f64 = 3.0, Factor(1.0..=10.0);
+
+        /// The longest delay between two attempts; at most `delay.longest`.
+        max_delay: Duration = 6 * HOUR, DurationIn(SECOND..=7 * DAY);
+
+        /// After so many attempts a delivery is given up and becomes a dead letter. With the
+        /// defaults that is after about fifteen hours.
+        max_attempts: u32 = 10, Whole(1..=100);
+    }
+
+    /// The queues in which deliveries wait for their next attempt.
+    delay: Delay {
+        /// The longest delay that a delay queue can hold. It decides how many delay queues are
+        /// declared (two for each doubling) and bounds the `Retry-After` that is honoured.
+        longest: Duration = 3 * DAY, DurationIn(SECOND..=7 * DAY);
+    }
+
+    /// The request to a webhook.
+    send: Sending {
+        /// How long connecting may take: name, connection and TLS. At most `send.timeout`.
+        connect_timeout: Duration = 5 * SECOND, DurationIn(10 * MILLISECOND..=MINUTE);
+
+        /// How long a whole attempt may take, the body of the response included.
+        timeout: Duration = 10 * SECOND, DurationIn(10 * MILLISECOND..=5 * MINUTE);
+
+        /// At most so much of a response's body is read, whatever the receiver sends: the rest is
+        /// of no use, and a connection that it was read from can serve again.
+        read_limit: usize = 64 * KIB, Size(0..=16 * MIB);
+
+        /// At most so much of a response's body is recorded with the attempt; at most
+        /// `send.read_limit`.
+        keep_limit: usize = KIB, Size(0..=MIB);
+
+        /// So many idle connections are kept open to each endpoint for the next attempts.
+        idle_connections: usize = 256, Whole(0..=10_000);
+
+        /// After so long without use a connection is closed.
+        idle_timeout: Duration = MINUTE, DurationIn(SECOND..=HOUR);
+    }
+
+    /// One process that delivers.
+    worker: Worker {
+        /// The threads that a worker's work runs on. One is cheapest by far; where a core is not
+        /// enough, a second worker is worth more than a second thread, and fails apart.
+        threads: usize = 1, Whole(1..=1024);
+
+        /// The number of requests that a worker has open at once. More than 256 made it no faster
+        /// when measured with a receiver that answers at once; slow receivers gain by more.
+        max_in_flight: usize = 256, Whole(1..=65_535);
+
+        /// The number of those that one webhook may have, so that a slow one leaves room for the
+        /// others; at most `worker.max_in_flight`.
+        webhook_max_in_flight: usize = 64, Whole(1..=65_535);
+
+        /// The number of messages that RabbitMQ hands a worker ahead of their settlement; at least
+        /// `worker.max_in_flight`. Below 1000 throughput falls, above there is little to gain.
+        prefetch: u16 = 1000, Whole(1..=65_535);
+
+        /// An event that more webhooks than this want is split into messages of their own; up to
+        /// this many are sent straight from the event.
+        fanout_inline_max: usize = 32, Whole(1..=10_000);
+
+        /// How long a delivery may wait in the worker for its webhook to have a request free.
+        /// After that it waits in a delay queue and holds up nothing.
+        line_wait: Duration = 250 * MILLISECOND, DurationIn(Duration::ZERO..=5 * SECOND);
+
+        /// How long a worker that is told to stop may take to finish what is in flight. What is
+        /// then still open is cut off and repeated by another worker. Under the 30s after which
+        /// Kubernetes kills.
+        grace: Duration = 25 * SECOND, DurationIn(Duration::ZERO..=HOUR);
+
+        /// Whether a worker declares exchanges and queues when it starts. Turn it off where its
+        /// user may not, and run `topology apply` instead.
+        declare_topology: bool = true, Switch;
+
+        /// What the worker is called in the record of attempts and in the servers' lists of
+        /// connections. Not set: host name and process id.
+        name: Option<String> = None, Optional(WorkerName);
+    }
+
+    /// The webhooks that a worker keeps in memory.
+    subscriptions: Subscriptions {
+        /// An organization's webhooks are loaded again at the latest after this long. A change is
+        /// told at once; this mends what a lost notice left out.
+        max_age: Duration = MINUTE, DurationIn(SECOND..=DAY);
+
+        /// The number of organizations whose webhooks are kept; those used least make room.
+        max_organizations: u64 = 100_000, Whole(1..=100_000_000);
+    }
+
+    /// The record of attempts and deliveries in Redis.
+    log: Log {
+        /// About so many attempts are kept in the stream of all webhooks: the feed for pipelines.
+        /// A million take about 400 MB of Redis's memory while the responses are short.
+        attempts_kept: usize = 1_000_000, Whole(1..=1_000_000_000);
+
+        /// About so many attempts are kept for each webhook: its delivery log.
+        attempts_kept_per_webhook: usize = 1000, Whole(1..=1_000_000);
+
+        /// Of which deliveries the body is kept for a manual retry: `failed`, those that failed at
+        /// least once; `all`, so that a success can be sent again too, which takes memory in Redis
+        /// for every delivery.
+        keep_bodies: KeepBodies = KeepBodies::Failed,
+            Choice(&[("failed", KeepBodies::Failed), ("all", KeepBodies::All)]);
+
+        /// How long a delivery's record and body stay after its last change. Longer than
+        /// `delay.longest`, or it could be gone before the delivery is tried again.
+        deliveries_kept: Duration = 7 * DAY, DurationIn(2 * SECOND..=365 * DAY);
+
+        /// At most so many attempts go to Redis in one batch.
+        batch: usize = 512, Whole(1..=10_000);
+    }
+
+    /// When a webhook is taken out of service by itself.
+    disable: Disable {
+        /// Nothing but failures for so long disables a webhook. Longer than a weekend, so that
+        /// its owner has a working day to notice.
+        after: Duration = 5 * DAY, DurationIn(SECOND..=365 * DAY);
+
+        /// Whether the answer `410 Gone` disables a webhook at once.
+        on_gone: bool = true, Switch;
+    }
+
+    /// What the program says about itself, on standard error.
+    logging: Logging {
+        /// `text` for people, `json` for machines; `auto` takes text on a terminal, JSON otherwise.
+        format: LogFormat = LogFormat::Auto,
+            Choice(&[("auto", LogFormat::Auto), ("text", LogFormat::Text), ("json", LogFormat::Json)]);
+
+        /// What is logged. At `info` every attempt that failed has a line, at `debug` every attempt.
+        level: String = "info".into(), LogFilter;
+    }
+}
+
+/// Of which deliveries the body is kept in Redis.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeepBodies {
+    /// Of those that failed at least once.
+    Failed,
+    /// Of every one.
+    All,
+}
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// Text on a terminal, JSON otherwise.
+    Auto,
+    /// Lines for people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
