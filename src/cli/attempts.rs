@@ -1,0 +1,184 @@
+//! The command `attempts`: list, tail.
+
+use std::io::Write;
+
+use clap::{Args, Subcommand};
+use jiff::{SignedDuration, Timestamp};
+
+use crate::domain::attempt::Attempt;
+use crate::domain::ids::{EventType, Organization, WebhookId};
+use crate::redis::attempts::{AttemptFilter, Attempts};
+use crate::redis::error::StoreError;
+
+use super::failure::{Failure, Kind};
+use super::table;
+
+/// Look at the record of attempts: every HTTP request that was made, and what came of it
+#[derive(Debug, Args)]
+pub struct AttemptsArgs {
+    #[command(subcommand)]
+    command: AttemptsCommand,
+}
+
+#[derive(Debug, Subcommand)]
+enum AttemptsCommand {
+    /// List attempts, newest first
+    List {
+        #[command(flatten)]
+        filter: FilterArgs,
+        /// At most so many
+        #[arg(long, default_value_t = 100, value_name = "N")]
+        limit: usize,
+        /// Print one JSON array
+        #[arg(long)]
+        json: bool,
+    },
+    /// Print attempts as they are made, until interrupted
+    Tail {
+        #[command(flatten)]
+        filter: FilterArgs,
+        /// Print one JSON object a line
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+#[derive(Debug, Args)]
+struct FilterArgs {
+    /// Of this webhook, by its id
+    #[arg(long, value_name = "ID")]
+    webhook: Option<WebhookId>,
+    /// Of this organization; with --webhook, the one that it belongs to
+    #[arg(long, value_name = "O")]
+    organization: Option<Organization>,
+    /// Of events of this type
+    #[arg(long, value_name = "TYPE")]
+    event: Option<EventType>,
+    /// That came to this: delivered, rejected, timeout, connect_failed …
+    #[arg(long, value_name = "NAME")]
+    outcome: Option<String>,
+    /// Answered with a status of this class: 2 for 2xx
+    #[arg(long, value_name = "DIGIT", value_parser = clap::value_parser!(u16).range(1..=9))]
+    status: Option<u16>,
+    /// Made since then: a time (RFC 3339), or how long ago, as in 2h
+    #[arg(long, value_name = "TIME", value_parser = point_in_time)]
+    since: Option<Timestamp>,
+    /// Made before then
+    #[arg(long, value_name = "TIME", value_parser = point_in_time)]
+    until: Option<Timestamp>,
+}
+
+/// Runs `attempts …`; a tail ends when the process is interrupted.
+pub async fn run(
+    args: AttemptsArgs,
+    attempts: &Attempts,
+    out: &mut impl Write,
+) -> Result<(), Failure> {
+    match args.command {
+        AttemptsCommand::List {
+            filter,
+            limit,
+            json,
+        } => {
+            let page = attempts.list(&filter.filter(), limit, None).await?;
+            if page.unreadable > 0 {
+                eprintln!(
+                    "{} entries could not be read and are left out",
+                    page.unreadable
+                );
+            }
+            let list: Vec<Attempt> = page.attempts.into_iter().map(|one| one.attempt).collect();
+            if json {
+                return Ok(table::json_array(out, &list)?);
+            }
+            Ok(table::print(
+                out,
+                &HEADER,
+                list.iter().map(row),
+                "no attempts on record",
+            )?)
+        }
+        AttemptsCommand::Tail { filter, json } => {
+            let mut tail = attempts.tail(filter.filter(), None).await?;
+            loop {
+                let attempt = tail.next().await.attempt;
+                if json {
+                    let line = serde_json::to_string(&attempt).map_err(std::io::Error::from)?;
+                    writeln!(out, "{line}")?;
+                } else {
+                    writeln!(out, "{}", row(&attempt).join("  "))?;
+                }
+                out.flush()?;
+            }
+        }
+    }
+}
+
+impl FilterArgs {
+    fn filter(self) -> AttemptFilter {
+        let default = || self.webhook.is_some().then(Organization::default);
+        AttemptFilter {
+            organization: self.organization.clone().or_else(default),
+            webhook: self.webhook,
+            event_type: self.event,
+            outcome: self.outcome,
+            status_class: self.status,
+            since: self.since,
+            until: self.until,
+        }
+    }
+}
+
+const HEADER: [&str; 9] = [
+    "time",
+    "event type",
+    "webhook",
+    "attempt",
+    "outcome",
+    "status",
+    "ms",
+    "next attempt",
+    "answer",
+];
+
+fn row(attempt: &Attempt) -> Vec<String> {
+    let answer = match &attempt.error {
+        Some(error) => error.clone(),
+        None => attempt.response_body.chars().take(60).collect(),
+    };
+    vec![
+        format!("{:.3}", attempt.started_at),
+        attempt.event_type.to_string(),
+        attempt.webhook_id.to_string(),
+        attempt.attempt.to_string(),
+        attempt.outcome.clone(),
+        attempt
+            .status_code
+            .map(|status| status.to_string())
+            .unwrap_or_default(),
+        format!("{:.1}", attempt.duration_ms()),
+        attempt
+            .next_attempt_at
+            .map(|at| format!("{at:.0}"))
+            .unwrap_or_default(),
+        answer,
+    ]
+}
+
+fn point_in_time(text: &str) -> Result<Timestamp, String> {
+    if let Ok(at) = text.parse() {
+        return Ok(at);
+    }
+    let ago: SignedDuration = text
+        .parse()
+        .map_err(|_| "write a time like 2026-01-31T12:00:00Z, or how long ago, as in 2h")?;
+    Timestamp::now()
+        .checked_sub(ago)
+        .map_err(|error| error.to_string())
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        Self::caused(Kind::Unavailable, &error)
+    }
+}

@@ -1,0 +1,239 @@
+//! The command `dead-letters`: list, requeue, purge.
+
+use std::io::{self, IsTerminal as _, Write};
+use std::time::{Duration, Instant};
+
+use clap::{ArgGroup, Args, Subcommand};
+
+use crate::domain::dead_letter::Reason;
+use crate::rabbitmq::dead_letters::{
+    Action, DeadLetters, DeadLettersError, Filter, Options, Progress,
+};
+
+use super::failure::{Failure, Kind};
+use super::table;
+
+/// Look at what was given up, send it round again, throw it away
+#[derive(Debug, Args)]
+pub struct DeadLettersArgs {
+    #[command(subcommand)]
+    command: DeadLettersCommand,
+}
+
+#[derive(Debug, Subcommand)]
+enum DeadLettersCommand {
+    /// List dead letters, oldest first; changes nothing
+    List {
+        #[command(flatten)]
+        filter: FilterArgs,
+        /// At most so many
+        #[arg(long, default_value_t = 100, value_name = "N")]
+        limit: usize,
+        /// Print one JSON array
+        #[arg(long)]
+        json: bool,
+    },
+    /// Start deliveries again from attempt 1: all, or those that match
+    Requeue(ChangeArgs),
+    /// Throw dead letters away for good: all, or those that match
+    Purge(ChangeArgs),
+}
+
+#[derive(Debug, Args)]
+#[command(group(ArgGroup::new("which").required(true).multiple(true)
+    .args(["all", "webhook", "event", "reason", "organization"])))]
+struct ChangeArgs {
+    /// Every dead letter
+    #[arg(long, conflicts_with_all = ["webhook", "event", "reason", "organization"])]
+    all: bool,
+    #[command(flatten)]
+    filter: FilterArgs,
+    /// Only say what would be done
+    #[arg(long)]
+    dry_run: bool,
+    /// At most so many a second
+    #[arg(long, value_name = "N", value_parser = rate)]
+    rate: Option<f64>,
+    /// At most so many, the oldest
+    #[arg(long, value_name = "N")]
+    limit: Option<u64>,
+    /// Print the summary as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Args)]
+struct FilterArgs {
+    /// To this webhook, by its id
+    #[arg(long, value_name = "ID")]
+    webhook: Option<String>,
+    /// Of events of this type
+    #[arg(long, value_name = "TYPE")]
+    event: Option<String>,
+    /// Given up for this reason: attempts-exhausted, webhook-disabled, invalid-event …
+    #[arg(long, value_name = "REASON")]
+    reason: Option<Reason>,
+    /// Of this organization
+    #[arg(long, value_name = "O")]
+    organization: Option<String>,
+}
+
+/// Runs `dead-letters …`.
+pub async fn run(
+    args: DeadLettersArgs,
+    dead_letters: &DeadLetters,
+    out: &mut impl Write,
+) -> Result<(), Failure> {
+    match args.command {
+        DeadLettersCommand::List {
+            filter,
+            limit,
+            json,
+        } => list(dead_letters, &filter.filter(), limit, json, out).await,
+        DeadLettersCommand::Requeue(change) => {
+            self::change(Action::Requeue, change, dead_letters, out).await
+        }
+        DeadLettersCommand::Purge(change) => {
+            self::change(Action::Purge, change, dead_letters, out).await
+        }
+    }
+}
+
+async fn list(
+    dead_letters: &DeadLetters,
+    filter: &Filter,
+    limit: usize,
+    json: bool,
+    out: &mut impl Write,
+) -> Result<(), Failure> {
+    let found = dead_letters.list(filter, limit).await?;
+    if !found.complete {
+        eprintln!(
+            "there may be more: the first {} were looked at (--limit shows more)",
+            found.looked_at
+        );
+    }
+    if json {
+        return Ok(table::json_array(out, &found.letters)?);
+    }
+    let text = |value: &Option<String>| value.clone().unwrap_or_default();
+    let rows = found.letters.iter().map(|letter| {
+        vec![
+            letter
+                .dead_at
+                .map(|at| format!("{at:.0}"))
+                .unwrap_or_default(),
+            letter
+                .reason
+                .map(|reason| reason.to_string())
+                .unwrap_or_default(),
+            text(&letter.organization),
+            text(&letter.webhook),
+            text(&letter.event_type),
+            text(&letter.delivery),
+            letter
+                .attempts
+                .map(|attempts| attempts.to_string())
+                .unwrap_or_default(),
+            text(&letter.detail),
+        ]
+    });
+    let header = [
+        "dead since",
+        "reason",
+        "organization",
+        "webhook",
+        "event type",
+        "delivery",
+        "attempts",
+        "detail",
+    ];
+    Ok(table::print(out, &header, rows, "no dead letters")?)
+}
+
+async fn change(
+    action: Action,
+    args: ChangeArgs,
+    dead_letters: &DeadLetters,
+    out: &mut impl Write,
+) -> Result<(), Failure> {
+    let filter = args.filter.filter();
+    let options = Options {
+        dry_run: args.dry_run,
+        limit: args.limit,
+        rate: args.rate,
+    };
+    let mut shown = Instant::now();
+    let mut reported = false;
+    let report = |progress: &Progress| {
+        if io::stderr().is_terminal() && shown.elapsed() >= Duration::from_secs(1) {
+            shown = Instant::now();
+            reported = true;
+            let Progress {
+                done,
+                looked_at,
+                total,
+                ..
+            } = progress;
+            eprint!("\r{done} done, {looked_at} of {total} looked at ");
+        }
+    };
+    let progress = dead_letters
+        .process(action, &filter, &options, report)
+        .await;
+    if reported {
+        eprintln!();
+    }
+    let progress = progress?;
+    if args.json {
+        let text = serde_json::to_string_pretty(&progress).map_err(io::Error::from)?;
+        return Ok(writeln!(out, "{text}")?);
+    }
+    let done = match (action, args.dry_run) {
+        (Action::Requeue, false) => "requeued",
+        (Action::Requeue, true) => "would be requeued",
+        (Action::Purge, false) => "purged",
+        (Action::Purge, true) => "would be purged",
+    };
+    writeln!(out, "{} {done}, {} kept", progress.done, progress.kept)?;
+    if progress.unusable > 0 {
+        writeln!(
+            out,
+            "{} cannot be requeued: they are no deliveries",
+            progress.unusable
+        )?;
+    }
+    for (by, counts) in [
+        ("reason", &progress.by_reason),
+        ("webhook", &progress.by_webhook),
+    ] {
+        for (name, count) in counts {
+            writeln!(out, "  {by} {name}: {count}")?;
+        }
+    }
+    Ok(())
+}
+
+impl FilterArgs {
+    fn filter(&self) -> Filter {
+        Filter {
+            reason: self.reason,
+            webhook: self.webhook.clone(),
+            event_type: self.event.clone(),
+            organization: self.organization.clone(),
+        }
+    }
+}
+
+fn rate(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(rate) if rate > 0.0 && f64::is_finite(rate) => Ok(rate),
+        _ => Err("write a number of dead letters a second, above 0".to_owned()),
+    }
+}
+
+impl From<DeadLettersError> for Failure {
+    fn from(error: DeadLettersError) -> Self {
+        Self::caused(Kind::Unavailable, &error)
+    }
+}

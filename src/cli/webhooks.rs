@@ -1,0 +1,340 @@
+//! The command `webhooks`: create, list, show, update, delete, enable, disable, rotate-secret.
+
+mod view;
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::time::Duration;
+
+use clap::{Args, Subcommand};
+use jiff::{SignedDuration, Timestamp};
+
+use crate::domain::ids::Organization;
+use crate::domain::matching::EventSubscription;
+use crate::domain::retry::RetryOverrides;
+use crate::domain::secret::Secret;
+use crate::registry::webhooks::{NewWebhook, WebhookPatch, Webhooks, WebhooksError};
+
+use super::failure::{Failure, Kind};
+use super::secret_text::SecretText;
+use super::table;
+
+use view::View;
+
+/// Register webhooks and look after them
+#[derive(Debug, Args)]
+pub struct WebhooksArgs {
+    #[command(subcommand)]
+    command: WebhooksCommand,
+    /// The organization that the webhook belongs to
+    #[arg(long, global = true, default_value = "default", value_name = "O")]
+    organization: Organization,
+    /// Print JSON: one object, or for a list one array
+    #[arg(long, global = true)]
+    json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum WebhooksCommand {
+    /// Register a webhook; prints its id, and a generated secret this once
+    Create(CreateArgs),
+    /// List the organization's webhooks
+    List,
+    /// Show one webhook
+    Show(Which),
+    /// Change what is named and leave the rest
+    Update(UpdateArgs),
+    /// Remove a webhook and its delivery log; what is on its way becomes dead letters
+    Delete(Which),
+    /// Let a webhook have deliveries again
+    Enable(Which),
+    /// Stop deliveries; what is on its way becomes dead letters that can be requeued later
+    Disable(DisableArgs),
+    /// Sign with a new secret; the old one signs beside it while the receiver changes over
+    RotateSecret(RotateArgs),
+}
+
+#[derive(Debug, Args)]
+struct Which {
+    /// The webhook's id or name
+    webhook: String,
+}
+
+#[derive(Debug, Args)]
+struct CreateArgs {
+    /// What people call it; unique in its organization
+    #[arg(long, value_name = "N")]
+    name: String,
+    /// Where to post to: https, unless the deployment allows http
+    #[arg(long, value_name = "U")]
+    url: String,
+    /// The signing secret: any text, or the Standard Webhooks form whsec_<base64>
+    #[arg(long, value_name = "S", conflicts_with = "generate_secret")]
+    secret: Option<SecretText>,
+    /// Generate a secret and print it
+    #[arg(long)]
+    generate_secret: bool,
+    /// What it is for
+    #[arg(long, value_name = "D")]
+    description: Option<String>,
+    /// An event type to receive: a name, guardrail.* or *; can be repeated. None: all
+    #[arg(long = "event", value_name = "TYPE", value_parser = EventSubscription::parse)]
+    events: Vec<EventSubscription>,
+    /// A request header of its own, as in 'X-Team: blue'; can be repeated
+    #[arg(long = "header", value_name = "K: V", value_parser = header)]
+    headers: Vec<(String, String)>,
+    #[command(flatten)]
+    retry: RetryArgs,
+}
+
+#[derive(Debug, Args)]
+struct UpdateArgs {
+    #[command(flatten)]
+    which: Which,
+    /// A new name
+    #[arg(long, value_name = "N")]
+    name: Option<String>,
+    /// A new endpoint
+    #[arg(long, value_name = "U")]
+    url: Option<String>,
+    /// A new description; an empty one removes it
+    #[arg(long, value_name = "D")]
+    description: Option<String>,
+    /// The event types to receive from now on; can be repeated
+    #[arg(long = "event", value_name = "TYPE", value_parser = EventSubscription::parse)]
+    events: Vec<EventSubscription>,
+    /// Receive every event type from now on
+    #[arg(long, conflicts_with = "events")]
+    all_events: bool,
+    /// The request headers of its own from now on; can be repeated
+    #[arg(long = "header", value_name = "K: V", value_parser = header)]
+    headers: Vec<(String, String)>,
+    /// No request headers of its own any more
+    #[arg(long, conflicts_with = "headers")]
+    no_headers: bool,
+    #[command(flatten)]
+    retry: RetryArgs,
+    /// The deployment's retry policy again
+    #[arg(long)]
+    default_retry: bool,
+}
+
+/// What the webhook changes of the deployment's retry policy.
+#[derive(Debug, Args)]
+struct RetryArgs {
+    /// The mean delay after the first attempt, as in 10s
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    retry_initial: Option<Duration>,
+    /// By how much the delay grows with each attempt: 1 to 10
+    #[arg(long, value_name = "X")]
+    retry_factor: Option<f64>,
+    /// The longest mean delay between attempts, as in 6h
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    retry_max_delay: Option<Duration>,
+    /// How many attempts there are in all: 1 to 100
+    #[arg(long, value_name = "N")]
+    retry_max_attempts: Option<u32>,
+}
+
+#[derive(Debug, Args)]
+struct DisableArgs {
+    #[command(flatten)]
+    which: Which,
+    /// Why: shown wherever the webhook is
+    #[arg(long, default_value = "disabled by hand")]
+    reason: String,
+}
+
+#[derive(Debug, Args)]
+struct RotateArgs {
+    #[command(flatten)]
+    which: Which,
+    /// The new secret; one is generated and printed if none is given
+    #[arg(long, value_name = "S")]
+    secret: Option<SecretText>,
+    /// For how long the old secret signs beside the new one
+    #[arg(long, default_value = "24h", value_name = "DURATION", value_parser = duration)]
+    overlap: Duration,
+}
+
+/// Runs `webhooks …` against `store` at `now`.
+pub async fn run(
+    args: WebhooksArgs,
+    store: &Webhooks,
+    now: Timestamp,
+    out: &mut impl Write,
+) -> Result<(), Failure> {
+    let organization = &args.organization;
+    let view = match args.command {
+        WebhooksCommand::List => return list(store, organization, args.json, out).await,
+        WebhooksCommand::Create(create) => self::create(create, store, organization, now).await?,
+        WebhooksCommand::Show(which) => View::of(store.get(organization, &which.webhook).await?),
+        WebhooksCommand::Update(update) => {
+            let reference = update.which.webhook.clone();
+            let patch = update.patch()?;
+            View::of(store.update(organization, &reference, &patch, now).await?)
+        }
+        WebhooksCommand::Enable(which) => {
+            View::of(store.enable(organization, &which.webhook, now).await?)
+        }
+        WebhooksCommand::Disable(DisableArgs { which, reason }) => View::of(
+            store
+                .disable(organization, &which.webhook, &reason, now)
+                .await?,
+        ),
+        WebhooksCommand::RotateSecret(rotate) => {
+            let (secret, generated) = given_or_generated(rotate.secret.as_ref())?;
+            let (which, overlap) = (&rotate.which.webhook, rotate.overlap);
+            let stored = store
+                .rotate_secret(organization, which, &secret, overlap, now)
+                .await?;
+            View {
+                secret: generated,
+                ..View::of(stored)
+            }
+        }
+        WebhooksCommand::Delete(which) => {
+            let id = store.delete(organization, &which.webhook).await?;
+            View {
+                id: id.to_string(),
+                invalid: None,
+                webhook: None,
+                secret: None,
+            }
+        }
+    };
+    view.print(args.json, out)
+}
+
+async fn create(
+    args: CreateArgs,
+    store: &Webhooks,
+    organization: &Organization,
+    now: Timestamp,
+) -> Result<View, Failure> {
+    let (secret, generated) = if args.secret.is_some() || args.generate_secret {
+        let (secret, generated) = given_or_generated(args.secret.as_ref())?;
+        (Some(secret), generated)
+    } else {
+        (None, None)
+    };
+    let new = NewWebhook {
+        name: args.name,
+        url: args.url,
+        secret,
+        description: args.description,
+        events: args.events,
+        headers: args.headers.into_iter().collect(),
+        retry: args.retry.overrides(),
+    };
+    let stored = store.create(organization, new, now).await?;
+    Ok(View {
+        secret: generated,
+        ..View::of(stored)
+    })
+}
+
+/// The secret given, or a new one with its text to be shown.
+fn given_or_generated(given: Option<&SecretText>) -> Result<(Secret, Option<String>), Failure> {
+    if let Some(text) = given {
+        let secret = text
+            .secret()
+            .map_err(|error| Failure::caused(Kind::Failed, &error))?;
+        return Ok((secret, None));
+    }
+    let secret = Secret::generate(&mut rand::rng());
+    let text = secret.expose().to_owned();
+    Ok((secret, Some(text)))
+}
+
+async fn list(
+    store: &Webhooks,
+    organization: &Organization,
+    json: bool,
+    out: &mut impl Write,
+) -> Result<(), Failure> {
+    let views: Vec<View> = store
+        .list(organization)
+        .await?
+        .into_iter()
+        .map(View::listed)
+        .collect();
+    if json {
+        return Ok(table::json_array(out, &views)?);
+    }
+    let header = ["id", "name", "url", "events", "signed", "state"];
+    let empty = "no webhooks yet: webhooks create --name NAME --url URL registers one";
+    Ok(table::print(
+        out,
+        &header,
+        views.iter().map(View::row),
+        empty,
+    )?)
+}
+
+impl UpdateArgs {
+    fn patch(self) -> Result<WebhookPatch, Failure> {
+        let retry = match (self.retry.overrides(), self.default_retry) {
+            (Some(_), true) => {
+                let message = "--default-retry cannot stand beside other --retry flags";
+                return Err(Failure::new(Kind::Failed, message));
+            }
+            (Some(retry), false) => Some(Some(retry)),
+            (None, true) => Some(None),
+            (None, false) => None,
+        };
+        let headers: BTreeMap<_, _> = self.headers.into_iter().collect();
+        Ok(WebhookPatch {
+            name: self.name,
+            url: self.url,
+            description: self
+                .description
+                .map(|text| Some(text).filter(|text| !text.is_empty())),
+            events: (self.all_events || !self.events.is_empty()).then_some(self.events),
+            headers: (self.no_headers || !headers.is_empty()).then_some(headers),
+            retry,
+        })
+    }
+}
+
+impl RetryArgs {
+    fn overrides(&self) -> Option<RetryOverrides> {
+        let overrides = RetryOverrides {
+            initial_seconds: self.retry_initial.map(|d| d.as_secs_f64()),
+            factor: self.retry_factor,
+            max_delay_seconds: self.retry_max_delay.map(|d| d.as_secs_f64()),
+            max_attempts: self.retry_max_attempts,
+        };
+        (overrides != RetryOverrides::default()).then_some(overrides)
+    }
+}
+
+impl From<WebhooksError> for Failure {
+    fn from(error: WebhooksError) -> Self {
+        let kind = match &error {
+            WebhooksError::Store(_) => Kind::Unavailable,
+            WebhooksError::NotFound { .. }
+            | WebhooksError::Ambiguous { .. }
+            | WebhooksError::NameTaken { .. }
+            | WebhooksError::Conflict { .. } => Kind::Subject,
+            WebhooksError::Invalid(_) | WebhooksError::Secret(_) => Kind::Failed,
+        };
+        Self::caused(kind, &error)
+    }
+}
+
+fn header(text: &str) -> Result<(String, String), String> {
+    match text.split_once(':') {
+        Some((name, value)) => Ok((name.trim().to_owned(), value.trim().to_owned())),
+        None => Err("write it as 'Name: value'".to_owned()),
+    }
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    let parsed: SignedDuration = text
+        .parse()
+        .map_err(|_| "write a duration like 10s, 1m30s or 6h".to_owned())?;
+    parsed
+        .try_into()
+        .map_err(|_| "a duration cannot be negative".to_owned())
+}

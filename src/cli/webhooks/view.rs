@@ -1,0 +1,161 @@
+//! How the commands show a webhook.
+
+use std::io::Write;
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use crate::cli::failure::Failure;
+use crate::domain::retry::RetryOverrides;
+use crate::registry::webhooks::{Listed, StoredWebhook};
+/// A webhook as the commands show it: everything but secrets, which are write-only, and the values
+/// of its headers, which may be credentials.
+#[derive(Debug, Serialize)]
+pub(super) struct View {
+    pub(super) id: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) invalid: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none", flatten)]
+    pub(super) webhook: Option<ValidView>,
+    /// A generated secret, this once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) secret: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct ValidView {
+    name: String,
+    url: String,
+    description: Option<String>,
+    event_subscriptions: Vec<String>,
+    signed: bool,
+    headers: Vec<String>,
+    enabled: bool,
+    disabled_reason: Option<String>,
+    disabled_at: Option<Timestamp>,
+    retry: Option<RetryOverrides>,
+    created_at: Option<Timestamp>,
+    updated_at: Option<Timestamp>,
+}
+
+impl View {
+    pub(super) fn of(stored: StoredWebhook) -> Self {
+        let document = stored.document;
+        Self {
+            id: document.id,
+            invalid: None,
+            webhook: Some(ValidView {
+                name: document.name,
+                url: document.url,
+                description: document.description,
+                event_subscriptions: document.event_subscriptions,
+                signed: !document.secrets.is_empty(),
+                headers: document.headers.into_keys().collect(),
+                enabled: document.enabled,
+                disabled_reason: document.disabled_reason,
+                disabled_at: document.disabled_at,
+                retry: document.retry,
+                created_at: document.created_at,
+                updated_at: document.updated_at,
+            }),
+            secret: None,
+        }
+    }
+
+    pub(super) fn listed(listed: Listed) -> Self {
+        match listed {
+            Listed::Valid(stored) => Self::of(*stored),
+            Listed::Invalid { id, reason } => Self {
+                id,
+                invalid: Some(reason.to_string()),
+                webhook: None,
+                secret: None,
+            },
+        }
+    }
+
+    pub(super) fn row(&self) -> Vec<String> {
+        let state = self.state();
+        match &self.webhook {
+            None => vec![
+                self.id.clone(),
+                String::new(),
+                String::new(),
+                String::new(),
+                String::new(),
+                state,
+            ],
+            Some(webhook) => vec![
+                self.id.clone(),
+                webhook.name.clone(),
+                webhook.url.clone(),
+                webhook.events(),
+                if webhook.signed { "yes" } else { "no" }.to_owned(),
+                state,
+            ],
+        }
+    }
+
+    fn state(&self) -> String {
+        match (&self.webhook, &self.invalid) {
+            (_, Some(problem)) => format!("invalid: {problem}"),
+            (Some(webhook), None) if !webhook.enabled => {
+                let reason = webhook
+                    .disabled_reason
+                    .as_deref()
+                    .unwrap_or("no reason given");
+                format!("disabled: {reason}")
+            }
+            (Some(_), None) => "enabled".to_owned(),
+            (None, None) => "deleted".to_owned(),
+        }
+    }
+
+    pub(super) fn print(&self, json: bool, out: &mut impl Write) -> Result<(), Failure> {
+        if json {
+            let text = serde_json::to_string_pretty(self).map_err(std::io::Error::from)?;
+            return Ok(writeln!(out, "{text}")?);
+        }
+        let mut rows = vec![("id", self.id.clone())];
+        if let Some(webhook) = &self.webhook {
+            rows.push(("name", webhook.name.clone()));
+            rows.push(("url", webhook.url.clone()));
+            rows.extend(
+                webhook
+                    .description
+                    .clone()
+                    .map(|text| ("description", text)),
+            );
+            rows.push(("events", webhook.events()));
+            rows.push((
+                "signed",
+                if webhook.signed { "yes" } else { "no" }.to_owned(),
+            ));
+            if !webhook.headers.is_empty() {
+                rows.push(("headers", webhook.headers.join(", ")));
+            }
+            if let Some(retry) = &webhook.retry {
+                let text = serde_json::to_string(retry).map_err(std::io::Error::from)?;
+                rows.push(("retry", text));
+            }
+        }
+        rows.push(("state", self.state()));
+        if let Some(secret) = &self.secret {
+            rows.push(("secret", format!("{secret}  (shown this once: keep it)")));
+        }
+        for (label, text) in rows {
+            writeln!(out, "{label:<12} {text}")?;
+        }
+        Ok(())
+    }
+}
+
+impl ValidView {
+    fn events(&self) -> String {
+        if self.event_subscriptions.is_empty() {
+            "all".to_owned()
+        } else {
+            self.event_subscriptions.join(", ")
+        }
+    }
+}

@@ -1,0 +1,48 @@
+//! The command `worker`: delivers until told to stop, and then says what it did.
+
+use std::io::Write;
+
+use clap::Args;
+use tokio_util::sync::CancellationToken;
+
+use crate::app::Worker;
+use crate::config::Config;
+
+use super::failure::Failure;
+use super::signals;
+
+/// Deliver events to webhooks until stopped; run as many workers as you like
+///
+/// SIGTERM or Ctrl-C: takes nothing new, finishes what is in flight, returns the rest, reports.
+/// A second one ends it at once; nothing is lost then either, but requests in flight may repeat.
+#[derive(Debug, Args)]
+pub struct WorkerArgs {}
+
+/// Runs a worker.
+pub async fn run(_: &WorkerArgs, config: &Config, out: &mut impl Write) -> Result<(), Failure> {
+    let stop = CancellationToken::new();
+    let worker = tokio::select! {
+        worker = Worker::start(config, stop.clone()) => worker?,
+        () = signals::stop() => return Ok(()),
+    };
+    writeln!(out, "worker {} is delivering", worker.name())?;
+    out.flush()?;
+    let running = worker.run();
+    tokio::pin!(running);
+    let report = tokio::select! {
+        report = &mut running => report,
+        () = signals::stop() => {
+            tracing::info!("stopping: finishing what is in flight");
+            stop.cancel();
+            tokio::select! {
+                report = &mut running => report,
+                () = signals::stop() => {
+                    writeln!(out, "stopped at once")?;
+                    return Ok(());
+                }
+            }
+        }
+    };
+    writeln!(out, "stopped: {report}")?;
+    Ok(())
+}

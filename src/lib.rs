@@ -1,0 +1,75 @@
+//! Outbound webhook delivery for Prism, an AI gateway: signed, retried, recorded, and nothing lost
+//! on the way.
+//!
+//! The gateway publishes *events* to RabbitMQ. Customers register *webhooks*. A *worker* takes each
+//! event, finds the webhooks that want it, and makes one *delivery* to each: an HTTP `POST` of the
+//! gateway's own bytes, signed. What fails is tried again, later and later; what cannot be
+//! delivered becomes a *dead letter* that an operator can send round again. Every *attempt* is on
+//! record in Redis.
+//!
+//! # The life of an event
+//!
+//! ```text
+//! exchange ─▶ events queue ─▶ decode ─▶ match ─▶ for each webhook: admit ─▶ sign ─▶ send ─▶ classify ─▶ decide
+//!                                                        │ not now                                     ├ settle
+//!                                                        ▼                                             ├ retry ──▶ delay queues ─┐
+//!                                                   delay queues ─▶ deliveries queue ─▶ admit …        ├ dead-letter ─▶ dead letters
+//!                                                                          ▲                           └ disable                 │
+//!                                                                          └─────────────────────────────────────────────────────┘
+//! settle, in this order: write the attempt → publish what is next and await its confirm → write the
+//! delivery's state → acknowledge
+//! ```
+//!
+//! # The words
+//!
+//! | word | means |
+//! |---|---|
+//! | event | what happened in the gateway, published once |
+//! | event type | its name and routing key: `request.completed` |
+//! | organization | the tenant that it belongs to |
+//! | webhook | a registered receiver: name, URL, secrets, event subscriptions; its URL is the endpoint |
+//! | delivery | one event to one webhook |
+//! | attempt | one HTTP request of a delivery, numbered from 1 |
+//! | outcome | what an attempt came to |
+//! | verdict | what happens next: settle, retry, dead-letter, disable |
+//! | deferral | a delivery put off without an attempt |
+//! | dead letter | a delivery given up, with its reason |
+//! | requeue | an operator sends dead letters round again |
+//! | redelivery | the broker handed a message out a second time |
+//!
+//! # Where to look
+//!
+//! | for | look in |
+//! |---|---|
+//! | a decision: what matches, how it is signed, when it is retried | [`domain`], pure |
+//! | the order in which things happen to a message | [`engine`] |
+//! | queues, acknowledgements, confirms, dead letters | [`rabbitmq`] |
+//! | registering and changing webhooks, sealing their secrets | [`registry`] |
+//! | webhooks, the record of attempts, change notices in Redis | [`redis`] |
+//! | all of that in one process on SQLite | [`embedded`] |
+//! | the HTTP request, its limits, where it may go | [`http`] |
+//! | what dead letters say, which are meant | [`dead_letters`] |
+//! | what is found on record, how long it is kept | [`records`] |
+//! | a setting | [`config`] |
+//! | a command | [`cli`], one file each |
+//! | what is started and stopped, in what order | [`app`] |
+//! | the receiver behind `listen` | [`receiver`] |
+//! | how long to wait for a server that is away | [`reconnect`] |
+//!
+//! Dependencies point downwards: the domain knows no I/O, the engine knows the domain and its own
+//! ports, the adapters implement those, and [`app`] puts them together.
+
+pub mod app;
+pub mod cli;
+pub mod config;
+pub mod dead_letters;
+pub mod domain;
+pub mod embedded;
+pub mod engine;
+pub mod http;
+pub mod rabbitmq;
+pub mod receiver;
+pub mod reconnect;
+pub mod records;
+pub mod redis;
+pub mod registry;
