@@ -1,0 +1,68 @@
+//! What the suite asks of an adapter.
+
+use std::future::Future;
+use std::sync::Arc;
+
+use prism_webhooks::dead_letters::{Action, Filter, Found, Options, Progress};
+use prism_webhooks::domain::attempt::Attempt;
+use prism_webhooks::domain::event::RawEvent;
+use prism_webhooks::domain::ids::DeliveryId;
+use prism_webhooks::engine::ports::{Handover, Log, Source, Subscriptions};
+use prism_webhooks::records::{AttemptFilter, Recorded};
+use prism_webhooks::registry::webhooks::Webhooks;
+
+/// How many attempts the adapters keep: of all webhooks, and of each.
+pub const KEPT: (u64, u64) = (400, 200);
+
+/// A deployment of a test's own, which outlives its workers.
+pub trait Adapter: Sized {
+    /// What keeps a worker's source going.
+    type Handle;
+
+    fn new() -> impl Future<Output = Self>;
+
+    /// Begins to hand out messages, as a worker does.
+    fn work(&self) -> impl Future<Output = (Source, Self::Handle)>;
+
+    /// Ends a worker in order.
+    fn close(&self, handle: Self::Handle) -> impl Future<Output = ()>;
+
+    /// Stops taking; what is handed out can still be settled.
+    fn stop_taking(handle: &Self::Handle);
+
+    /// Ends a worker as SIGKILL does, and whatever else the adapter has in this process.
+    fn crash(&self, source: Source, handle: Self::Handle) -> impl Future<Output = ()>;
+
+    /// Takes an event from outside; durable when it returns.
+    fn publish(&self, event: RawEvent) -> impl Future<Output = ()>;
+
+    fn handover(&self) -> Arc<dyn Handover>;
+    fn log(&self) -> Arc<dyn Log>;
+    fn subscriptions(&self) -> Arc<dyn Subscriptions>;
+    fn webhooks(&self) -> Webhooks;
+
+    /// Returns once every entry and every success handed over is on record.
+    fn flush(&self) -> impl Future<Output = ()>;
+
+    /// Puts a document in its place as another program would.
+    fn put_document(&self, id: &str, json: &str) -> impl Future<Output = ()>;
+
+    /// A page of attempts, newest first, and where to go on.
+    fn attempts(
+        &self,
+        filter: &AttemptFilter,
+        limit: usize,
+        before: Option<&str>,
+    ) -> impl Future<Output = (Vec<Attempt>, Option<String>)>;
+
+    fn delivery(&self, id: &DeliveryId) -> impl Future<Output = Option<Recorded>>;
+
+    fn dead_letters(&self, filter: &Filter) -> impl Future<Output = Found>;
+
+    fn process(
+        &self,
+        action: Action,
+        filter: &Filter,
+        options: &Options,
+    ) -> impl Future<Output = Progress>;
+}

@@ -1,0 +1,69 @@
+//! One suite of behaviours, run against every adapter: what the engine may rely on, whatever it
+//! stands on.
+
+mod adapter;
+mod messages;
+mod rabbitmq_and_redis;
+mod record;
+mod sqlite;
+mod webhooks;
+
+/// Runs every behaviour against an adapter.
+macro_rules! conforms {
+    ($name:ident: $adapter:ty => $($room:ident::{$($behaviour:ident),* $(,)?})*) => {
+        mod $name {
+            $($(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $behaviour() {
+                    let adapter = <$adapter as super::adapter::Adapter>::new().await;
+                    super::$room::$behaviour(&adapter).await;
+                }
+            )*)*
+        }
+    };
+}
+
+macro_rules! all_conform {
+    ($($name:ident: $adapter:ty),* $(,)?) => {
+        $(conforms! { $name: $adapter =>
+            messages::{
+                what_is_published_is_handed_out_as_it_was_and_gone_once_settled,
+                a_delivery_is_handed_out_as_it_was_handed_over,
+                a_dropped_receipt_returns_the_message_and_says_so,
+                what_a_crash_left_unsettled_comes_back_flagged_and_nothing_else_does,
+                a_source_that_stops_taking_can_still_settle,
+                a_delay_is_never_early_and_the_shorter_comes_first,
+                an_event_of_our_own_comes_like_any_other,
+                a_dead_letter_says_why_and_keeps_its_content,
+                a_requeue_starts_again_from_attempt_1_with_a_higher_sequence,
+                what_is_no_event_can_be_requeued_and_what_is_no_delivery_cannot,
+                a_purge_and_a_dry_run_keep_to_their_filter,
+            }
+            webhooks::{
+                a_change_acts_within_a_second,
+                a_webhook_is_found_by_id_and_name_and_names_are_unique,
+                changes_made_at_once_do_not_undo_each_other,
+                a_rotated_secret_signs_beside_the_new_one,
+                of_many_that_disable_a_webhook_at_once_one_did_it,
+                a_document_that_cannot_be_used_hurts_no_other,
+                an_update_keeps_what_this_version_does_not_know,
+                a_deleted_webhook_takes_its_attempts_along,
+            }
+            record::{
+                an_attempt_is_read_back_exactly,
+                attempts_are_capped_and_paged,
+                a_delivery_that_failed_is_read_back_with_its_body,
+                the_settled_sequence_is_the_highest_and_never_shortens_a_whole_record,
+                marks_are_added_up_and_outlast_their_removal,
+                a_run_of_failures_begins_after_the_last_success,
+                enabling_a_webhook_forgets_its_failures,
+            }
+        })*
+    };
+}
+
+all_conform! {
+    on_rabbitmq_and_redis: super::rabbitmq_and_redis::RabbitAndRedis,
+    on_sqlite_in_a_file: super::sqlite::File,
+    on_sqlite_in_memory: super::sqlite::Memory,
+}

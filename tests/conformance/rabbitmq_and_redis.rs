@@ -1,0 +1,149 @@
+//! The adapters on RabbitMQ and Redis.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use prism_webhooks::dead_letters::{Action, Filter, Found, Options, Progress};
+use prism_webhooks::domain::attempt::Attempt;
+use prism_webhooks::domain::event::RawEvent;
+use prism_webhooks::domain::ids::DeliveryId;
+use prism_webhooks::engine::ports::{Handover, Log, Source, Subscriptions};
+use prism_webhooks::rabbitmq::consumer::SourceHandle;
+use prism_webhooks::rabbitmq::dead_letters::DeadLetters;
+use prism_webhooks::rabbitmq::publisher::Publisher;
+use prism_webhooks::records::{AttemptFilter, LogSettings, Recorded};
+use prism_webhooks::redis::attempts::Attempts;
+use prism_webhooks::redis::deliveries::Deliveries;
+use prism_webhooks::redis::log::RedisLog;
+use prism_webhooks::redis::subscriptions::RedisSubscriptions;
+use prism_webhooks::registry::webhooks::Webhooks;
+
+use super::adapter::{Adapter, KEPT};
+use crate::rabbitmq::world::{Proxy, World};
+use crate::redis::kit::{Space, organization};
+
+pub struct RabbitAndRedis {
+    publisher: Publisher,
+    log: Arc<RedisLog>,
+    subscriptions: Arc<RedisSubscriptions>,
+    world: World,
+    space: Space,
+}
+
+impl RabbitAndRedis {
+    async fn letters(&self) -> DeadLetters {
+        let topology = Arc::clone(&self.world.topology);
+        DeadLetters::connect(&self.world.server, topology)
+            .await
+            .unwrap()
+    }
+}
+
+impl Adapter for RabbitAndRedis {
+    type Handle = (SourceHandle, Proxy);
+
+    async fn new() -> Self {
+        let (world, space) = (World::declared().await, Space::new());
+        let (attempts_kept, attempts_kept_per_webhook) = KEPT;
+        let settings = LogSettings {
+            attempts_kept,
+            attempts_kept_per_webhook,
+            ..LogSettings::default()
+        };
+        let log = RedisLog::start(space.connection.clone(), space.keys.clone(), settings);
+        let subscriptions = space.subscriptions(&space.connection, Duration::from_secs(3600));
+        space.heard_by(&subscriptions).await;
+        Self {
+            publisher: world.publisher(),
+            log: Arc::new(log),
+            subscriptions: Arc::new(subscriptions),
+            world,
+            space,
+        }
+    }
+
+    async fn work(&self) -> (Source, Self::Handle) {
+        let proxy = Proxy::start().await;
+        let server = proxy.server();
+        let started = self
+            .world
+            .source_with(|settings| settings.server = server)
+            .await;
+        (started.0, (started.1, proxy))
+    }
+
+    async fn close(&self, (handle, _proxy): Self::Handle) {
+        handle.close().await;
+    }
+
+    fn stop_taking((handle, _): &Self::Handle) {
+        handle.stop_taking();
+    }
+
+    async fn crash(&self, source: Source, (handle, proxy): Self::Handle) {
+        proxy.close();
+        proxy.cut();
+        drop((source, handle));
+    }
+
+    async fn publish(&self, event: RawEvent) {
+        self.publisher.publish_event(&event).await.unwrap();
+    }
+
+    fn handover(&self) -> Arc<dyn Handover> {
+        Arc::new(self.publisher.clone())
+    }
+
+    fn log(&self) -> Arc<dyn Log> {
+        self.log.clone()
+    }
+
+    fn subscriptions(&self) -> Arc<dyn Subscriptions> {
+        self.subscriptions.clone()
+    }
+
+    fn webhooks(&self) -> Webhooks {
+        self.space.webhooks()
+    }
+
+    async fn flush(&self) {
+        self.log.flush().await;
+    }
+
+    async fn put_document(&self, id: &str, json: &str) {
+        let key = self.space.keys.webhooks(&organization());
+        self.space.ask::<()>(&["HSET", &key, id, json]).await;
+        self.space.tell(organization().as_str()).await;
+    }
+
+    async fn attempts(
+        &self,
+        filter: &AttemptFilter,
+        limit: usize,
+        before: Option<&str>,
+    ) -> (Vec<Attempt>, Option<String>) {
+        let attempts = Attempts::new(self.space.connection.clone(), self.space.keys.clone());
+        let page = attempts.list(filter, limit, before).await.unwrap();
+        let found = page.attempts.into_iter().map(|one| one.attempt);
+        (found.collect(), page.next)
+    }
+
+    async fn delivery(&self, id: &DeliveryId) -> Option<Recorded> {
+        let deliveries = Deliveries::new(self.space.connection.clone(), self.space.keys.clone());
+        deliveries.get(&organization(), id).await.unwrap()
+    }
+
+    async fn dead_letters(&self, filter: &Filter) -> Found {
+        let letters = self.letters().await;
+        let found = letters.list(filter, 1000).await.unwrap();
+        letters.close().await;
+        found
+    }
+
+    async fn process(&self, action: Action, filter: &Filter, options: &Options) -> Progress {
+        let letters = self.letters().await;
+        let progress = letters.process(action, filter, options, |_| {}).await;
+        letters.close().await;
+        progress.unwrap()
+    }
+}

@@ -1,0 +1,228 @@
+//! The record: attempts, deliveries, marks, failures.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use futures::future::join_all;
+use prism_webhooks::domain::attempt::Attempt;
+use prism_webhooks::domain::dead_letter::Reason;
+use prism_webhooks::domain::delivery::{Delivery, LastAttempt, Trigger};
+use prism_webhooks::domain::ids::{DeliveryId, EventId, WebhookId};
+use prism_webhooks::engine::ports::{DeliveryRecord, DeliveryState, Entry, Keep, Mark};
+use prism_webhooks::records::{AttemptFilter, Recorded};
+
+use super::adapter::{Adapter, KEPT};
+use crate::redis::kit::{at, attempt, delivery, new_webhook, organization, webhook_key};
+
+fn attempted(attempt: Attempt) -> Entry {
+    Entry {
+        attempt: Some(attempt),
+        ..Entry::default()
+    }
+}
+
+fn recorded(delivery: &Delivery, state: DeliveryState, keep: Keep) -> Entry {
+    Entry {
+        delivery: Some(DeliveryRecord {
+            delivery: delivery.clone(),
+            state,
+            keep,
+        }),
+        ..Entry::default()
+    }
+}
+
+fn of_webhook(id: &str) -> AttemptFilter {
+    AttemptFilter {
+        organization: Some(organization()),
+        webhook: Some(WebhookId::new(id).unwrap()),
+        ..AttemptFilter::default()
+    }
+}
+
+pub async fn an_attempt_is_read_back_exactly(adapter: &impl Adapter) {
+    let full = Attempt {
+        attempt: 3,
+        trigger: Trigger::Retry,
+        outcome: "rejected".to_owned(),
+        status_code: Some(500),
+        error: Some("reset".to_owned()),
+        response_body: "näh\r\n\0\u{1f600}".to_owned(),
+        response_truncated: true,
+        started_at: "2026-01-02T03:04:05.123456789Z".parse().unwrap(),
+        duration: Duration::from_micros(12_345_007),
+        remote_addr: Some("[::1]:443".parse().unwrap()),
+        next_attempt_at: Some("2026-01-02T03:05:05Z".parse().unwrap()),
+        ..attempt("e1", "w1")
+    };
+    let bare = Attempt {
+        status_code: None,
+        response_body: String::new(),
+        remote_addr: None,
+        duration: Duration::ZERO,
+        ..attempt("e2", "w1")
+    };
+    let log = adapter.log();
+    for attempt in [&full, &bare] {
+        log.write(attempted(attempt.clone())).await;
+    }
+    for filter in [AttemptFilter::default(), of_webhook("w1")] {
+        let (found, next) = adapter.attempts(&filter, 10, None).await;
+        assert_eq!(found, [bare.clone(), full.clone()]);
+        assert_eq!(next, None);
+    }
+    let failed = AttemptFilter {
+        status_class: Some(5),
+        ..AttemptFilter::default()
+    };
+    assert_eq!(adapter.attempts(&failed, 10, None).await.0, [full]);
+    assert_eq!(adapter.attempts(&of_webhook("other"), 10, None).await.0, []);
+}
+
+pub async fn attempts_are_capped_and_paged(adapter: &impl Adapter) {
+    let log = adapter.log();
+    log.write(attempted(attempt("quiet", "quiet"))).await;
+    for round in 0..20 {
+        let entries = (0..100).map(|n| attempt(&format!("e{}", 100 * round + n), "w1"));
+        join_all(entries.map(|attempt| log.write(attempted(attempt)))).await;
+    }
+    adapter.flush().await;
+    let count = async |filter: &AttemptFilter| {
+        let (mut count, mut before) = (0, None);
+        loop {
+            let (found, next) = adapter.attempts(filter, 70, before.as_deref()).await;
+            assert!(found.len() <= 70);
+            count += found.len() as u64;
+            before = next;
+            if before.is_none() {
+                return count;
+            }
+        }
+    };
+    let about = |kept: u64| kept..=kept + 256;
+    let (all, each) = KEPT;
+    let found = count(&AttemptFilter::default()).await;
+    assert!(about(all).contains(&found), "{found}");
+    let found = count(&of_webhook("w1")).await;
+    assert!(about(each).contains(&found), "{found}");
+    // Another's noise has not cost the quiet one its own.
+    assert_eq!(count(&of_webhook("quiet")).await, 1);
+}
+
+pub async fn a_delivery_that_failed_is_read_back_with_its_body(adapter: &impl Adapter) {
+    let log = adapter.log();
+    let last = LastAttempt {
+        outcome: "rejected".to_owned(),
+        status: Some(500),
+    };
+    let second = delivery("e1", "w1").retried(at(0), last, None);
+    for state in [
+        DeliveryState::Waiting(at(30)),
+        DeliveryState::Dead(Reason::AttemptsExhausted),
+        DeliveryState::Delivered,
+    ] {
+        log.write(recorded(&second, state, Keep::Whole)).await;
+        let found = adapter.delivery(&second.id).await;
+        let expected = Recorded::Whole(Box::new(second.clone()), state);
+        assert_eq!(found, Some(expected));
+    }
+    let nothing = adapter.delivery(&DeliveryId::new("none").unwrap()).await;
+    assert_eq!(nothing, None);
+}
+
+pub async fn the_settled_sequence_is_the_highest_and_never_shortens_a_whole_record(
+    adapter: &impl Adapter,
+) {
+    let log = adapter.log();
+    let first = delivery("e1", "w1");
+    let sequence = async || log.settled_sequence(&organization(), &first.id).await;
+    assert_eq!(sequence().await, 0);
+    log.write(recorded(&first, DeliveryState::Delivered, Keep::Sequence))
+        .await;
+    assert_eq!(sequence().await, 1);
+    assert_eq!(
+        adapter.delivery(&first.id).await,
+        Some(Recorded::Sequence(1))
+    );
+    let numbered = |sequence| Delivery {
+        sequence,
+        ..first.clone()
+    };
+    let third = numbered(3);
+    let waiting = DeliveryState::Waiting(at(9));
+    log.write(recorded(&third, waiting, Keep::Whole)).await;
+    assert_eq!(sequence().await, 3);
+    let fourth = numbered(4);
+    log.write(recorded(&fourth, DeliveryState::Delivered, Keep::Sequence))
+        .await;
+    assert_eq!(sequence().await, 4);
+    // One that lost its message long ago comes late.
+    log.write(recorded(&first, DeliveryState::Delivered, Keep::Whole))
+        .await;
+    assert_eq!(sequence().await, 4);
+    let expected = Recorded::Whole(Box::new(fourth), waiting);
+    assert_eq!(adapter.delivery(&first.id).await, Some(expected));
+}
+
+pub async fn marks_are_added_up_and_outlast_their_removal(adapter: &impl Adapter) {
+    let log = adapter.log();
+    let event = EventId::new("e1").unwrap();
+    let id = |text: &str| WebhookId::new(text).unwrap();
+    assert!(log.settled(&organization(), &event).await.is_empty());
+    for webhooks in [vec![id("a")], vec![id("b"), id("c")], vec![id("a")]] {
+        let mark = Mark {
+            organization: organization(),
+            event: event.clone(),
+            webhooks,
+        };
+        let entry = Entry {
+            mark: Some(mark),
+            ..Entry::default()
+        };
+        log.write(entry).await;
+    }
+    let all = HashSet::from([id("a"), id("b"), id("c")]);
+    assert_eq!(log.settled(&organization(), &event).await, all);
+    let other = EventId::new("e2").unwrap();
+    assert!(log.settled(&organization(), &other).await.is_empty());
+    let entry = Entry {
+        unmark: Some((organization(), event.clone())),
+        ..Entry::default()
+    };
+    log.write(entry).await;
+    // That the message is settled may not be on the disk yet.
+    assert_eq!(log.settled(&organization(), &event).await, all);
+}
+
+pub async fn a_run_of_failures_begins_after_the_last_success(adapter: &impl Adapter) {
+    let log = adapter.log();
+    let key = webhook_key("w1");
+    assert_eq!(log.failing_since(&key, at(0)).await, at(0));
+    assert_eq!(log.failing_since(&key, at(100)).await, at(0));
+    log.succeeded(&key, at(200));
+    adapter.flush().await;
+    assert_eq!(log.failing_since(&key, at(300)).await, at(300));
+    assert_eq!(log.failing_since(&key, at(400)).await, at(300));
+    // Noted once a minute at most, so within one the run goes on.
+    log.succeeded(&key, at(210));
+    adapter.flush().await;
+    assert_eq!(log.failing_since(&key, at(500)).await, at(300));
+    let other = webhook_key("w2");
+    assert_eq!(log.failing_since(&other, at(600)).await, at(600));
+}
+
+pub async fn enabling_a_webhook_forgets_its_failures(adapter: &impl Adapter) {
+    let (log, webhooks, acme) = (adapter.log(), adapter.webhooks(), organization());
+    let created = webhooks
+        .create(&acme, new_webhook("n"), at(0))
+        .await
+        .unwrap();
+    let key = webhook_key(&created.document.id);
+    log.failing_since(&key, at(0)).await;
+    webhooks
+        .disable(&acme, "n", "days of failures", at(10))
+        .await
+        .unwrap();
+    webhooks.enable(&acme, "n", at(20)).await.unwrap();
+    assert_eq!(log.failing_since(&key, at(30)).await, at(30));
+}

@@ -1,0 +1,182 @@
+//! The embedded adapter: on a file, and in memory.
+
+use std::sync::{Arc, Mutex};
+
+use prism_webhooks::dead_letters::{Action, Filter, Found, Options, Progress};
+use prism_webhooks::domain::attempt::Attempt;
+use prism_webhooks::domain::endpoint::EndpointRules;
+use prism_webhooks::domain::event::RawEvent;
+use prism_webhooks::domain::ids::DeliveryId;
+use prism_webhooks::embedded::database::Database;
+use prism_webhooks::embedded::source::SourceHandle;
+use prism_webhooks::embedded::{Embedded, Settings};
+use prism_webhooks::engine::clock::Clock;
+use prism_webhooks::engine::ports::{Handover, Log, Source, Subscriptions};
+use prism_webhooks::records::{AttemptFilter, LogSettings, Recorded};
+use prism_webhooks::registry::documents::DocumentReader;
+use prism_webhooks::registry::secrets::Sealer;
+use prism_webhooks::registry::webhooks::Webhooks;
+use tempfile::TempDir;
+
+use super::adapter::{Adapter, KEPT};
+use crate::rabbitmq::world::eventually;
+use crate::redis::kit::organization;
+
+/// Where the database is while nobody has it open.
+pub trait Place: Sized {
+    fn new() -> Self;
+    fn open(&self) -> Option<Arc<Database>>;
+}
+
+impl Place for TempDir {
+    fn new() -> Self {
+        tempfile::tempdir().unwrap()
+    }
+
+    fn open(&self) -> Option<Arc<Database>> {
+        Database::open(self.path()).ok().map(Arc::new)
+    }
+}
+
+impl Place for Arc<Database> {
+    fn new() -> Self {
+        Arc::new(Database::in_memory().unwrap())
+    }
+
+    fn open(&self) -> Option<Arc<Database>> {
+        Some(self.clone())
+    }
+}
+
+pub type File = Sqlite<TempDir>;
+pub type Memory = Sqlite<Arc<Database>>;
+
+/// The embedded adapter, started anew after each crash.
+pub struct Sqlite<P> {
+    embedded: Mutex<Option<Embedded>>,
+    place: P,
+}
+
+impl<P: Place> Sqlite<P> {
+    fn embedded(&self) -> Embedded {
+        self.embedded.lock().unwrap().clone().unwrap()
+    }
+
+    fn start(&self) -> bool {
+        let Some(database) = self.place.open() else {
+            return false;
+        };
+        let (attempts_kept, attempts_kept_per_webhook) = KEPT;
+        let settings = Settings {
+            log: LogSettings {
+                attempts_kept,
+                attempts_kept_per_webhook,
+                ..LogSettings::default()
+            },
+            max_organizations: 100,
+            prefetch: 1000,
+            clock: Clock::system(),
+        };
+        let reader = DocumentReader::new(Sealer::new(None), EndpointRules { allow_http: true });
+        let embedded = Embedded::start(database, reader, settings).unwrap();
+        *self.embedded.lock().unwrap() = Some(embedded);
+        true
+    }
+}
+
+impl<P: Place> Adapter for Sqlite<P> {
+    type Handle = SourceHandle;
+
+    async fn new() -> Self {
+        let new = Self {
+            embedded: Mutex::default(),
+            place: P::new(),
+        };
+        assert!(new.start());
+        new
+    }
+
+    async fn work(&self) -> (Source, SourceHandle) {
+        self.embedded().source()
+    }
+
+    async fn close(&self, handle: SourceHandle) {
+        handle.close().await;
+    }
+
+    fn stop_taking(handle: &SourceHandle) {
+        handle.stop_taking();
+    }
+
+    async fn crash(&self, source: Source, handle: SourceHandle) {
+        // The lanes first: what the source returns by being dropped must reach nobody.
+        drop(handle);
+        *self.embedded.lock().unwrap() = None;
+        drop(source);
+        // A transaction under way keeps the file until it is done.
+        eventually("the file is free again", async || self.start()).await;
+    }
+
+    async fn publish(&self, event: RawEvent) {
+        self.embedded().intake().accept(vec![event]).await.unwrap();
+    }
+
+    fn handover(&self) -> Arc<dyn Handover> {
+        Arc::new(self.embedded().intake())
+    }
+
+    fn log(&self) -> Arc<dyn Log> {
+        self.embedded().log()
+    }
+
+    fn subscriptions(&self) -> Arc<dyn Subscriptions> {
+        Arc::new(self.embedded().subscriptions())
+    }
+
+    fn webhooks(&self) -> Webhooks {
+        self.embedded().webhooks()
+    }
+
+    async fn flush(&self) {
+        self.embedded().log().flush().await;
+    }
+
+    async fn put_document(&self, id: &str, json: &str) {
+        let embedded = self.embedded();
+        let documents = embedded.documents();
+        documents
+            .put(&organization(), id, json.as_bytes())
+            .await
+            .unwrap();
+    }
+
+    async fn attempts(
+        &self,
+        filter: &AttemptFilter,
+        limit: usize,
+        before: Option<&str>,
+    ) -> (Vec<Attempt>, Option<String>) {
+        let attempts = self.embedded().attempts();
+        let page = attempts.list(filter, limit, before).await.unwrap();
+        let found = page.attempts.into_iter().map(|one| one.attempt);
+        (found.collect(), page.next)
+    }
+
+    async fn delivery(&self, id: &DeliveryId) -> Option<Recorded> {
+        let deliveries = self.embedded().deliveries();
+        deliveries.get(&organization(), id).await.unwrap()
+    }
+
+    async fn dead_letters(&self, filter: &Filter) -> Found {
+        let letters = self.embedded().dead_letters();
+        letters.list(filter, 1000).await.unwrap()
+    }
+
+    async fn process(&self, action: Action, filter: &Filter, options: &Options) -> Progress {
+        let letters = self.embedded().dead_letters();
+        letters
+            .process(action, filter, options, |_| {})
+            .await
+            .unwrap()
+    }
+}

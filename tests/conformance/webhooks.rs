@@ -1,0 +1,232 @@
+//! Webhooks: registered, changed, disabled, and what the engine sees of that.
+
+use std::time::Duration;
+
+use futures::future::join_all;
+use prism_webhooks::domain::secret::Secret;
+use prism_webhooks::engine::ports::Entry;
+use prism_webhooks::records::AttemptFilter;
+use prism_webhooks::registry::webhooks::{Listed, NewWebhook, WebhookPatch, WebhooksError};
+
+use super::adapter::Adapter;
+use crate::redis::kit::{at, attempt, eventually, new_webhook, organization, webhook_key, within};
+
+pub async fn a_change_acts_within_a_second(adapter: &impl Adapter) {
+    let (subscriptions, webhooks) = (adapter.subscriptions(), adapter.webhooks());
+    let known = async || {
+        let known = subscriptions.webhooks(&organization()).await;
+        let one = |webhook: &std::sync::Arc<_>| {
+            let webhook: &prism_webhooks::domain::webhook::Webhook = webhook;
+            (webhook.name.clone(), webhook.is_enabled())
+        };
+        known.webhooks.iter().map(one).collect::<Vec<_>>()
+    };
+    let becomes = async |expected: &[(&str, bool)]| {
+        within(Duration::from_secs(1), async || {
+            let known = known().await;
+            known.len() == expected.len()
+                && known
+                    .iter()
+                    .zip(expected)
+                    .all(|((name, on), expected)| (name.as_str(), *on) == *expected)
+        })
+        .await;
+    };
+    becomes(&[]).await;
+    let acme = organization();
+    let new = new_webhook("n");
+    webhooks.create(&acme, new, at(0)).await.unwrap();
+    becomes(&[("n", true)]).await;
+    let patch = WebhookPatch {
+        name: Some("m".to_owned()),
+        ..WebhookPatch::default()
+    };
+    webhooks.update(&acme, "n", &patch, at(1)).await.unwrap();
+    becomes(&[("m", true)]).await;
+    webhooks.disable(&acme, "m", "why", at(2)).await.unwrap();
+    becomes(&[("m", false)]).await;
+    webhooks.enable(&acme, "m", at(3)).await.unwrap();
+    becomes(&[("m", true)]).await;
+    webhooks.delete(&acme, "m").await.unwrap();
+    becomes(&[]).await;
+}
+
+pub async fn a_webhook_is_found_by_id_and_name_and_names_are_unique(adapter: &impl Adapter) {
+    let (webhooks, acme) = (adapter.webhooks(), organization());
+    let created = webhooks
+        .create(&acme, new_webhook(" pager "), at(0))
+        .await
+        .unwrap();
+    for reference in [created.document.id.as_str(), "pager"] {
+        let found = webhooks.get(&acme, reference).await.unwrap();
+        assert_eq!(found.document, created.document);
+    }
+    let missing = webhooks.get(&acme, "nobody").await.unwrap_err();
+    assert!(
+        matches!(missing, WebhooksError::NotFound { .. }),
+        "{missing}"
+    );
+    let create = || webhooks.create(&acme, new_webhook("mine"), at(0));
+    let results = join_all((0..10).map(|_| create())).await;
+    assert_eq!(results.iter().filter(|result| result.is_ok()).count(), 1);
+    let patch = WebhookPatch {
+        name: Some("mine".to_owned()),
+        ..WebhookPatch::default()
+    };
+    let refused = webhooks.update(&acme, "pager", &patch, at(1)).await;
+    let refused = refused.unwrap_err();
+    assert!(
+        matches!(refused, WebhooksError::NameTaken { .. }),
+        "{refused}"
+    );
+    assert_eq!(webhooks.list(&acme).await.unwrap().len(), 2);
+}
+
+pub async fn changes_made_at_once_do_not_undo_each_other(adapter: &impl Adapter) {
+    let (webhooks, acme) = (adapter.webhooks(), organization());
+    webhooks
+        .create(&acme, new_webhook("n"), at(0))
+        .await
+        .unwrap();
+    let described = WebhookPatch {
+        description: Some(Some("described".to_owned())),
+        ..WebhookPatch::default()
+    };
+    let moved = WebhookPatch {
+        url: Some("https://example.org/".to_owned()),
+        ..WebhookPatch::default()
+    };
+    let (one, two, three) = tokio::join!(
+        webhooks.update(&acme, "n", &described, at(1)),
+        webhooks.update(&acme, "n", &moved, at(1)),
+        webhooks.disable(&acme, "n", "by its owner", at(1)),
+    );
+    assert!(one.is_ok() && two.is_ok() && three.is_ok());
+    let found = webhooks.get(&acme, "n").await.unwrap().document;
+    assert_eq!(found.description.as_deref(), Some("described"));
+    assert_eq!(found.url, "https://example.org/");
+    assert_eq!(found.disabled_reason.as_deref(), Some("by its owner"));
+}
+
+pub async fn a_rotated_secret_signs_beside_the_new_one(adapter: &impl Adapter) {
+    let (webhooks, acme) = (adapter.webhooks(), organization());
+    let new = NewWebhook {
+        secret: Some(Secret::new("old").unwrap()),
+        ..new_webhook("n")
+    };
+    webhooks.create(&acme, new, at(0)).await.unwrap();
+    let secret = Secret::new("new").unwrap();
+    let rotated = webhooks
+        .rotate_secret(&acme, "n", &secret, Duration::from_secs(60), at(10))
+        .await
+        .unwrap();
+    let active = |second| -> Vec<String> {
+        let secrets = rotated.webhook.active_secrets(at(second));
+        secrets.map(|secret| secret.expose().to_owned()).collect()
+    };
+    assert_eq!(active(69), ["new", "old"]);
+    assert_eq!(active(70), ["new"]);
+}
+
+pub async fn of_many_that_disable_a_webhook_at_once_one_did_it(adapter: &impl Adapter) {
+    let (webhooks, subscriptions) = (adapter.webhooks(), adapter.subscriptions());
+    let created = webhooks
+        .create(&organization(), new_webhook("n"), at(0))
+        .await
+        .unwrap();
+    let key = webhook_key(&created.document.id);
+    let disable = |_| subscriptions.disable(&key, "the endpoint is gone", at(9));
+    let did = join_all((0..8).map(disable)).await;
+    assert_eq!(did.iter().filter(|&&did| did).count(), 1, "{did:?}");
+    let found = webhooks.get(&organization(), "n").await.unwrap().document;
+    assert_eq!(
+        found.disabled_reason.as_deref(),
+        Some("the endpoint is gone")
+    );
+    assert_eq!(
+        (found.disabled_at, found.updated_at),
+        (Some(at(9)), Some(at(9)))
+    );
+    let known = subscriptions.webhooks(&organization()).await;
+    assert!(!known.webhooks[0].is_enabled());
+    let nobody = webhook_key("nobody");
+    assert!(!subscriptions.disable(&nobody, "why", at(9)).await);
+}
+
+pub async fn a_document_that_cannot_be_used_hurts_no_other(adapter: &impl Adapter) {
+    let (webhooks, acme) = (adapter.webhooks(), organization());
+    webhooks
+        .create(&acme, new_webhook("good"), at(0))
+        .await
+        .unwrap();
+    for (id, json) in [
+        ("bad", r#"{"id":"bad","name":"bad","url":"nowhere"}"#),
+        ("not-json", "{"),
+        (
+            "other",
+            r#"{"id":"else","name":"x","url":"https://example.com"}"#,
+        ),
+    ] {
+        adapter.put_document(id, json).await;
+    }
+    let subscriptions = adapter.subscriptions();
+    eventually(async || {
+        let known = subscriptions.webhooks(&acme).await;
+        known.webhooks.len() == 1 && known.invalid.len() == 3
+    })
+    .await;
+    let listed = webhooks.list(&acme).await.unwrap();
+    let invalid = |one: &&Listed| matches!(one, Listed::Invalid { .. });
+    assert_eq!(
+        (listed.len(), listed.iter().filter(invalid).count()),
+        (4, 3)
+    );
+    // Its name is taken all the same, and a change can mend it.
+    let refused = webhooks.create(&acme, new_webhook("bad"), at(0)).await;
+    assert!(matches!(refused, Err(WebhooksError::NameTaken { .. })));
+    let patch = WebhookPatch {
+        url: Some("https://example.com".to_owned()),
+        ..WebhookPatch::default()
+    };
+    webhooks.update(&acme, "bad", &patch, at(1)).await.unwrap();
+    webhooks.delete(&acme, "not-json").await.unwrap();
+}
+
+pub async fn an_update_keeps_what_this_version_does_not_know(adapter: &impl Adapter) {
+    let (webhooks, acme) = (adapter.webhooks(), organization());
+    let json = r#"{"id":"w1","name":"n","url":"https://example.com","big":123456789012345678901234567890}"#;
+    adapter.put_document("w1", json).await;
+    webhooks.disable(&acme, "n", "why", at(1)).await.unwrap();
+    let enabled = webhooks.enable(&acme, "n", at(2)).await.unwrap();
+    assert_eq!(enabled.document.updated_at, Some(at(2)));
+    assert_eq!(enabled.document.disabled_reason, None);
+    // A number beyond anybody's precision, and still there: or the document would differ from the
+    // one that the next change is compared with.
+    webhooks.disable(&acme, "n", "again", at(3)).await.unwrap();
+}
+
+pub async fn a_deleted_webhook_takes_its_attempts_along(adapter: &impl Adapter) {
+    let (webhooks, log) = (adapter.webhooks(), adapter.log());
+    let created = webhooks
+        .create(&organization(), new_webhook("n"), at(0))
+        .await
+        .unwrap();
+    let key = webhook_key(&created.document.id);
+    let entry = Entry {
+        attempt: Some(attempt("e1", key.id.as_str())),
+        ..Entry::default()
+    };
+    log.write(entry).await;
+    log.failing_since(&key, at(0)).await;
+    let filter = AttemptFilter {
+        organization: Some(organization()),
+        webhook: Some(key.id.clone()),
+        ..AttemptFilter::default()
+    };
+    assert_eq!(adapter.attempts(&filter, 10, None).await.0.len(), 1);
+    webhooks.delete(&organization(), "n").await.unwrap();
+    assert_eq!(adapter.attempts(&filter, 10, None).await.0.len(), 0);
+    assert_eq!(log.failing_since(&key, at(50)).await, at(50));
+    let gone = webhooks.delete(&organization(), "n").await.unwrap_err();
+    assert!(matches!(gone, WebhooksError::NotFound { .. }), "{gone}");
+}

@@ -1,0 +1,252 @@
+//! What goes wrong in a simulation: receivers that fail, and a process that dies.
+
+use std::collections::{BTreeMap, HashSet};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use prism_webhooks::domain::ids::{DeliveryId, EventId, Organization, WebhookId};
+use prism_webhooks::domain::organization::OrganizationWebhooks;
+use prism_webhooks::domain::outcome::{FailureKind, Reply, Response, SendFailure};
+use prism_webhooks::domain::webhook::WebhookKey;
+use prism_webhooks::engine::Ports;
+use prism_webhooks::engine::ports::{
+    Entry, FollowUp, Handover, Log, Request, Sender, Stopped, Subscriptions,
+};
+use tokio_util::sync::CancellationToken;
+
+use super::simulation::mixed;
+
+/// Burns down by one with every step; the process dies with it.
+pub struct Fuse {
+    left: AtomicU32,
+    burnt: CancellationToken,
+}
+
+impl Fuse {
+    pub fn of(steps: u32) -> Arc<Self> {
+        Arc::new(Self {
+            left: AtomicU32::new(steps),
+            burnt: CancellationToken::new(),
+        })
+    }
+
+    pub async fn burnt(&self) {
+        self.burnt.cancelled().await;
+    }
+
+    /// Returns unless the process dies here.
+    async fn step(&self) {
+        let burn = |left: u32| match left {
+            u32::MAX => Some(left),
+            left => left.checked_sub(1),
+        };
+        let before = self
+            .left
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, burn);
+        if before.is_ok_and(|before| before > 1) {
+            return;
+        }
+        self.burnt.cancel();
+        std::future::pending::<()>().await;
+    }
+
+    /// Does something, and may die just before or just after it.
+    async fn round<T>(&self, done: impl Future<Output = T>) -> T {
+        self.step().await;
+        let result = done.await;
+        self.step().await;
+        result
+    }
+}
+
+/// Ports that the process may die at.
+pub struct Chaotic {
+    inner: Ports,
+    fuse: Arc<Fuse>,
+}
+
+impl Chaotic {
+    pub fn wrap(inner: Ports, fuse: &Arc<Fuse>) -> Ports {
+        let chaotic = Arc::new(Self {
+            inner,
+            fuse: fuse.clone(),
+        });
+        Ports {
+            handover: chaotic.clone(),
+            subscriptions: chaotic.clone(),
+            log: chaotic.clone(),
+            sender: chaotic,
+        }
+    }
+}
+
+#[async_trait]
+impl Handover for Chaotic {
+    async fn hand_over(&self, follow_up: FollowUp) -> Result<(), Stopped> {
+        let handing = self.inner.handover.hand_over(follow_up);
+        self.fuse.round(handing).await
+    }
+}
+
+#[async_trait]
+impl Subscriptions for Chaotic {
+    async fn webhooks(&self, organization: &Organization) -> Arc<OrganizationWebhooks> {
+        self.inner.subscriptions.webhooks(organization).await
+    }
+
+    async fn disable(&self, webhook: &WebhookKey, reason: &str, now: Timestamp) -> bool {
+        let disabling = self.inner.subscriptions.disable(webhook, reason, now);
+        self.fuse.round(disabling).await
+    }
+}
+
+#[async_trait]
+impl Log for Chaotic {
+    async fn available(&self) {
+        self.inner.log.available().await;
+    }
+
+    async fn write(&self, entry: Entry) {
+        self.fuse.round(self.inner.log.write(entry)).await;
+    }
+
+    async fn settled(&self, organization: &Organization, event: &EventId) -> HashSet<WebhookId> {
+        let asking = self.inner.log.settled(organization, event);
+        self.fuse.round(asking).await
+    }
+
+    async fn settled_sequence(&self, organization: &Organization, delivery: &DeliveryId) -> u32 {
+        let asking = self.inner.log.settled_sequence(organization, delivery);
+        self.fuse.round(asking).await
+    }
+
+    async fn failing_since(&self, webhook: &WebhookKey, now: Timestamp) -> Timestamp {
+        let noting = self.inner.log.failing_since(webhook, now);
+        self.fuse.round(noting).await
+    }
+
+    fn succeeded(&self, webhook: &WebhookKey, now: Timestamp) {
+        self.inner.log.succeeded(webhook, now);
+    }
+}
+
+#[async_trait]
+impl Sender for Chaotic {
+    async fn send(&self, request: Request) -> Reply {
+        self.fuse.round(self.inner.sender.send(request)).await
+    }
+}
+
+/// What a receiver saw of one event.
+#[derive(Debug, Clone, Default)]
+pub struct Seen {
+    pub made: u32,
+    pub delivered: u32,
+    /// Requests after it had already said that it has the event.
+    pub after_delivery: u32,
+    id: String,
+    body: Vec<u8>,
+}
+
+/// The receivers: how each answers is the seed's.
+pub struct Receivers {
+    seed: u64,
+    seen: Mutex<BTreeMap<(String, String), Seen>>,
+}
+
+impl Receivers {
+    pub fn new(seed: u64) -> Self {
+        Self {
+            seed,
+            seen: Mutex::default(),
+        }
+    }
+
+    /// What was seen of each event by each webhook.
+    pub fn requests(&self) -> BTreeMap<(String, String), Seen> {
+        self.seen.lock().unwrap().clone()
+    }
+
+    /// How many requests were made.
+    pub fn made(&self) -> u32 {
+        self.requests().values().map(|seen| seen.made).sum()
+    }
+
+    /// Notes a request, and decides how it is answered.
+    fn note(&self, request: &Request) -> Answer {
+        let header = |name: &str| request.headers[name].to_str().unwrap().to_owned();
+        let webhook = request.url.path().trim_start_matches('/').to_owned();
+        let key = (header("webhook-id"), webhook.clone());
+        let mut seen = self.seen.lock().unwrap();
+        let seen = seen.entry(key.clone()).or_default();
+        let (id, body) = (header("x-prism-delivery"), request.body.to_vec());
+        if seen.made > 0 {
+            assert_eq!((&seen.id, &seen.body), (&id, &body), "a repeat of {key:?}");
+        }
+        (seen.id, seen.body) = (id, body);
+        seen.made += 1;
+        seen.after_delivery += u32::from(seen.delivered > 0);
+        let answer = Answer::of(&webhook, mixed(self.seed, &(&key, seen.made)));
+        seen.delivered += u32::from(answer == Answer::Status(200));
+        answer
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Answer {
+    Status(u16),
+    Timeout,
+    NoConnection,
+}
+
+impl Answer {
+    fn of(webhook: &str, chance: u64) -> Self {
+        let chance = chance % 100;
+        match webhook {
+            "healthy" => Self::Status(200),
+            "gone" if chance < 30 => Self::Status(410),
+            "broken" if chance < 93 => Self::Status(500),
+            _ => match chance {
+                0..60 => Self::Status(200),
+                60..75 => Self::Status(503),
+                75..85 => Self::Timeout,
+                85..92 => Self::NoConnection,
+                _ => Self::Status(404),
+            },
+        }
+    }
+}
+
+#[async_trait]
+impl Sender for Receivers {
+    async fn send(&self, request: Request) -> Reply {
+        let answer = self.note(&request);
+        let duration = match answer {
+            Answer::Timeout => Duration::from_secs(10),
+            _ => Duration::from_millis(mixed(self.seed, &request.url.path()) % 50),
+        };
+        tokio::time::sleep(duration).await;
+        let failed = |kind| {
+            Err(SendFailure {
+                kind,
+                message: "scripted".to_owned(),
+            })
+        };
+        let result = match answer {
+            Answer::Status(status) => Ok(Response {
+                status,
+                ..Response::default()
+            }),
+            Answer::Timeout => failed(FailureKind::Timeout),
+            Answer::NoConnection => failed(FailureKind::Connect),
+        };
+        Reply {
+            result,
+            duration,
+            remote_addr: None,
+        }
+    }
+}

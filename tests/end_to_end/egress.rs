@@ -1,0 +1,44 @@
+//! Where requests may go: without an allow-list nothing private is ever connected to, however it
+//! is written.
+
+use crate::support::receiver::Receiver;
+
+use super::deployment::{Deployment, field};
+
+#[tokio::test]
+async fn without_an_allow_list_no_form_of_a_private_address_gets_a_connection() {
+    let deployment = Deployment::start("egress", &[("PRISM_ALLOW_NETWORKS", "")]).await;
+    let broker = deployment.broker().await;
+    let receiver = Receiver::ok();
+    let hosts = [
+        "localhost",
+        "127.0.0.1",
+        "[::ffff:127.0.0.1]",
+        "[::1]",
+        "0x7f.1",
+        "2130706433",
+        "127.1",
+        "0",
+        "[::ffff:7f00:1]",
+        "017700000001",
+    ];
+    for host in hosts {
+        let url = format!("http://{host}:{}/", receiver.port());
+        deployment.webhook(host, &url, &["--retry-max-attempts", "1"]);
+    }
+    deployment.publish(&["error.occurred"]);
+    let letters = deployment.dead_letters_when(&broker, hosts.len()).await;
+    assert_eq!(
+        field(&letters, "last_outcome"),
+        ["address_refused"; 10],
+        "{letters:#?}"
+    );
+    let attempts = deployment
+        .attempts_when(hosts.len(), &["--outcome", "address_refused"])
+        .await;
+    for attempt in attempts {
+        assert!(attempt["remote_addr"].is_null(), "{attempt:#?}");
+        assert!(attempt["error"].is_string(), "it says why: {attempt:#?}");
+    }
+    assert_eq!((receiver.count(), receiver.connections()), (0, 0));
+}

@@ -1,0 +1,393 @@
+//! A scripted world for the engine: ports that write down what is asked of them, in order.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use prism_webhooks::domain::admission::Bounds;
+use prism_webhooks::domain::dead_letter::Reason;
+use prism_webhooks::domain::delay::Steps;
+use prism_webhooks::domain::delivery::Delivery;
+use prism_webhooks::domain::endpoint::EndpointRules;
+use prism_webhooks::domain::event::{self, EventRules, RawEvent};
+use prism_webhooks::domain::ids::{DeliveryId, EventId, EventType, Organization, WebhookId};
+use prism_webhooks::domain::organization::{OrganizationWebhooks, Unusable};
+use prism_webhooks::domain::outcome::{Reply, Response};
+use prism_webhooks::domain::retry::RetryPolicy;
+use prism_webhooks::domain::secret::Secret;
+use prism_webhooks::domain::verdict::DisablePolicy;
+use prism_webhooks::domain::webhook::{Webhook, WebhookDocument, WebhookKey};
+use prism_webhooks::engine::clock::Clock;
+use prism_webhooks::engine::ports::{
+    Entry, FollowUp, Handover, Incoming, Log, Message, Receipt, Request, Sender, Settlement,
+    Source, Stopped, Subscriptions,
+};
+use prism_webhooks::engine::{Engine, Ports, Settings};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+/// Something the engine did, as its ports saw it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Step {
+    /// A request to this webhook with this attempt number.
+    Sent(String, u32),
+    /// The outcome of the attempt put on record, or `no attempt`.
+    Wrote(String),
+    /// A delivery to this webhook, with the number of its next attempt, for so many seconds.
+    Delayed(String, u32, u64),
+    Enqueued(String),
+    Dead(Reason),
+    Published(String),
+    Disabled(String),
+    Acked(u64),
+    Returned(u64),
+}
+
+impl Step {
+    pub fn sent(webhook: &str, attempt: u32) -> Self {
+        Self::Sent(webhook.to_owned(), attempt)
+    }
+
+    pub fn wrote(outcome: &str) -> Self {
+        Self::Wrote(outcome.to_owned())
+    }
+
+    /// The first retry: the script's policy waits one second.
+    pub fn delayed(webhook: &str, attempt: u32) -> Self {
+        Self::Delayed(webhook.to_owned(), attempt, 1)
+    }
+}
+
+/// How a receiver behaves.
+#[derive(Debug, Clone, Copy)]
+pub enum Answer {
+    Status(u16),
+    After(Duration),
+    Panic,
+}
+
+/// Everything around the engine.
+pub struct World {
+    pub settings: Settings,
+    pub settled: Arc<Mutex<HashSet<WebhookId>>>,
+    pub sequence: Arc<Mutex<u32>>,
+    ports: Arc<Scripted>,
+    messages: Vec<(Message, bool)>,
+    source_lost: CancellationToken,
+}
+
+#[derive(Default)]
+struct Scripted {
+    webhooks: Arc<OrganizationWebhooks>,
+    answers: Mutex<HashMap<String, Answer>>,
+    steps: Mutex<Vec<Step>>,
+    entries: Mutex<Vec<Entry>>,
+    refuse_handover: AtomicBool,
+    settled: Arc<Mutex<HashSet<WebhookId>>>,
+    sequence: Arc<Mutex<u32>>,
+}
+
+impl World {
+    pub fn new(webhooks: Vec<Webhook>) -> Self {
+        let webhooks = webhooks.into_iter().map(Arc::new).collect();
+        let ports = Scripted {
+            webhooks: Arc::new(OrganizationWebhooks {
+                webhooks,
+                ..OrganizationWebhooks::default()
+            }),
+            ..Scripted::default()
+        };
+        Self {
+            settings: settings(),
+            settled: ports.settled.clone(),
+            sequence: ports.sequence.clone(),
+            ports: Arc::new(ports),
+            messages: Vec::new(),
+            source_lost: CancellationToken::new(),
+        }
+    }
+
+    /// A world in which the document of `unusable`, which wants every event type, cannot be used.
+    pub fn with_unusable(webhooks: Vec<Webhook>, unusable: &str) -> Self {
+        let world = Self::new(webhooks);
+        let invalid = vec![Unusable {
+            id: unusable.to_owned(),
+            problem: "scripted".to_owned(),
+            event_subscriptions: Some(Vec::new()),
+        }];
+        let ports = Scripted {
+            webhooks: Arc::new(OrganizationWebhooks {
+                invalid,
+                ..(*world.ports.webhooks).clone()
+            }),
+            settled: world.settled.clone(),
+            sequence: world.sequence.clone(),
+            ..Scripted::default()
+        };
+        Self {
+            ports: Arc::new(ports),
+            ..world
+        }
+    }
+
+    /// From now on the source can settle nothing: its connection is gone.
+    pub fn lose_source(&self) {
+        self.source_lost.cancel();
+    }
+
+    pub fn answer(&self, webhook: &str, answer: Answer) {
+        self.ports
+            .answers
+            .lock()
+            .unwrap()
+            .insert(webhook.to_owned(), answer);
+    }
+
+    pub fn refuse_handover(&self) {
+        self.ports.refuse_handover.store(true, Ordering::Relaxed);
+    }
+
+    pub fn publish(&mut self, raw: RawEvent, redelivered: bool) {
+        self.messages.push((Message::Event(raw), redelivered));
+    }
+
+    pub fn deliver(&mut self, delivery: Delivery) {
+        self.messages.push((Message::Delivery(delivery), false));
+    }
+
+    /// The entry written as number `index`, from 0.
+    pub fn entry(&self, index: usize) -> Entry {
+        let mut entries = self.ports.entries.lock().unwrap();
+        std::mem::take(&mut entries[index])
+    }
+
+    /// Runs the engine until everything put in is settled, and tells what it did.
+    pub async fn run(&mut self) -> Vec<Step> {
+        self.run_until(None).await
+    }
+
+    /// Tells the engine to stop after `after`.
+    pub async fn run_and_stop_after(&mut self, after: Duration) -> Vec<Step> {
+        self.run_until(Some(after)).await
+    }
+
+    async fn run_until(&mut self, stop_after: Option<Duration>) -> Vec<Step> {
+        let stopping = CancellationToken::new();
+        let ports = Ports {
+            handover: self.ports.clone(),
+            subscriptions: self.ports.clone(),
+            log: self.ports.clone(),
+            sender: self.ports.clone(),
+        };
+        let engine = Engine::new(self.settings.clone(), ports, stopping.clone());
+        let (settlements, mut settled) = mpsc::unbounded_channel();
+        let (_lost, lost_acks) = mpsc::unbounded_channel();
+        let (proven, proven_acks) = mpsc::unbounded_channel();
+        let (to_events, events) = mpsc::channel(100);
+        let (to_deliveries, deliveries) = mpsc::channel(100);
+        for (tag, (message, redelivered)) in (1..).zip(self.messages.drain(..)) {
+            let receipt = Receipt::new(tag, settlements.clone()).until(self.source_lost.clone());
+            let channel = match message {
+                Message::Event(_) => &to_events,
+                _ => &to_deliveries,
+            };
+            channel
+                .send(Incoming {
+                    message,
+                    redelivered,
+                    receipt,
+                })
+                .await
+                .unwrap();
+        }
+        drop((settlements, to_events, to_deliveries));
+
+        let scripted = self.ports.clone();
+        let listen = tokio::spawn(async move {
+            while let Some(settlement) = settled.recv().await {
+                scripted.step(match settlement {
+                    Settlement::Done { tag, mark, .. } => {
+                        // This broker takes no time.
+                        mark.map(|mark| proven.send(mark));
+                        Step::Acked(tag)
+                    }
+                    Settlement::Returned { tag } => Step::Returned(tag),
+                });
+            }
+        });
+        if let Some(after) = stop_after {
+            tokio::spawn(async move {
+                tokio::time::sleep(after).await;
+                stopping.cancel();
+            });
+        }
+        engine
+            .run(Source {
+                events,
+                deliveries,
+                lost_acks,
+                proven_acks,
+            })
+            .await;
+        drop(engine);
+        listen.await.unwrap();
+        std::mem::take(&mut self.ports.steps.lock().unwrap())
+    }
+}
+
+impl Scripted {
+    fn step(&self, step: Step) {
+        self.steps.lock().unwrap().push(step);
+    }
+}
+
+#[async_trait]
+impl Handover for Scripted {
+    async fn hand_over(&self, follow_up: FollowUp) -> Result<(), Stopped> {
+        if self.refuse_handover.load(Ordering::Relaxed) {
+            return Err(Stopped);
+        }
+        self.step(match follow_up {
+            FollowUp::Delay(delivery, step) => Step::Delayed(
+                delivery.webhook.to_string(),
+                delivery.attempt,
+                step.as_secs(),
+            ),
+            FollowUp::Enqueue(delivery) => Step::Enqueued(delivery.webhook.to_string()),
+            FollowUp::DeadLetter(letter) => Step::Dead(letter.reason),
+            FollowUp::Publish(event) => Step::Published(event.event_type.to_string()),
+        });
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Subscriptions for Scripted {
+    async fn webhooks(&self, _: &Organization) -> Arc<OrganizationWebhooks> {
+        self.webhooks.clone()
+    }
+
+    async fn disable(&self, webhook: &WebhookKey, _: &str, _: Timestamp) -> bool {
+        self.step(Step::Disabled(webhook.id.to_string()));
+        true
+    }
+}
+
+#[async_trait]
+impl Log for Scripted {
+    async fn available(&self) {}
+
+    async fn write(&self, entry: Entry) {
+        if entry.unmark.is_none() {
+            let outcome = entry
+                .attempt
+                .as_ref()
+                .map(|attempt| attempt.outcome.clone());
+            self.step(Step::Wrote(
+                outcome.unwrap_or_else(|| "no attempt".to_owned()),
+            ));
+        }
+        self.entries.lock().unwrap().push(entry);
+    }
+
+    async fn settled(&self, _: &Organization, _: &EventId) -> HashSet<WebhookId> {
+        self.settled.lock().unwrap().clone()
+    }
+
+    async fn settled_sequence(&self, _: &Organization, _: &DeliveryId) -> u32 {
+        *self.sequence.lock().unwrap()
+    }
+
+    async fn failing_since(&self, _: &WebhookKey, now: Timestamp) -> Timestamp {
+        now
+    }
+
+    fn succeeded(&self, _: &WebhookKey, _: Timestamp) {}
+}
+
+#[async_trait]
+impl Sender for Scripted {
+    async fn send(&self, request: Request) -> Reply {
+        let webhook = request.url.path().trim_start_matches('/').to_owned();
+        let attempt = request.headers["x-prism-attempt"]
+            .to_str()
+            .unwrap()
+            .parse()
+            .unwrap();
+        self.step(Step::Sent(webhook.clone(), attempt));
+        let answer = self.answers.lock().unwrap().get(&webhook).copied();
+        let (status, duration) = match answer.unwrap_or(Answer::Status(200)) {
+            Answer::Status(status) => (status, Duration::ZERO),
+            Answer::After(duration) => (200, duration),
+            Answer::Panic => panic!("scripted"),
+        };
+        tokio::time::sleep(duration).await;
+        let response = Response {
+            status,
+            ..Response::default()
+        };
+        Reply {
+            result: Ok(response),
+            duration,
+            remote_addr: None,
+        }
+    }
+}
+
+fn settings() -> Settings {
+    let event_types = event::GATEWAY_EVENT_TYPES
+        .iter()
+        .map(|t| EventType::new(t).unwrap());
+    Settings {
+        events: EventRules {
+            event_types: event_types.collect(),
+            max_size: 1 << 20,
+        },
+        retry: RetryPolicy {
+            initial: Duration::from_secs(1),
+            ..RetryPolicy::default()
+        },
+        disable: DisablePolicy {
+            after: Duration::from_secs(432_000),
+            on_gone: true,
+        },
+        steps: Steps::up_to(Duration::from_secs(64)),
+        bounds: Bounds {
+            max_in_flight: 64,
+            line_wait: Duration::from_millis(100),
+            attempt_timeout: Duration::from_secs(10),
+        },
+        max_in_flight: 256,
+        fanout_inline_max: 32,
+        keep_all_bodies: false,
+        worker: "test".to_owned(),
+        grace: Duration::from_secs(25),
+        clock: Clock::simulated("2026-01-01T00:00:00Z".parse().unwrap()),
+    }
+}
+
+/// A webhook for every event type whose endpoint's path is its id.
+pub fn webhook(id: &str) -> Webhook {
+    let json = format!(r#"{{"id":"{id}","name":"{id}","url":"https://example.com/{id}"}}"#);
+    let document: WebhookDocument = serde_json::from_str(&json).unwrap();
+    Webhook::from_document(&document, EndpointRules::default(), Secret::new).unwrap()
+}
+
+/// An event of the gateway with this id.
+pub fn event(id: &str) -> RawEvent {
+    RawEvent {
+        routing_key: "request.completed".to_owned(),
+        message_id: Some(id.to_owned()),
+        body: br#"{"event":"request.completed"}"#.as_slice().into(),
+        ..RawEvent::default()
+    }
+}
+
+/// The delivery of such an event to a webhook.
+pub fn delivery(webhook: &str, event_id: &str) -> Delivery {
+    let event = event::decode(&event(event_id), &settings().events).unwrap();
+    Delivery::first(Arc::new(event), WebhookId::new(webhook).unwrap())
+}

@@ -1,0 +1,21 @@
+//! The one integration test binary.
+//!
+//! Tests that kill or stop servers of their own have `crash` in their path:
+//! `tests/run fast` leaves them out.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test that cannot go on stops where it is and says why"
+)]
+
+mod conformance;
+mod crash;
+mod embedded;
+mod end_to_end;
+mod engine;
+mod http;
+mod rabbitmq;
+mod redis;
+mod support;
+mod tls;

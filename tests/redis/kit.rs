@@ -1,0 +1,399 @@
+//! What these tests share: a namespace of their own, a way to Redis that can be cut, and a Redis
+//! that can be killed.
+
+#![allow(
+    clippy::unwrap_used,
+    reason = "a helper that cannot help ends its test"
+)]
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use prism_webhooks::domain::attempt::Attempt;
+use prism_webhooks::domain::delivery::{Delivery, Trigger};
+use prism_webhooks::domain::endpoint::EndpointRules;
+use prism_webhooks::domain::event::Event;
+use prism_webhooks::domain::ids::{EventId, Organization, WebhookId};
+use prism_webhooks::domain::webhook::WebhookKey;
+use prism_webhooks::engine::ports::Subscriptions as _;
+use prism_webhooks::redis::connection::Connection;
+use prism_webhooks::redis::keys::Keys;
+use prism_webhooks::redis::subscriptions::{RedisSubscriptions, SubscriptionsSettings};
+use prism_webhooks::redis::webhooks::webhooks;
+use prism_webhooks::registry::documents::DocumentReader;
+use prism_webhooks::registry::secrets::Sealer;
+use prism_webhooks::registry::webhooks::{NewWebhook, Webhooks};
+use redis::FromRedisValue;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::process::{Child, Command};
+use tokio::sync::watch;
+
+pub const SERVER: &str = "redis://127.0.0.1:6379";
+
+/// A namespace of a test's own, removed with everything in it at the end.
+pub struct Space {
+    url: String,
+    pub keys: Keys,
+    pub connection: Connection,
+    namespace: String,
+}
+
+impl Space {
+    pub fn new() -> Self {
+        Self::at(SERVER)
+    }
+
+    pub fn at(url: &str) -> Self {
+        let namespace = format!("test-{}", uuid::Uuid::now_v7().simple());
+        Self {
+            url: url.to_owned(),
+            keys: Keys::new(&namespace),
+            connection: Connection::open(url).unwrap(),
+            namespace,
+        }
+    }
+
+    /// Asks Redis directly, whatever the adapter does.
+    pub async fn ask<T: FromRedisValue>(&self, words: &[&str]) -> T {
+        let mut command = redis::cmd(words[0]);
+        command.arg(&words[1..]);
+        self.connection.call(&command).await.unwrap()
+    }
+
+    pub fn webhooks(&self) -> Webhooks {
+        self.webhooks_with(Sealer::new(None))
+    }
+
+    pub fn webhooks_with(&self, sealer: Sealer) -> Webhooks {
+        let rules = EndpointRules { allow_http: true };
+        let reader = DocumentReader::new(sealer, rules);
+        webhooks(self.connection.clone(), self.keys.clone(), reader)
+    }
+
+    pub fn subscriptions(&self, connection: &Connection, max_age: Duration) -> RedisSubscriptions {
+        let settings = SubscriptionsSettings {
+            max_organizations: 100,
+            max_age,
+        };
+        RedisSubscriptions::start(
+            connection.clone(),
+            self.keys.clone(),
+            DocumentReader::new(Sealer::new(None), EndpointRules { allow_http: true }),
+            settings,
+        )
+    }
+
+    /// Waits until `count` workers are subscribed to changes.
+    pub async fn listened_to_by(&self, count: u32) {
+        let channel = self.keys.changed();
+        eventually(async || {
+            let (_, listeners): (String, u32) = self.ask(&["PUBSUB", "NUMSUB", &channel]).await;
+            listeners == count
+        })
+        .await;
+    }
+
+    /// Waits until `subscriptions` takes the notices that come.
+    pub async fn heard_by(&self, subscriptions: &RedisSubscriptions) {
+        self.listened_to_by(1).await;
+        // What is forgotten at the beginning of the subscription could be taken for the effect of
+        // the first notice, not of the second.
+        for name in ["probe-1", "probe-2"] {
+            let probe = Organization::new(name).unwrap();
+            let before = subscriptions.webhooks(&probe).await;
+            self.tell(name).await;
+            eventually(async || !Arc::ptr_eq(&before, &subscriptions.webhooks(&probe).await)).await;
+        }
+    }
+
+    /// Tells everybody that an organization's webhooks changed.
+    pub async fn tell(&self, organization: &str) {
+        let channel = self.keys.changed();
+        self.ask::<()>(&["PUBLISH", &channel, organization]).await;
+    }
+}
+
+impl Drop for Space {
+    fn drop(&mut self) {
+        let clean = || -> redis::RedisResult<()> {
+            let mut connection = redis::Client::open(&*self.url)?.get_connection()?;
+            let mut scan = redis::cmd("SCAN");
+            scan.cursor_arg(0)
+                .arg("MATCH")
+                .arg(format!("{}:*", self.namespace));
+            scan.arg("COUNT").arg(10_000);
+            let keys = scan.iter::<String>(&mut connection)?;
+            let keys: Vec<String> = keys.collect::<redis::RedisResult<_>>()?;
+            for key in keys {
+                redis::cmd("UNLINK").arg(key).exec(&mut connection)?;
+            }
+            Ok(())
+        };
+        // A Redis of the test's own may be gone already.
+        let _ = clean();
+    }
+}
+
+/// Waits until `condition` holds, and fails the test if it does not within 10 s.
+pub async fn eventually(condition: impl AsyncFnMut() -> bool) {
+    within(Duration::from_secs(10), condition).await;
+}
+
+/// Waits until `condition` holds, and fails the test if it does not within `limit`.
+pub async fn within(limit: Duration, mut condition: impl AsyncFnMut() -> bool) {
+    let polling = async {
+        while !condition().await {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    let held = tokio::time::timeout(limit, polling).await;
+    assert!(held.is_ok(), "not within {limit:?}");
+}
+
+pub fn organization() -> Organization {
+    Organization::new("acme").unwrap()
+}
+
+pub fn webhook_key(id: &str) -> WebhookKey {
+    WebhookKey {
+        organization: organization(),
+        id: WebhookId::new(id).unwrap(),
+    }
+}
+
+pub fn at(second: i64) -> Timestamp {
+    Timestamp::from_second(1_780_000_000 + second).unwrap()
+}
+
+pub fn new_webhook(name: &str) -> NewWebhook {
+    NewWebhook {
+        name: name.to_owned(),
+        url: "https://example.com/hook".to_owned(),
+        secret: None,
+        description: None,
+        events: Vec::new(),
+        headers: Default::default(),
+        retry: None,
+    }
+}
+
+pub fn delivery(event: &str, webhook: &str) -> Delivery {
+    let event = Event {
+        id: EventId::new(event).unwrap(),
+        event_type: "request.completed".parse().unwrap(),
+        organization: organization(),
+        traceparent: None,
+        body: b"{\"event\":\"request.completed\",\"x\":\"\xc3\xa4\"}"[..].into(),
+    };
+    Delivery::first(Arc::new(event), WebhookId::new(webhook).unwrap())
+}
+
+pub fn attempt(event: &str, webhook: &str) -> Attempt {
+    let delivery = delivery(event, webhook);
+    Attempt {
+        delivery_id: delivery.id,
+        event_id: delivery.event.id.clone(),
+        event_type: delivery.event.event_type.clone(),
+        organization: organization(),
+        webhook_id: delivery.webhook,
+        url: "https://example.com/hook".to_owned(),
+        attempt: 1,
+        trigger: Trigger::Event,
+        outcome: "delivered".to_owned(),
+        status_code: Some(200),
+        error: None,
+        response_body: "ok".to_owned(),
+        response_truncated: false,
+        started_at: Timestamp::now(),
+        duration: Duration::from_micros(12_345),
+        remote_addr: Some("127.0.0.1:80".parse().unwrap()),
+        next_attempt_at: None,
+        worker: "test".to_owned(),
+    }
+}
+
+/// What a [`Proxy`] does with what passes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Mode {
+    /// Passes it on.
+    Open,
+    /// Cuts every connection and accepts no other.
+    Down,
+    /// Holds back the answers to whoever asked for webhooks.
+    HoldWebhooks,
+}
+
+/// A way to Redis that can be cut.
+pub struct Proxy {
+    address: SocketAddr,
+    mode: watch::Sender<Mode>,
+    stalled: watch::Sender<u64>,
+    withheld: watch::Sender<bool>,
+}
+
+impl Proxy {
+    pub async fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (mode, modes) = watch::channel(Mode::Open);
+        let (stalled, stalls) = watch::channel(0);
+        let (withheld, _) = watch::channel(false);
+        let withholding = withheld.clone();
+        tokio::spawn(async move {
+            while let Ok((client, _)) = listener.accept().await {
+                if *modes.borrow() != Mode::Down {
+                    tokio::spawn(pass(
+                        client,
+                        modes.clone(),
+                        stalls.clone(),
+                        withholding.clone(),
+                    ));
+                }
+            }
+        });
+        Self {
+            address,
+            mode,
+            stalled,
+            withheld,
+        }
+    }
+
+    pub fn connection(&self) -> Connection {
+        Connection::open(&format!("redis://{}", self.address)).unwrap()
+    }
+
+    /// Cuts every connection and accepts no other.
+    pub fn down(&self) {
+        self.mode.send_replace(Mode::Down);
+    }
+
+    /// Passes everything on, and lets go what was held.
+    pub fn up(&self) {
+        self.mode.send_replace(Mode::Open);
+    }
+
+    /// Holds back the answers to whoever asks for webhooks from now on.
+    pub fn hold_webhooks(&self) {
+        self.mode.send_replace(Mode::HoldWebhooks);
+    }
+
+    /// Returns once an answer is held back.
+    pub async fn withholds(&self) {
+        self.withheld.subscribe().wait_for(|is| *is).await.unwrap();
+    }
+
+    /// Connections open now neither close nor carry anything any more, as after a pulled plug.
+    pub fn stall(&self) {
+        self.stalled.send_modify(|count| *count += 1);
+    }
+}
+
+async fn pass(
+    client: TcpStream,
+    mut modes: watch::Receiver<Mode>,
+    mut stalls: watch::Receiver<u64>,
+    withheld: watch::Sender<bool>,
+) {
+    let Ok(server) = TcpStream::connect("127.0.0.1:6379").await else {
+        return;
+    };
+    let (mut from_client, mut to_client) = client.into_split();
+    let (mut from_server, mut to_server) = server.into_split();
+    let (mut asked, mut answered) = (vec![0; 65_536], vec![0; 65_536]);
+    let mut hold = false;
+    let mut held = Vec::new();
+    stalls.mark_unchanged();
+    loop {
+        let mode = *modes.borrow_and_update();
+        hold = hold && mode == Mode::HoldWebhooks;
+        if !hold
+            && to_client
+                .write_all(&std::mem::take(&mut held))
+                .await
+                .is_err()
+        {
+            return;
+        }
+        tokio::select! {
+            biased;
+            _ = stalls.changed() => std::future::pending().await,
+            changed = modes.changed() => {
+                if changed.is_err() || *modes.borrow() == Mode::Down {
+                    return;
+                }
+            }
+            Ok(length) = from_client.read(&mut asked) => {
+                let bytes = &asked[..length];
+                let asks = bytes.windows(7).any(|window| window == b"HGETALL");
+                hold = hold || (asks && mode == Mode::HoldWebhooks);
+                if length == 0 || to_server.write_all(bytes).await.is_err() {
+                    return;
+                }
+            }
+            Ok(length) = from_server.read(&mut answered) => {
+                if length == 0 {
+                    return;
+                }
+                held.extend_from_slice(&answered[..length]);
+                withheld.send_replace(hold);
+            }
+        }
+    }
+}
+
+/// A Redis of the test's own, that keeps its data over a kill.
+pub struct OwnRedis {
+    directory: tempfile::TempDir,
+    port: u16,
+    process: Option<Child>,
+}
+
+impl OwnRedis {
+    pub async fn start() -> Self {
+        let free = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = free.local_addr().unwrap().port();
+        drop(free);
+        let mut own = Self {
+            directory: tempfile::tempdir().unwrap(),
+            port,
+            process: None,
+        };
+        own.revive().await;
+        own
+    }
+
+    pub fn url(&self) -> String {
+        format!("redis://127.0.0.1:{}", self.port)
+    }
+
+    /// Kills it as a crash would.
+    pub async fn kill(&mut self) {
+        self.process.take().unwrap().kill().await.unwrap();
+    }
+
+    /// Starts it again with the data that it had.
+    pub async fn revive(&mut self) {
+        let child = Command::new("redis-server")
+            .args(["--port", &self.port.to_string(), "--bind", "127.0.0.1"])
+            .args([
+                "--save",
+                "",
+                "--appendonly",
+                "yes",
+                "--appendfsync",
+                "always",
+            ])
+            .args(["--logfile", "server.log"])
+            .arg("--dir")
+            .arg(self.directory.path())
+            .stdout(std::process::Stdio::null())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap();
+        self.process = Some(child);
+    }
+}

@@ -1,0 +1,322 @@
+//! The record, written.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use futures::future::join_all;
+use prism_webhooks::domain::dead_letter::Reason;
+use prism_webhooks::domain::delivery::{Delivery, LastAttempt};
+use prism_webhooks::domain::event::Event;
+use prism_webhooks::domain::ids::{DeliveryId, EventId, WebhookId};
+use prism_webhooks::engine::ports::{DeliveryRecord, DeliveryState, Entry, Keep, Log, Mark};
+use prism_webhooks::redis::attempts::{AttemptFilter, Attempts};
+use prism_webhooks::redis::deliveries::{Deliveries, Recorded};
+use prism_webhooks::redis::log::{LogSettings, RedisLog};
+
+use super::kit::{Space, at, attempt, delivery, organization, webhook_key};
+
+fn log(space: &Space) -> RedisLog {
+    RedisLog::start(
+        space.connection.clone(),
+        space.keys.clone(),
+        LogSettings::default(),
+    )
+}
+
+pub fn attempted(event: &str, webhook: &str) -> Entry {
+    Entry {
+        attempt: Some(attempt(event, webhook)),
+        ..Entry::default()
+    }
+}
+
+fn recorded(delivery: &Delivery, state: DeliveryState, keep: Keep) -> Entry {
+    Entry {
+        delivery: Some(DeliveryRecord {
+            delivery: delivery.clone(),
+            state,
+            keep,
+        }),
+        ..Entry::default()
+    }
+}
+
+#[tokio::test]
+async fn an_attempt_is_on_record_in_both_streams_exactly_as_it_was() {
+    let space = Space::new();
+    let log = log(&space);
+    let written = attempt("e1", "w1");
+    let entry = Entry {
+        attempt: Some(written.clone()),
+        ..Entry::default()
+    };
+    log.write(entry).await;
+    let attempts = Attempts::new(space.connection.clone(), space.keys.clone());
+    let of_webhook = AttemptFilter {
+        organization: Some(organization()),
+        webhook: Some(WebhookId::new("w1").unwrap()),
+        ..AttemptFilter::default()
+    };
+    for filter in [AttemptFilter::default(), of_webhook] {
+        let page = attempts.list(&filter, 10, None).await.unwrap();
+        assert_eq!(page.attempts.len(), 1);
+        assert_eq!(page.attempts[0].attempt, written);
+    }
+}
+
+#[tokio::test]
+async fn streams_are_capped() {
+    let space = Space::new();
+    let settings = LogSettings {
+        attempts_kept: 400,
+        attempts_kept_per_webhook: 200,
+        ..LogSettings::default()
+    };
+    let log = RedisLog::start(space.connection.clone(), space.keys.clone(), settings);
+    join_all((0..2000).map(|_| log.write(attempted("e", "w1")))).await;
+    let own = space
+        .keys
+        .webhook_attempts(&organization(), &WebhookId::new("w1").unwrap());
+    // Redis trims whole nodes of a hundred entries.
+    let all: usize = space.ask(&["XLEN", &space.keys.attempts()]).await;
+    let of_webhook: usize = space.ask(&["XLEN", &own]).await;
+    assert!((400..=500).contains(&all), "{all}");
+    assert!((200..=300).contains(&of_webhook), "{of_webhook}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_entries_share_a_pipeline() {
+    const ENTRIES: usize = 10_000;
+    let space = Space::new();
+    let log = Arc::new(log(&space));
+    let entries: Vec<Entry> = (0..ENTRIES)
+        .map(|n| attempted(&format!("e{n}"), &format!("w{}", n % 50)))
+        .collect();
+    let began = Instant::now();
+    join_all(entries.into_iter().map(|entry| log.write(entry))).await;
+    let micros = began.elapsed().as_micros() / ENTRIES as u128;
+    println!("{micros} µs an entry, both sides of an unoptimized build together");
+    assert_eq!(
+        space.ask::<usize>(&["XLEN", &space.keys.attempts()]).await,
+        ENTRIES
+    );
+    assert!(micros < 1000, "{micros} µs an entry: that is not batched");
+}
+
+#[tokio::test]
+async fn marks_are_added_up_and_removed_together() {
+    let space = Space::new();
+    let log = log(&space);
+    let event = EventId::new("e1").unwrap();
+    let id = |text: &str| WebhookId::new(text).unwrap();
+    for webhooks in [vec![id("a")], vec![id("b"), id("c")]] {
+        let entry = Entry {
+            mark: Some(Mark {
+                organization: organization(),
+                event: event.clone(),
+                webhooks,
+            }),
+            ..Entry::default()
+        };
+        log.write(entry).await;
+    }
+    let settled = log.settled(&organization(), &event).await;
+    assert_eq!(settled, HashSet::from([id("a"), id("b"), id("c")]));
+    let key = space.keys.settled(&organization(), &event);
+    let left: i64 = space.ask(&["TTL", &key]).await;
+    assert!((86_000..=86_400).contains(&left), "{left}");
+
+    let entry = Entry {
+        unmark: Some((organization(), event.clone())),
+        ..Entry::default()
+    };
+    log.write(entry).await;
+    // The acknowledgement may not have arrived: the marks outlast the broker's finding out.
+    assert!(!log.settled(&organization(), &event).await.is_empty());
+    let left: i64 = space.ask(&["TTL", &key]).await;
+    assert!((100..=120).contains(&left), "{left}");
+}
+
+#[tokio::test]
+async fn a_delivery_that_failed_is_read_back_with_its_body() {
+    let space = Space::new();
+    let log = log(&space);
+    let first = delivery("e1", "w1");
+    let event = Event {
+        traceparent: prism_webhooks::domain::trace_context::TraceParent::parse(
+            "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+        ),
+        ..(*first.event).clone()
+    };
+    let last = LastAttempt {
+        outcome: "rejected".to_owned(),
+        status: Some(500),
+    };
+    let second = Delivery {
+        event: Arc::new(event),
+        ..first.retried(at(0), last, None)
+    };
+    let states = [
+        DeliveryState::Waiting(at(30)),
+        DeliveryState::Dead(Reason::AttemptsExhausted),
+        DeliveryState::Delivered,
+    ];
+    let deliveries = Deliveries::new(space.connection.clone(), space.keys.clone());
+    for state in states {
+        log.write(recorded(&second, state, Keep::Whole)).await;
+        let found = deliveries.get(&organization(), &second.id).await.unwrap();
+        assert_eq!(
+            found,
+            Some(Recorded::Whole(Box::new(second.clone()), state))
+        );
+    }
+    let nothing = deliveries
+        .get(&organization(), &DeliveryId::new("none").unwrap())
+        .await;
+    assert_eq!(nothing.unwrap(), None);
+}
+
+#[tokio::test]
+async fn the_settled_sequence_is_the_highest_and_never_shortens_a_whole_record() {
+    let space = Space::new();
+    let log = log(&space);
+    let first = delivery("e1", "w1");
+    let sequence = async || log.settled_sequence(&organization(), &first.id).await;
+    let key = space.keys.delivery(&organization(), &first.id);
+    let left = async || space.ask::<i64>(&["TTL", &key]).await;
+    assert_eq!(sequence().await, 0);
+
+    log.write(recorded(&first, DeliveryState::Delivered, Keep::Sequence))
+        .await;
+    assert_eq!(sequence().await, 1);
+    let kept = left().await;
+    assert!((3500..=3600).contains(&kept), "{kept}");
+
+    let third = first.requeued().requeued();
+    log.write(recorded(&third, DeliveryState::Waiting(at(9)), Keep::Whole))
+        .await;
+    assert_eq!(sequence().await, 3);
+    let fourth = third.requeued();
+    log.write(recorded(&fourth, DeliveryState::Delivered, Keep::Sequence))
+        .await;
+    assert_eq!(sequence().await, 4);
+    let kept = left().await;
+    assert!(kept > 600_000, "{kept}");
+
+    // A worker that lost its message long ago comes late.
+    log.write(recorded(&first, DeliveryState::Delivered, Keep::Whole))
+        .await;
+    assert_eq!(sequence().await, 4);
+    let state: String = space.ask(&["HGET", &key, "state"]).await;
+    assert_eq!(state, "waiting");
+}
+
+#[tokio::test]
+async fn a_run_of_failures_begins_after_the_last_success() {
+    let space = Space::new();
+    let (one, other) = (log(&space), log(&space));
+    let key = webhook_key("w1");
+    assert_eq!(one.failing_since(&key, at(0)).await, at(0));
+    assert_eq!(other.failing_since(&key, at(100)).await, at(0));
+    other.succeeded(&key, at(200));
+    other.flush().await;
+    assert_eq!(one.failing_since(&key, at(300)).await, at(300));
+    assert_eq!(other.failing_since(&key, at(400)).await, at(300));
+    let left: i64 = space.ask(&["TTL", &space.keys.health(&key)]).await;
+    assert!(left > 29 * 86_400, "{left}");
+}
+
+#[tokio::test]
+async fn a_recovery_within_a_minute_of_the_last_success_ends_the_run_of_failures() {
+    let space = Space::new();
+    let log = log(&space);
+    let key = webhook_key("w1");
+    log.succeeded(&key, at(0));
+    assert_eq!(log.failing_since(&key, at(5)).await, at(5));
+    log.succeeded(&key, at(15));
+    log.flush().await;
+    let days_later = at(6 * 86_400);
+    assert_eq!(log.failing_since(&key, days_later).await, days_later);
+}
+
+#[tokio::test]
+async fn successes_are_noted_at_once_or_at_the_end() {
+    let space = Space::new();
+    let log = log(&space);
+    let key = webhook_key("w1");
+    let noted = async || {
+        log.flush().await;
+        let millis: String = space
+            .ask(&["HGET", &space.keys.health(&key), "last_success"])
+            .await;
+        millis.parse::<i64>().unwrap()
+    };
+    log.succeeded(&key, at(0));
+    assert_eq!(noted().await, at(0).as_millisecond());
+    log.succeeded(&key, at(30));
+    log.succeeded(&key, at(59));
+    assert_eq!(noted().await, at(59).as_millisecond());
+}
+
+#[tokio::test]
+async fn enabling_a_webhook_again_forgets_its_failures() {
+    let space = Space::new();
+    let log = log(&space);
+    let webhooks = space.webhooks();
+    let created = webhooks
+        .create(&organization(), super::kit::new_webhook("n"), at(0))
+        .await
+        .unwrap();
+    let key = webhook_key(&created.document.id);
+    log.failing_since(&key, at(0)).await;
+    webhooks
+        .disable(&organization(), "n", "days of failures", at(10))
+        .await
+        .unwrap();
+    log.failing_since(&key, at(11)).await;
+    webhooks.enable(&organization(), "n", at(20)).await.unwrap();
+    assert_eq!(log.failing_since(&key, at(30)).await, at(30));
+}
+
+#[tokio::test]
+async fn a_key_that_holds_something_else_blocks_no_other() {
+    let space = Space::new();
+    let log = log(&space);
+    let broken = webhook_key("broken");
+    let stream = space.keys.webhook_attempts(&organization(), &broken.id);
+    let event = EventId::new("e1").unwrap();
+    for key in [
+        &stream,
+        &space.keys.settled(&organization(), &event),
+        &space.keys.health(&broken),
+    ] {
+        space.ask::<()>(&["SET", key, "no stream"]).await;
+    }
+    let entries = [attempted("e1", "broken"), attempted("e2", "good")];
+    let written = join_all(entries.into_iter().map(|entry| log.write(entry)));
+    tokio::time::timeout(Duration::from_secs(5), written)
+        .await
+        .unwrap();
+    assert_eq!(space.ask::<u32>(&["XLEN", &space.keys.attempts()]).await, 2);
+    assert!(log.settled(&organization(), &event).await.is_empty());
+    assert_eq!(log.failing_since(&broken, at(7)).await, at(7));
+}
+
+#[tokio::test]
+async fn a_server_that_forgot_its_scripts_is_taught_again() {
+    let space = super::kit::OwnRedis::start().await;
+    let space = (Space::at(&space.url()), space);
+    let log = log(&space.0);
+    let first = delivery("e1", "w1");
+    for delivery in [first.clone(), first.requeued()] {
+        log.write(recorded(
+            &delivery,
+            DeliveryState::Delivered,
+            Keep::Sequence,
+        ))
+        .await;
+        space.0.ask::<()>(&["SCRIPT", "FLUSH"]).await;
+    }
+    assert_eq!(log.settled_sequence(&organization(), &first.id).await, 2);
+}
