@@ -50,6 +50,7 @@
 //! | the HTTP request, its limits, where it may go | [`http`] |
 //! | what dead letters say, which are meant | [`dead_letters`] |
 //! | what is found on record, how long it is kept | [`records`] |
+//! | what commands, API and page ask of either mode | [`deployment`] |
 //! | a setting | [`config`] |
 //! | a command | [`cli`], one file each |
 //! | what is started and stopped, in what order | [`app`] |
@@ -63,6 +64,7 @@ pub mod app;
 pub mod cli;
 pub mod config;
 pub mod dead_letters;
+pub mod deployment;
 pub mod domain;
 pub mod embedded;
 pub mod engine;

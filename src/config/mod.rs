@@ -27,9 +27,9 @@ mod units;
 use std::path::Path;
 
 pub use mistake::{ConfigError, Mistake, NotSet, Source, Warning};
-pub use secret::{Redacted, SecretKey};
+pub use secret::{ApiToken, Redacted, SecretKey};
 pub use settings::{
-    Amqp, Config, Delay, Disable, KeepBodies, Log, LogFormat, Logging, Redis, Retry, Sending,
+    Amqp, Api, Config, Delay, Disable, KeepBodies, Log, LogFormat, Logging, Redis, Retry, Sending,
     Subscriptions, Worker,
 };
 pub use sources::Flag;
@@ -106,6 +106,16 @@ impl Config {
         })
     }
 
+    /// Whether the program is to run on RabbitMQ and Redis or embedded: embedded if neither is
+    /// named. Naming one of the two is a mistake, found where the other one is needed.
+    pub fn mode(&self) -> Mode {
+        if self.amqp.url.is_none() && self.redis.url.is_none() {
+            Mode::Embedded
+        } else {
+            Mode::Servers
+        }
+    }
+
     /// Redis's URL, for a command that cannot do without.
     pub fn redis_url(&self) -> Result<&Redacted, NotSet> {
         self.redis.url.as_ref().ok_or(NotSet {
@@ -115,6 +125,15 @@ impl Config {
             example: settings::REDIS_EXAMPLE,
         })
     }
+}
+
+/// What a deployment stands on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// SQLite in `data_dir`.
+    Embedded,
+    /// RabbitMQ and Redis.
+    Servers,
 }
 
 impl Default for Config {

@@ -1,6 +1,9 @@
-//! Values that must never be printed: what a connection URL and the secret key are held in.
+//! Values that must never be printed: what connection URLs, the secret key and API tokens are held
+//! in.
 
 use std::fmt;
+
+use crate::domain::ids::Organization;
 
 /// A connection URL that prints without its password.
 ///
@@ -59,5 +62,48 @@ impl SecretKey {
 impl fmt::Debug for SecretKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("SecretKey(***)")
+    }
+}
+
+/// A token that opens the API and the page; prints without the token itself.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ApiToken {
+    organization: Option<Organization>,
+    token: String,
+}
+
+impl ApiToken {
+    /// A token that may act for `organization`, or for all of them.
+    pub fn new(organization: Option<Organization>, token: impl Into<String>) -> Self {
+        let token = token.into();
+        Self {
+            organization,
+            token,
+        }
+    }
+
+    /// The organization that it is bound to; `None`: it may act for all.
+    pub fn organization(&self) -> Option<&Organization> {
+        self.organization.as_ref()
+    }
+
+    /// The token's text, to compare with.
+    pub fn expose(&self) -> &str {
+        &self.token
+    }
+}
+
+impl fmt::Display for ApiToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.organization {
+            Some(organization) => write!(f, "{organization}:***"),
+            None => f.write_str("***"),
+        }
+    }
+}
+
+impl fmt::Debug for ApiToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ApiToken({self})")
     }
 }

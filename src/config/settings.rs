@@ -3,16 +3,18 @@
 //! The doc comments are the text of the default file too, so they speak to operators: what it
 //! means, and why the default is what it is. The allowed range is added from the kind.
 
+use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use ipnet::IpNet;
 
 use super::kinds::{
-    Choice, ConnectionUrl, DurationIn, EventTypes, Factor, LogFilter, Namespace, Networks,
-    Optional, SecretKeyText, Size, Switch, Whole, WorkerName,
+    ApiTokens, Choice, ConnectionUrl, Directory, DurationIn, EventTypes, Factor, ListenAddress,
+    LogFilter, Namespace, Networks, Optional, SecretKeyText, Size, Switch, Whole, WorkerName,
 };
 use super::reader::settings;
-use super::secret::{Redacted, SecretKey};
+use super::secret::{ApiToken, Redacted, SecretKey};
 
 const MILLISECOND: Duration = Duration::from_millis(1);
 const SECOND: Duration = Duration::from_secs(1);
@@ -34,6 +36,14 @@ settings! {
         /// Stands before the name of every exchange, queue and key, so that deployments can share
         /// a RabbitMQ and a Redis.
         namespace: String = "prism".into(), Namespace;
+
+        /// Where embedded mode keeps its data: events, deliveries, webhooks, attempts. It is embedded
+        /// while neither `amqp.url` nor `redis.url` is set. Private to its user, one process at a
+        /// time; on a local disk.
+        data_dir: PathBuf = "./data".into(), Directory;
+
+        /// Where API and page listen. Any address but loopback needs `api.token`.
+        listen: SocketAddr = SocketAddr::from(([127, 0, 0, 1], 8080)), ListenAddress;
 
         /// The key that encrypts the webhooks' secrets at rest. Without it they are stored in Redis
         /// as they are. All processes of a deployment need the same one. Better given by
@@ -74,6 +84,15 @@ settings! {
         /// The server, with password and database number if need be. rediss:// speaks TLS.
         url: Option<Redacted> = None,
             Optional(ConnectionUrl { schemes: ["redis", "rediss"], example: REDIS_EXAMPLE });
+    }
+
+    /// The API and the page.
+    api: Api {
+        /// Who may use them: one token, or several with commas. A token may be bound to an
+        /// organization, as in acme:TOKEN; one that is not may act for all of them. Without any,
+        /// whoever reaches the port may do everything, so it must be one of loopback. Better given
+        /// by environment variable than kept in a file.
+        token: Vec<ApiToken> = Vec::new(), ApiTokens;
     }
 
     /// When a failed delivery is tried again. A webhook may have a policy of its own.

@@ -1,4 +1,4 @@
-//! The attempts on record, newest first.
+//! The attempts on record: newest first, or as they come.
 
 use std::time::Duration;
 
@@ -10,6 +10,9 @@ use crate::records::{AttemptFilter, Page, RecordedAttempt};
 
 /// How many entries one listing looks at before it hands back what it has.
 const MAX_EXAMINED: usize = 100_000;
+
+/// How many entries are taken at a time by whoever follows the record.
+const FOLLOWED: i64 = 500;
 
 /// Reads the record of attempts.
 #[derive(Debug, Clone)]
@@ -34,6 +37,29 @@ impl Attempts {
         let before = before.and_then(|id| id.parse().ok()).unwrap_or(i64::MAX);
         self.store
             .read(move |connection| list(connection, &filter, limit, before))
+            .await
+    }
+
+    /// The id of the newest entry there is.
+    pub async fn newest(&self) -> Result<String, ReadError> {
+        let sql = "SELECT coalesce(max(id), 0) FROM attempts";
+        let newest = self
+            .store
+            .read(|connection| connection.query_row(sql, [], |row| row.get::<_, i64>(0)));
+        Ok(newest.await?.to_string())
+    }
+
+    /// The attempts wanted behind the entry `last`, oldest first, and the entry reached: the same
+    /// if there is nothing new.
+    pub async fn after(
+        &self,
+        filter: &AttemptFilter,
+        last: &str,
+    ) -> Result<(Vec<RecordedAttempt>, String), ReadError> {
+        let filter = filter.clone();
+        let last = last.parse().unwrap_or(0);
+        self.store
+            .read(move |connection| after(connection, &filter, last))
             .await
     }
 }
@@ -79,6 +105,27 @@ fn list(
         }
     }
     Ok(page)
+}
+
+fn after(
+    connection: &Connection,
+    filter: &AttemptFilter,
+    last: i64,
+) -> rusqlite::Result<(Vec<RecordedAttempt>, String)> {
+    let sql = "SELECT id, attempt FROM attempts WHERE id > ? ORDER BY id LIMIT ?";
+    let mut statement = connection.prepare_cached(sql)?;
+    let mut rows = statement.query(params![last, FOLLOWED])?;
+    let (mut found, mut reached) = (Vec::new(), last);
+    while let Some(row) = rows.next()? {
+        reached = row.get(0)?;
+        if let Some(attempt) = decode(row)?.filter(|attempt| filter.wants(attempt)) {
+            found.push(RecordedAttempt {
+                entry: reached.to_string(),
+                attempt,
+            });
+        }
+    }
+    Ok((found, reached.to_string()))
 }
 
 fn decode(row: &Row<'_>) -> rusqlite::Result<Option<Attempt>> {

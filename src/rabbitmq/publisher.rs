@@ -94,6 +94,20 @@ impl Publisher {
             self.topology.exchange().into(),
             event.routing_key.as_str().into(),
         );
+        let confirmer = self.connected().await?;
+        tokio::select! {
+            published = confirmer.publish(&outgoing) => Ok(published?),
+            () = self.stop.cancelled() => Err(Stopped.into()),
+        }
+    }
+
+    /// Says why nothing can be published now, if that is so. Waits while a connection is being made.
+    pub async fn ready(&self) -> Result<(), PublishError> {
+        self.connected().await.map(drop)
+    }
+
+    /// The connection there is. Waits while one is being made, and fails when that does.
+    async fn connected(&self) -> Result<Arc<Confirmer>, PublishError> {
         let mut link = self.link.clone();
         let known = tokio::select! {
             known = link.wait_for(|link| !matches!(link, Link::Down(None))) => {
@@ -101,14 +115,10 @@ impl Publisher {
             }
             () = self.stop.cancelled() => return Err(Stopped.into()),
         };
-        let confirmer = match known {
-            Ok(Link::Up(confirmer)) => confirmer,
-            Ok(Link::Down(Some(error))) => return Err(PublishError::Connect(error)),
-            Ok(Link::Down(None)) | Err(_) => return Err(Stopped.into()),
-        };
-        tokio::select! {
-            published = confirmer.publish(&outgoing) => Ok(published?),
-            () = self.stop.cancelled() => Err(Stopped.into()),
+        match known {
+            Ok(Link::Up(confirmer)) => Ok(confirmer),
+            Ok(Link::Down(Some(error))) => Err(PublishError::Connect(error)),
+            Ok(Link::Down(None)) | Err(_) => Err(Stopped.into()),
         }
     }
 

@@ -1,6 +1,6 @@
-//! Kinds that say where: connection URLs and networks.
+//! Kinds that say where: connection URLs, networks, and where to listen.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use ipnet::IpNet;
 use toml::Value;
@@ -86,6 +86,26 @@ impl Kind for ConnectionUrl {
 
     fn example(&self) -> &'static str {
         self.example
+    }
+}
+
+/// An address and port to listen on.
+pub(in crate::config) struct ListenAddress;
+
+impl Kind for ListenAddress {
+    type Value = SocketAddr;
+
+    fn parse(&self, given: &Value) -> Result<SocketAddr, String> {
+        text_of(given)?.parse().map_err(|_| String::new())
+    }
+
+    fn print(&self, value: &SocketAddr) -> Option<Value> {
+        Some(Value::String(value.to_string()))
+    }
+
+    fn allowed(&self) -> String {
+        "an IP address and a port, as in 127.0.0.1:8080 or [::1]:8080; port 0 takes a free one"
+            .into()
     }
 }
 

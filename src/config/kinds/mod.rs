@@ -5,10 +5,14 @@
 mod address;
 mod number;
 mod text;
+mod token;
 
-pub(super) use address::{ConnectionUrl, Networks};
+pub(super) use address::{ConnectionUrl, ListenAddress, Networks};
 pub(super) use number::{DurationIn, Factor, Size, Switch, Whole};
-pub(super) use text::{Choice, EventTypes, LogFilter, Namespace, SecretKeyText, WorkerName};
+pub(super) use text::{
+    Choice, Directory, EventTypes, LogFilter, Namespace, SecretKeyText, WorkerName,
+};
+pub(super) use token::ApiTokens;
 
 use toml::Value;
 

@@ -1,4 +1,7 @@
-//! Kinds that are text with a rule: names, choices, event types, the log filter, the secret key.
+//! Kinds that are text with a rule: names, choices, directories, event types, the log filter, the
+//! secret key.
+
+use std::path::PathBuf;
 
 use base64::Engine as _;
 use base64::alphabet::{self, Alphabet};
@@ -171,6 +174,28 @@ impl Kind for LogFilter {
 
     fn allowed(&self) -> String {
         "off, error, warn, info, debug or trace, or such with targets, as in info,lapin=warn".into()
+    }
+}
+
+/// A directory, which need not exist yet.
+pub(in crate::config) struct Directory;
+
+impl Kind for Directory {
+    type Value = PathBuf;
+
+    fn parse(&self, given: &Value) -> Result<PathBuf, String> {
+        match text_of(given)? {
+            "" => Err("it is empty".into()),
+            text => Ok(text.into()),
+        }
+    }
+
+    fn print(&self, value: &PathBuf) -> Option<Value> {
+        Some(Value::String(value.display().to_string()))
+    }
+
+    fn allowed(&self) -> String {
+        "a directory; it is created if it does not exist".into()
     }
 }
 

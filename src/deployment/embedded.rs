@@ -1,0 +1,141 @@
+//! A deployment on SQLite, in this process.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use futures::StreamExt as _;
+use futures::stream::{self, BoxStream};
+
+use super::{Deployment, NotAccepted, Report, Unavailable};
+use crate::dead_letters::{Action, Filter, Found, Options, Progress};
+use crate::domain::delivery::Delivery;
+use crate::domain::event::RawEvent;
+use crate::domain::ids::{DeliveryId, Organization};
+use crate::embedded::Embedded;
+use crate::embedded::writer::WriteError;
+use crate::engine::ports::{FollowUp, Handover as _};
+use crate::records::{AttemptFilter, Page, Recorded, RecordedAttempt};
+use crate::registry::webhooks::Webhooks;
+
+/// How long before the record is looked at again by whoever follows it: quick to the eye, and next
+/// to nothing for a store in the same process.
+const LOOK_AGAIN: Duration = Duration::from_millis(200);
+
+/// A deployment on the embedded store.
+#[derive(Debug, Clone)]
+pub struct EmbeddedDeployment {
+    embedded: Embedded,
+    webhooks: Webhooks,
+}
+
+impl EmbeddedDeployment {
+    /// The deployment on this store.
+    pub fn new(embedded: Embedded) -> Self {
+        let webhooks = embedded.webhooks();
+        Self { embedded, webhooks }
+    }
+}
+
+#[async_trait]
+impl Deployment for EmbeddedDeployment {
+    fn webhooks(&self) -> &Webhooks {
+        &self.webhooks
+    }
+
+    async fn accept(&self, events: Vec<RawEvent>) -> Result<(), NotAccepted> {
+        let taken = self.embedded.intake().accept(events).await;
+        taken.map(drop).map_err(NotAccepted::from)
+    }
+
+    async fn ready(&self) -> Result<(), NotAccepted> {
+        let read = self.embedded.unsettled().await;
+        read.map(drop)
+            .map_err(|error| NotAccepted::Unavailable(Unavailable::new(error)))
+    }
+
+    async fn attempts(
+        &self,
+        filter: &AttemptFilter,
+        limit: usize,
+        before: Option<&str>,
+    ) -> Result<Page, Unavailable> {
+        let attempts = self.embedded.attempts();
+        let page = attempts.list(filter, limit, before).await;
+        page.map_err(Unavailable::new)
+    }
+
+    async fn follow(
+        &self,
+        filter: AttemptFilter,
+        after: Option<String>,
+    ) -> Result<BoxStream<'static, RecordedAttempt>, Unavailable> {
+        let attempts = self.embedded.attempts();
+        let last = match after {
+            Some(after) => after,
+            None => attempts.newest().await.map_err(Unavailable::new)?,
+        };
+        let pages = stream::unfold(last, move |last| {
+            let (attempts, filter) = (attempts.clone(), filter.clone());
+            async move {
+                loop {
+                    match attempts.after(&filter, &last).await {
+                        Ok((found, reached)) if reached != last => {
+                            return Some((found, reached));
+                        }
+                        Ok(_) => {}
+                        Err(error) => {
+                            tracing::debug!(%error, "the record of attempts cannot be followed; trying again");
+                        }
+                    }
+                    tokio::time::sleep(LOOK_AGAIN).await;
+                }
+            }
+        });
+        Ok(pages.flat_map(stream::iter).boxed())
+    }
+
+    async fn delivery(
+        &self,
+        organization: &Organization,
+        id: &DeliveryId,
+    ) -> Result<Option<Recorded>, Unavailable> {
+        let deliveries = self.embedded.deliveries();
+        let found = deliveries.get(organization, id).await;
+        found.map_err(Unavailable::new)
+    }
+
+    async fn enqueue(&self, delivery: Delivery) -> Result<(), Unavailable> {
+        let intake = self.embedded.intake();
+        let handed = intake.hand_over(FollowUp::Enqueue(delivery)).await;
+        handed.map_err(Unavailable::new)
+    }
+
+    async fn dead_letters(&self, filter: &Filter, limit: usize) -> Result<Found, Unavailable> {
+        let letters = self.embedded.dead_letters();
+        let found = letters.list(filter, limit).await;
+        found.map_err(Unavailable::new)
+    }
+
+    async fn process_dead_letters(
+        &self,
+        action: Action,
+        filter: &Filter,
+        options: &Options,
+        report: Report<'_>,
+    ) -> Result<Progress, Unavailable> {
+        let letters = self.embedded.dead_letters();
+        let done = letters.process(action, filter, options, report).await;
+        done.map_err(Unavailable::new)
+    }
+}
+
+impl From<WriteError> for NotAccepted {
+    fn from(error: WriteError) -> Self {
+        match error {
+            WriteError::Full => Self::Full(Unavailable::new(error)),
+            WriteError::Sqlite(_) | WriteError::Stopped => {
+                Self::Unavailable(Unavailable::new(error))
+            }
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! What commands, API and page ask of a deployment, whichever store it stands on.
+//!
+//! The engine has ports of its own; this is the seam on the other side: taking events in, reading
+//! what is on record, moving dead letters. [`servers`] answers from RabbitMQ and Redis,
+//! [`embedded`] from SQLite.
+
+pub mod embedded;
+pub mod servers;
+
+use async_trait::async_trait;
+use futures::stream::BoxStream;
+
+use crate::dead_letters::{Action, Filter, Found, Options, Progress};
+use crate::domain::delivery::Delivery;
+use crate::domain::event::RawEvent;
+use crate::domain::ids::{DeliveryId, Organization};
+use crate::records::{AttemptFilter, Page, Recorded, RecordedAttempt};
+use crate::registry::webhooks::Webhooks;
+
+/// A deployment at work.
+#[async_trait]
+pub trait Deployment: Send + Sync {
+    /// The registered webhooks.
+    fn webhooks(&self) -> &Webhooks;
+
+    /// Takes events as the gateway publishes them; they are durable when this returns. Each has its
+    /// id already. Whether they keep the contract is for the caller to check: one that does not
+    /// becomes a dead letter. On an error some of them may have been taken.
+    async fn accept(&self, events: Vec<RawEvent>) -> Result<(), NotAccepted>;
+
+    /// Says why events cannot be taken now, if that is so.
+    async fn ready(&self) -> Result<(), NotAccepted>;
+
+    /// The newest attempts wanted, at most `limit`, before the entry `before` if given.
+    async fn attempts(
+        &self,
+        filter: &AttemptFilter,
+        limit: usize,
+        before: Option<&str>,
+    ) -> Result<Page, Unavailable>;
+
+    /// The attempts wanted as they are recorded, from now on or after the entry `after`. Goes on
+    /// for ever.
+    async fn follow(
+        &self,
+        filter: AttemptFilter,
+        after: Option<String>,
+    ) -> Result<BoxStream<'static, RecordedAttempt>, Unavailable>;
+
+    /// What is on record of a delivery; `None` if nothing is, or not any more.
+    async fn delivery(
+        &self,
+        organization: &Organization,
+        id: &DeliveryId,
+    ) -> Result<Option<Recorded>, Unavailable>;
+
+    /// Hands a delivery over, to be attempted at once. Durable when it returns.
+    async fn enqueue(&self, delivery: Delivery) -> Result<(), Unavailable>;
+
+    /// The dead letters meant, at most `limit`, oldest first.
+    async fn dead_letters(&self, filter: &Filter, limit: usize) -> Result<Found, Unavailable>;
+
+    /// Goes once through the dead letters and does `action` with those meant. Calls `report` now
+    /// and then with what was done so far.
+    async fn process_dead_letters(
+        &self,
+        action: Action,
+        filter: &Filter,
+        options: &Options,
+        report: Report<'_>,
+    ) -> Result<Progress, Unavailable>;
+}
+
+/// Who is told, now and then, how far a pass through the dead letters is.
+pub type Report<'a> = &'a mut (dyn for<'p> FnMut(&'p Progress) + Send + 'a);
+
+/// A store gave no answer, or refused.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+pub struct Unavailable(Box<dyn std::error::Error + Send + Sync>);
+
+impl Unavailable {
+    /// Wraps the store's own error, whose text names cause and mend.
+    pub fn new(error: impl std::error::Error + Send + Sync + 'static) -> Self {
+        Self(Box::new(error))
+    }
+}
+
+/// Why events were not taken.
+#[derive(Debug, thiserror::Error)]
+pub enum NotAccepted {
+    /// There is no room for them.
+    #[error("{0}")]
+    Full(#[source] Unavailable),
+    /// An event cannot be carried as it is.
+    #[error("{0}")]
+    Unfit(#[source] Unavailable),
+    /// The broker or the store is away, or refuses.
+    #[error("{0}")]
+    Unavailable(#[source] Unavailable),
+}

@@ -1,0 +1,132 @@
+//! A deployment on RabbitMQ and Redis.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use futures::StreamExt as _;
+use futures::future::try_join_all;
+use futures::stream::{self, BoxStream};
+
+use super::{Deployment, NotAccepted, Report, Unavailable};
+use crate::dead_letters::{Action, Filter, Found, Options, Progress};
+use crate::domain::delivery::Delivery;
+use crate::domain::event::RawEvent;
+use crate::domain::ids::{DeliveryId, Organization};
+use crate::engine::ports::{FollowUp, Handover as _};
+use crate::rabbitmq::connection::Server;
+use crate::rabbitmq::dead_letters::DeadLetters;
+use crate::rabbitmq::publisher::{PublishError, Publisher};
+use crate::rabbitmq::topology::Topology;
+use crate::records::{AttemptFilter, Page, Recorded, RecordedAttempt};
+use crate::redis::attempts::Attempts;
+use crate::redis::deliveries::Deliveries;
+use crate::registry::webhooks::Webhooks;
+
+/// What a deployment on RabbitMQ and Redis is asked through.
+#[derive(Debug, Clone)]
+pub struct ServersDeployment {
+    /// The broker; looking through the dead letters takes a connection of its own each time.
+    pub server: Server,
+    /// What is declared there.
+    pub topology: Arc<Topology>,
+    /// Publishes events and what is handed over.
+    pub publisher: Publisher,
+    /// The registered webhooks.
+    pub webhooks: Webhooks,
+    /// The record of attempts.
+    pub attempts: Attempts,
+    /// The record of deliveries.
+    pub deliveries: Deliveries,
+}
+
+impl ServersDeployment {
+    async fn letters(&self) -> Result<DeadLetters, Unavailable> {
+        let connected = DeadLetters::connect(&self.server, self.topology.clone()).await;
+        connected.map_err(Unavailable::new)
+    }
+}
+
+#[async_trait]
+impl Deployment for ServersDeployment {
+    fn webhooks(&self) -> &Webhooks {
+        &self.webhooks
+    }
+
+    async fn accept(&self, events: Vec<RawEvent>) -> Result<(), NotAccepted> {
+        let publishing = events
+            .iter()
+            .map(|event| self.publisher.publish_event(event));
+        try_join_all(publishing).await?;
+        Ok(())
+    }
+
+    async fn ready(&self) -> Result<(), NotAccepted> {
+        Ok(self.publisher.ready().await?)
+    }
+
+    async fn attempts(
+        &self,
+        filter: &AttemptFilter,
+        limit: usize,
+        before: Option<&str>,
+    ) -> Result<Page, Unavailable> {
+        let page = self.attempts.list(filter, limit, before).await;
+        page.map_err(Unavailable::new)
+    }
+
+    async fn follow(
+        &self,
+        filter: AttemptFilter,
+        after: Option<String>,
+    ) -> Result<BoxStream<'static, RecordedAttempt>, Unavailable> {
+        let tail = self.attempts.tail(filter, after).await;
+        let tail = tail.map_err(Unavailable::new)?;
+        let attempts = stream::unfold(tail, async |mut tail| Some((tail.next().await, tail)));
+        Ok(attempts.boxed())
+    }
+
+    async fn delivery(
+        &self,
+        organization: &Organization,
+        id: &DeliveryId,
+    ) -> Result<Option<Recorded>, Unavailable> {
+        let found = self.deliveries.get(organization, id).await;
+        found.map_err(Unavailable::new)
+    }
+
+    async fn enqueue(&self, delivery: Delivery) -> Result<(), Unavailable> {
+        let handed = self.publisher.hand_over(FollowUp::Enqueue(delivery)).await;
+        handed.map_err(Unavailable::new)
+    }
+
+    async fn dead_letters(&self, filter: &Filter, limit: usize) -> Result<Found, Unavailable> {
+        let letters = self.letters().await?;
+        let found = letters.list(filter, limit).await;
+        letters.close().await;
+        found.map_err(Unavailable::new)
+    }
+
+    async fn process_dead_letters(
+        &self,
+        action: Action,
+        filter: &Filter,
+        options: &Options,
+        report: Report<'_>,
+    ) -> Result<Progress, Unavailable> {
+        let letters = self.letters().await?;
+        let done = letters.process(action, filter, options, report).await;
+        letters.close().await;
+        done.map_err(Unavailable::new)
+    }
+}
+
+impl From<PublishError> for NotAccepted {
+    fn from(error: PublishError) -> Self {
+        match error {
+            PublishError::TooLong { .. } => Self::Unfit(Unavailable::new(error)),
+            PublishError::Connect(_) | PublishError::Unconfirmed(_) | PublishError::Stopped(_) => {
+                Self::Unavailable(Unavailable::new(error))
+            }
+        }
+    }
+}
