@@ -52,6 +52,7 @@
 //! | what is found on record, how long it is kept | [`records`] |
 //! | what commands, API and page ask of either mode | [`deployment`] |
 //! | a setting | [`config`] |
+//! | a resource of the API | [`api`], one file each |
 //! | a command | [`cli`], one file each |
 //! | what is started and stopped, in what order | [`app`] |
 //! | the receiver behind `listen` | [`receiver`] |
@@ -60,6 +61,7 @@
 //! Dependencies point downwards: the domain knows no I/O, the engine knows the domain and its own
 //! ports, the adapters implement those, and [`app`] puts them together.
 
+pub mod api;
 pub mod app;
 pub mod cli;
 pub mod config;

@@ -1,13 +1,19 @@
 //! The composition root: what the settings are made into, what is started, in what order, and how
 //! it is stopped.
 
+mod run;
+mod worker;
+
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
+pub use run::Run;
+pub use worker::Worker;
+
 use crate::config::{Config, KeepBodies, NotSet};
+use crate::deployment::servers::ServersDeployment;
 use crate::domain::admission::Bounds;
 use crate::domain::delay::Steps;
 use crate::domain::egress::Egress;
@@ -18,27 +24,23 @@ use crate::domain::retry::RetryPolicy;
 use crate::domain::verdict::DisablePolicy;
 use crate::embedded::database::Database;
 use crate::embedded::{self, Embedded};
+use crate::engine;
 use crate::engine::clock::Clock;
-use crate::engine::ports::Source;
-use crate::engine::{self, Engine, Ports};
-use crate::http::{self, HttpSender};
+use crate::http;
 use crate::rabbitmq::connection::{InvalidUrl, Server};
-use crate::rabbitmq::consumer::{self, SourceHandle};
+use crate::rabbitmq::consumer;
 use crate::rabbitmq::publisher::Publisher;
 use crate::rabbitmq::topology::Topology;
+use crate::records::LogSettings;
 use crate::redis::attempts::Attempts;
 use crate::redis::connection::Connection;
+use crate::redis::deliveries::Deliveries;
 use crate::redis::error::InvalidRedisUrl;
 use crate::redis::keys::Keys;
-use crate::redis::log::{LogSettings, RedisLog};
-use crate::redis::subscriptions::{RedisSubscriptions, SubscriptionsSettings};
 use crate::redis::webhooks as redis_webhooks;
 use crate::registry::documents::DocumentReader;
 use crate::registry::secrets::{Sealer, SecretKey};
 use crate::registry::webhooks::Webhooks;
-
-/// How long a stopping worker waits for the last entries of the log.
-const FLUSH_LIMIT: Duration = Duration::from_secs(5);
 
 /// Why the settings name no usable server.
 #[derive(Debug, thiserror::Error)]
@@ -54,7 +56,7 @@ pub enum ServerError {
     RedisUrl(#[from] InvalidRedisUrl),
 }
 
-/// Why a worker could not be started.
+/// Why something could not be started.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// The settings name no usable server.
@@ -66,6 +68,12 @@ pub enum StartError {
     /// The broker does not let the worker consume.
     #[error(transparent)]
     Source(Box<consumer::StartError>),
+    /// The embedded store cannot be used.
+    #[error(transparent)]
+    Embedded(#[from] embedded::StartError),
+    /// API and page cannot be served.
+    #[error(transparent)]
+    Api(#[from] crate::api::ServeError),
 }
 
 // ------------------------------------------------------------------ what the settings are made into
@@ -105,7 +113,7 @@ pub fn server(config: &Config, client: &str) -> Result<Server, ServerError> {
     )?)
 }
 
-/// The registered webhooks, for commands.
+/// The registered webhooks in Redis, for commands that need nothing else.
 pub fn webhooks(config: &Config) -> Result<Webhooks, ServerError> {
     Ok(redis_webhooks::webhooks(
         redis(config)?,
@@ -114,14 +122,30 @@ pub fn webhooks(config: &Config) -> Result<Webhooks, ServerError> {
     ))
 }
 
-/// The record of attempts, for commands.
+/// The record of attempts in Redis, for commands that need nothing else.
 pub fn attempts(config: &Config) -> Result<Attempts, ServerError> {
     Ok(Attempts::new(redis(config)?, keys(config)))
 }
 
+/// The deployment on RabbitMQ and Redis; `client` names the program in the broker's lists. Connects
+/// in the background.
+pub fn servers(config: &Config, client: &str) -> Result<ServersDeployment, ServerError> {
+    let (server, topology) = (server(config, client)?, Arc::new(topology(config)));
+    let (redis, keys) = (redis(config)?, keys(config));
+    let stop = CancellationToken::new();
+    let reader = document_reader(config);
+    Ok(ServersDeployment {
+        publisher: Publisher::start(server.clone(), topology.clone(), stop),
+        server,
+        topology,
+        webhooks: redis_webhooks::webhooks(redis.clone(), keys.clone(), reader),
+        attempts: Attempts::new(redis.clone(), keys.clone()),
+        deliveries: Deliveries::new(redis, keys),
+    })
+}
+
 /// The embedded store in `directory`, in place of RabbitMQ and Redis; must be called on a Tokio
-/// runtime. The engine on top of it is stopped like a [`Worker`]: first the source stops taking,
-/// then the engine ends, then [`Embedded::close`] settles and writes what is left.
+/// runtime.
 pub fn embedded(config: &Config, directory: &Path) -> Result<Embedded, embedded::StartError> {
     let settings = embedded::Settings {
         log: log_settings(config),
@@ -213,100 +237,4 @@ fn worker_name(config: &Config) -> String {
         let host = hostname::get().unwrap_or_default();
         format!("{}-{}", host.to_string_lossy(), std::process::id())
     })
-}
-
-// ----------------------------------------------------------------------------------- the worker
-
-/// A worker on RabbitMQ and Redis.
-pub struct Worker {
-    name: String,
-    engine: Arc<Engine>,
-    source: Source,
-    source_handle: SourceHandle,
-    publisher: Publisher,
-    log: Arc<RedisLog>,
-    stop: CancellationToken,
-}
-
-impl Worker {
-    /// Starts everything, the source of messages last. Waits for servers that are away; an error is
-    /// one that waiting does not mend. Stops when `stop` is cancelled.
-    pub async fn start(config: &Config, stop: CancellationToken) -> Result<Self, StartError> {
-        let name = worker_name(config);
-        let server = server(config, &name)?;
-        let topology = Arc::new(topology(config));
-        let (redis, keys) = (redis(config)?, keys(config));
-
-        let log = Arc::new(RedisLog::start(
-            redis.clone(),
-            keys.clone(),
-            log_settings(config),
-        ));
-        let subscriptions = RedisSubscriptions::start(
-            redis,
-            keys,
-            document_reader(config),
-            SubscriptionsSettings {
-                max_organizations: config.subscriptions.max_organizations,
-                max_age: config.subscriptions.max_age,
-            },
-        );
-        let sender = HttpSender::new(sender_settings(config))?;
-        // It goes on until everything in flight is settled, which is after `stop`.
-        let publisher =
-            Publisher::start(server.clone(), topology.clone(), CancellationToken::new());
-        let ports = Ports {
-            handover: Arc::new(publisher.clone()),
-            subscriptions: Arc::new(subscriptions),
-            log: log.clone(),
-            sender: Arc::new(sender),
-        };
-        let engine = Engine::new(engine_settings(config, &name), ports, stop.clone());
-        let (source, source_handle) = consumer::start(consumer::Settings {
-            server,
-            topology,
-            prefetch_events: config.worker.prefetch,
-            prefetch_deliveries: config.worker.prefetch,
-            declare: config.worker.declare_topology,
-        })
-        .await
-        .map_err(|error| StartError::Source(Box::new(error)))?;
-        Ok(Self {
-            name,
-            engine,
-            source,
-            source_handle,
-            publisher,
-            log,
-            stop,
-        })
-    }
-
-    /// The worker's name in the records.
-    pub fn name(&self) -> &str {
-        &self.name
-    }
-
-    /// Delivers until told to stop; then finishes what is in flight, returns the rest, writes out
-    /// the log, and tells what was done.
-    pub async fn run(self) -> String {
-        let stop_taking = async {
-            self.stop.cancelled().await;
-            self.source_handle.stop_taking();
-            std::future::pending::<()>().await;
-        };
-        tokio::select! {
-            _ = self.engine.run(self.source) => {}
-            () = stop_taking => {}
-        }
-        if tokio::time::timeout(FLUSH_LIMIT, self.log.flush())
-            .await
-            .is_err()
-        {
-            tracing::warn!("the last entries of the log could not be written: Redis is away");
-        }
-        self.publisher.close().await;
-        self.source_handle.close().await;
-        self.engine.counters().to_string()
-    }
 }

@@ -7,6 +7,7 @@ pub mod failure;
 pub mod listen;
 pub mod logging;
 pub mod publish;
+pub mod run;
 pub mod schema;
 pub mod secret_text;
 pub mod signals;
@@ -23,6 +24,7 @@ use jiff::Timestamp;
 use tokio::runtime::{Builder, Runtime};
 use tokio_util::sync::CancellationToken;
 
+use crate::api::ServeError;
 use crate::app;
 use crate::config::{Config, ConfigError, NotSet};
 use crate::rabbitmq::dead_letters::DeadLetters;
@@ -51,6 +53,7 @@ pub struct Program {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Run(run::RunArgs),
     Worker(worker::WorkerArgs),
     Publish(publish::PublishArgs),
     Listen(listen::ListenArgs),
@@ -83,7 +86,7 @@ fn dispatch(program: Program, out: &mut impl Write) -> Result<(), Failure> {
             let loaded = program.global.load(environment)?;
             logging::start(&loaded.config.logging);
             let mut threads = 1;
-            if matches!(command, Command::Worker(_)) {
+            if matches!(command, Command::Run(_) | Command::Worker(_)) {
                 threads = loaded.config.worker.threads;
                 for warning in &loaded.warnings {
                     tracing::warn!("{warning}");
@@ -110,6 +113,7 @@ async fn with_settings(
     out: &mut impl Write,
 ) -> Result<(), Failure> {
     match command {
+        Command::Run(args) => run::run(&args, config, out).await,
         Command::Worker(args) => worker::run(&args, config, out).await,
         Command::Webhooks(args) => {
             let store = app::webhooks(config)?;
@@ -189,6 +193,9 @@ impl From<app::StartError> for Failure {
             app::StartError::Server(_) => Kind::Settings,
             app::StartError::Sender(_) => Kind::Failed,
             app::StartError::Source(_) => Kind::Unavailable,
+            app::StartError::Embedded(_) => Kind::Unavailable,
+            app::StartError::Api(ServeError::Open { .. }) => Kind::Settings,
+            app::StartError::Api(ServeError::Bind { .. }) => Kind::Subject,
         };
         Self::caused(kind, &error)
     }

@@ -22,27 +22,14 @@ pub struct WorkerArgs {}
 pub async fn run(_: &WorkerArgs, config: &Config, out: &mut impl Write) -> Result<(), Failure> {
     let stop = CancellationToken::new();
     let worker = tokio::select! {
-        worker = Worker::start(config, stop.clone()) => worker?,
+        worker = Worker::on_servers(config, stop.clone()) => worker?,
         () = signals::stop() => return Ok(()),
     };
     writeln!(out, "worker {} is delivering", worker.name())?;
     out.flush()?;
-    let running = worker.run();
-    tokio::pin!(running);
-    let report = tokio::select! {
-        report = &mut running => report,
-        () = signals::stop() => {
-            tracing::info!("stopping: finishing what is in flight");
-            stop.cancel();
-            tokio::select! {
-                report = &mut running => report,
-                () = signals::stop() => {
-                    writeln!(out, "stopped at once")?;
-                    return Ok(());
-                }
-            }
-        }
-    };
-    writeln!(out, "stopped: {report}")?;
+    match signals::until_finished(worker.run(), &stop).await {
+        Some(report) => writeln!(out, "stopped: {report}")?,
+        None => writeln!(out, "stopped at once")?,
+    }
     Ok(())
 }

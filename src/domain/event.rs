@@ -165,6 +165,9 @@ pub enum InvalidEvent {
         /// The message's routing key.
         routing_key: String,
     },
+    /// The body does not say what happened, and nothing else does.
+    #[error("the body has no string field \"event\"; it must name the event type")]
+    Unnamed,
     /// Body and routing key disagree.
     #[error(
         "the body's \"event\" is {event:?} but the routing key is {routing_key:?}; they must be equal"
@@ -225,6 +228,26 @@ pub fn decode(raw: &RawEvent, rules: &EventRules) -> Result<Event, InvalidEvent>
 }
 
 fn check_event_field(body: &[u8], routing_key: &str) -> Result<(), InvalidEvent> {
+    match event_field(body)? {
+        Some(event) if event == routing_key => Ok(()),
+        Some(event) => Err(InvalidEvent::EventDiffers {
+            event: event.chars().take(200).collect(),
+            routing_key: routing_key.to_owned(),
+        }),
+        None => Err(InvalidEvent::NoEventField {
+            routing_key: routing_key.to_owned(),
+        }),
+    }
+}
+
+/// The event type that a body names itself: its routing key, where it comes without one.
+pub fn named_event(body: &[u8]) -> Result<String, InvalidEvent> {
+    let named = event_field(body)?.ok_or(InvalidEvent::Unnamed)?;
+    Ok(named.into_owned())
+}
+
+/// The string field `event` of a JSON object, if it has one.
+fn event_field(body: &[u8]) -> Result<Option<Cow<'_, str>>, InvalidEvent> {
     #[derive(Deserialize)]
     struct Head<'a> {
         #[serde(borrow, default)]
@@ -245,16 +268,10 @@ fn check_event_field(body: &[u8], routing_key: &str) -> Result<(), InvalidEvent>
         )));
     }
     let head: Head<'_> = serde_json::from_slice(body).map_err(InvalidEvent::NotAnObject)?;
-    match head.event {
-        Some(Field::Text(event)) if event == routing_key => Ok(()),
-        Some(Field::Text(event)) => Err(InvalidEvent::EventDiffers {
-            event: event.chars().take(200).collect(),
-            routing_key: routing_key.to_owned(),
-        }),
-        Some(Field::Other(_)) | None => Err(InvalidEvent::NoEventField {
-            routing_key: routing_key.to_owned(),
-        }),
-    }
+    Ok(match head.event {
+        Some(Field::Text(event)) => Some(event),
+        Some(Field::Other(_)) | None => None,
+    })
 }
 
 fn organization(header: &Header) -> Result<Organization, InvalidEvent> {

@@ -1,0 +1,125 @@
+//! Every error as problem details (RFC 9457): what is wrong, in a sentence, and in which field.
+
+use axum::http::{Method, request::Parts};
+use axum::http::{StatusCode, Uri, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::deployment::{NotAccepted, Unavailable};
+use crate::registry::webhooks::WebhooksError;
+
+/// What went wrong. The media type is `application/problem+json`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Problem {
+    /// The kind of problem; always `about:blank`: the status says it.
+    #[serde(rename = "type")]
+    #[schema(example = "about:blank")]
+    kind: &'static str,
+    /// The status in words.
+    title: &'static str,
+    /// The HTTP status code.
+    status: u16,
+    /// What is wrong and what to do about it.
+    detail: String,
+    /// What is wrong with single parts of the request.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(required = false)]
+    errors: Vec<PartProblem>,
+}
+
+/// What is wrong with one part of a request.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct PartProblem {
+    /// Which: the name of a field, a header, or a line of a batch, from 1.
+    pub part: String,
+    /// What is wrong with it.
+    pub detail: String,
+}
+
+impl Problem {
+    /// A problem with this status, described by `detail`.
+    pub fn new(status: StatusCode, detail: impl Into<String>) -> Self {
+        Self {
+            kind: "about:blank",
+            title: status.canonical_reason().unwrap_or("Error"),
+            status: status.as_u16(),
+            detail: detail.into(),
+            errors: Vec::new(),
+        }
+    }
+
+    /// A request that makes no sense in itself.
+    pub fn bad_request(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, detail)
+    }
+
+    /// A request that can be read and cannot be carried out as it is.
+    pub fn unprocessable(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, detail)
+    }
+
+    /// The same, and what is wrong with single parts.
+    pub fn with_errors(self, errors: Vec<PartProblem>) -> Self {
+        Self { errors, ..self }
+    }
+
+    /// The HTTP status code.
+    pub fn status(&self) -> StatusCode {
+        StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let body = serde_json::to_vec(&self).unwrap_or_default();
+        let media_type = [(header::CONTENT_TYPE, "application/problem+json")];
+        (self.status(), media_type, body).into_response()
+    }
+}
+
+/// Answers what is not there.
+pub(super) async fn no_such_resource(uri: Uri) -> Problem {
+    let path = uri.path();
+    Problem::new(StatusCode::NOT_FOUND, format!("there is nothing at {path}"))
+}
+
+/// Answers a method that a resource does not have.
+pub(super) async fn no_such_method(method: Method, parts: Parts) -> Problem {
+    let path = parts.uri.path();
+    let detail = format!("{path} does not take {method}");
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, detail)
+}
+
+impl From<Unavailable> for Problem {
+    fn from(error: Unavailable) -> Self {
+        tracing::warn!(%error, "a request could not be answered");
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string())
+    }
+}
+
+impl From<NotAccepted> for Problem {
+    fn from(error: NotAccepted) -> Self {
+        let status = match &error {
+            NotAccepted::Full(_) => StatusCode::INSUFFICIENT_STORAGE,
+            NotAccepted::Unfit(_) => StatusCode::UNPROCESSABLE_ENTITY,
+            NotAccepted::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
+        };
+        Self::new(status, error.to_string())
+    }
+}
+
+impl From<WebhooksError> for Problem {
+    fn from(error: WebhooksError) -> Self {
+        let status = match &error {
+            WebhooksError::NotFound { .. } => StatusCode::NOT_FOUND,
+            WebhooksError::Ambiguous { .. }
+            | WebhooksError::NameTaken { .. }
+            | WebhooksError::Conflict { .. } => StatusCode::CONFLICT,
+            WebhooksError::Invalid(_) => StatusCode::UNPROCESSABLE_ENTITY,
+            WebhooksError::Secret(_) => StatusCode::INTERNAL_SERVER_ERROR,
+            WebhooksError::Store(_) => StatusCode::SERVICE_UNAVAILABLE,
+        };
+        Self::new(status, error.to_string())
+    }
+}

@@ -1,0 +1,196 @@
+//! Webhooks as the API takes and shows them.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use rand::CryptoRng;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::api::problem::{PartProblem, Problem};
+use crate::domain::matching::EventSubscription;
+use crate::domain::retry::RetryOverrides;
+use crate::domain::secret::Secret;
+use crate::registry::webhooks::{NewWebhook, StoredWebhook};
+
+/// A webhook to be registered.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::api) struct CreateWebhook {
+    /// What people call it: 1 to 200 characters, unique in its organization.
+    #[schema(min_length = 1, max_length = 200)]
+    name: String,
+    /// The endpoint: an absolute URL without credentials; https unless the deployment allows http.
+    #[schema(example = "https://example.com/hooks/prism")]
+    url: String,
+    /// The signing secret: any text, or the Standard Webhooks form `whsec_<base64>`.
+    #[schema(write_only)]
+    secret: Option<String>,
+    /// Whether a secret is to be generated; it is in the answer, this once.
+    #[serde(default)]
+    generate_secret: bool,
+    /// What it is for.
+    #[schema(max_length = 2000)]
+    description: Option<String>,
+    /// Event types to receive: exact names, `guardrail.*`, or `*`. Empty: every event type.
+    #[serde(default)]
+    #[schema(example = json!(["request.completed", "guardrail.*"]))]
+    event_subscriptions: Vec<String>,
+    /// Request headers of the webhook's own. Write-only: they may be credentials.
+    #[serde(default)]
+    headers: BTreeMap<String, String>,
+    /// What differs from the deployment's retry policy.
+    retry: Option<RetryPolicy>,
+}
+
+/// What differs from the deployment's retry policy.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::api) struct RetryPolicy {
+    /// The mean delay after the first attempt, in seconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    initial_seconds: Option<f64>,
+    /// By how much the delay grows with each attempt: 1 to 10.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    factor: Option<f64>,
+    /// The longest mean delay between attempts, in seconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_delay_seconds: Option<f64>,
+    /// How many attempts there are in all: 1 to 100.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_attempts: Option<u32>,
+}
+
+/// A webhook. Secrets and the values of headers are never shown.
+#[derive(Debug, Serialize, ToSchema)]
+pub(in crate::api) struct WebhookView {
+    /// Its id.
+    pub id: String,
+    /// What people call it.
+    name: String,
+    /// The endpoint.
+    url: String,
+    /// What it is for.
+    description: Option<String>,
+    /// Event types that it receives; empty: every one.
+    event_subscriptions: Vec<String>,
+    /// Whether its requests are signed.
+    signed: bool,
+    /// The names of its own request headers.
+    headers: Vec<String>,
+    /// Whether it gets deliveries.
+    enabled: bool,
+    /// Why it is disabled, if it is.
+    disabled_reason: Option<String>,
+    /// When it was disabled.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    disabled_at: Option<Timestamp>,
+    /// What differs from the deployment's retry policy.
+    retry: Option<RetryPolicy>,
+    /// When it was created.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    created_at: Option<Timestamp>,
+    /// When it was last changed.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    updated_at: Option<Timestamp>,
+    /// The generated secret, this once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    secret: Option<String>,
+}
+
+impl CreateWebhook {
+    /// The webhook to be registered, and its secret if that is to be generated from `random`.
+    pub fn into_new(
+        self,
+        random: &mut impl CryptoRng,
+    ) -> Result<(NewWebhook, Option<String>), Problem> {
+        let mut errors = Vec::new();
+        let mut wrong = |part: &str, detail: String| {
+            let part = part.to_owned();
+            errors.push(PartProblem { part, detail });
+        };
+        if self.secret.is_some() && self.generate_secret {
+            let detail = "give a secret or have one generated, not both";
+            wrong("generate_secret", detail.to_owned());
+        }
+        let given = self.secret.as_deref().map(Secret::new).transpose();
+        let given = given.unwrap_or_else(|error| {
+            wrong("secret", error.to_string());
+            None
+        });
+        let mut events = Vec::with_capacity(self.event_subscriptions.len());
+        for text in &self.event_subscriptions {
+            match EventSubscription::parse(text) {
+                Ok(event) => events.push(event),
+                Err(error) => wrong("event_subscriptions", error.to_string()),
+            }
+        }
+        if !errors.is_empty() {
+            let detail = "the webhook cannot be registered as it is";
+            return Err(Problem::unprocessable(detail).with_errors(errors));
+        }
+        let secret = given.or_else(|| self.generate_secret.then(|| Secret::generate(random)));
+        let shown = secret.as_ref().filter(|_| self.generate_secret);
+        let shown = shown.map(|secret| secret.expose().to_owned());
+        let new = NewWebhook {
+            name: self.name,
+            url: self.url,
+            secret,
+            description: self.description,
+            events,
+            headers: self.headers,
+            retry: self.retry.map(RetryOverrides::from),
+        };
+        Ok((new, shown))
+    }
+}
+
+impl WebhookView {
+    /// What is shown of a registered webhook.
+    pub fn of(stored: StoredWebhook) -> Self {
+        let document = stored.document;
+        Self {
+            id: document.id,
+            name: document.name,
+            url: document.url,
+            description: document.description,
+            event_subscriptions: document.event_subscriptions,
+            signed: !document.secrets.is_empty(),
+            headers: document.headers.into_keys().collect(),
+            enabled: document.enabled,
+            disabled_reason: document.disabled_reason,
+            disabled_at: document.disabled_at,
+            retry: document.retry.map(RetryPolicy::from),
+            created_at: document.created_at,
+            updated_at: document.updated_at,
+            secret: None,
+        }
+    }
+
+    /// The same, with the secret that was generated for it.
+    pub fn with_secret(self, secret: Option<String>) -> Self {
+        Self { secret, ..self }
+    }
+}
+
+impl From<RetryPolicy> for RetryOverrides {
+    fn from(policy: RetryPolicy) -> Self {
+        Self {
+            initial_seconds: policy.initial_seconds,
+            factor: policy.factor,
+            max_delay_seconds: policy.max_delay_seconds,
+            max_attempts: policy.max_attempts,
+        }
+    }
+}
+
+impl From<RetryOverrides> for RetryPolicy {
+    fn from(overrides: RetryOverrides) -> Self {
+        Self {
+            initial_seconds: overrides.initial_seconds,
+            factor: overrides.factor,
+            max_delay_seconds: overrides.max_delay_seconds,
+            max_attempts: overrides.max_attempts,
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! Everything in one process: intake, delivery and API, in either mode.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use tokio_util::sync::CancellationToken;
+
+use super::{StartError, Worker};
+use crate::api::{self, Api};
+use crate::config::{Config, Mode};
+use crate::deployment::Deployment;
+use crate::deployment::embedded::EmbeddedDeployment;
+use crate::embedded::Embedded;
+use crate::rabbitmq::publisher::Publisher;
+
+/// Everything, ready to run.
+pub struct Run {
+    config: Config,
+    listener: api::Listener,
+    api: Api,
+    store: Store,
+    stop: CancellationToken,
+}
+
+/// What the worker is started on.
+enum Store {
+    /// RabbitMQ and Redis, with the publisher that the API uses.
+    Servers(Publisher),
+    /// SQLite.
+    Embedded(Box<Embedded>),
+}
+
+impl Run {
+    /// Opens what can be opened at once: the port, and in embedded mode the data. Servers may be
+    /// away. Stops when `stop` is cancelled.
+    pub async fn start(config: &Config, stop: CancellationToken) -> Result<Self, StartError> {
+        let listener = api::Listener::bind(config.listen, &config.api.token).await?;
+        let (store, deployment): (_, Arc<dyn Deployment>) = match config.mode() {
+            Mode::Servers => {
+                let servers = super::servers(config, "run")?;
+                (Store::Servers(servers.publisher.clone()), Arc::new(servers))
+            }
+            Mode::Embedded => {
+                let embedded = super::embedded(config, &config.data_dir)?;
+                let deployment = EmbeddedDeployment::new(embedded.clone());
+                (Store::Embedded(Box::new(embedded)), Arc::new(deployment))
+            }
+        };
+        let api = Api {
+            deployment,
+            rules: super::event_rules(config),
+            tokens: config.api.token.clone().into(),
+        };
+        Ok(Self {
+            config: config.clone(),
+            listener,
+            api,
+            store,
+            stop,
+        })
+    }
+
+    /// Where API and page are.
+    pub fn address(&self) -> SocketAddr {
+        self.listener.address()
+    }
+
+    /// The mode, and where the data is, as it follows "is running".
+    pub fn mode(&self) -> String {
+        match &self.store {
+            Store::Servers(_) => {
+                format!("on RabbitMQ and Redis, namespace {}", self.config.namespace)
+            }
+            Store::Embedded(embedded) => {
+                let directory = embedded.store().directory().display();
+                format!("embedded, with its data in {directory}")
+            }
+        }
+    }
+
+    /// Runs until told to stop; then takes nothing more, finishes what is in flight, and tells what
+    /// was done. An error is one of starting the worker, and ends everything.
+    pub async fn run(self) -> Result<String, StartError> {
+        let (config, stop) = (self.config, self.stop);
+        let serving = tokio::spawn(self.listener.serve(self.api, stop.clone()));
+        let worker = match self.store {
+            Store::Embedded(embedded) => {
+                Worker::on_embedded(&config, *embedded, stop.clone()).map(|worker| (worker, None))
+            }
+            Store::Servers(publisher) => {
+                let starting = Worker::on_servers(&config, stop.clone());
+                tokio::select! {
+                    worker = starting => worker.map(|worker| (worker, Some(publisher))),
+                    () = stop.cancelled() => return Ok("nothing".to_owned()),
+                }
+            }
+        };
+        let result = match worker {
+            Ok((worker, publisher)) => {
+                let report = worker.run().await;
+                if let Some(publisher) = publisher {
+                    publisher.close().await;
+                }
+                Ok(report)
+            }
+            Err(error) => {
+                stop.cancel();
+                Err(error)
+            }
+        };
+        // A panic in it has been reported already.
+        let _ = serving.await;
+        result
+    }
+}
