@@ -13,6 +13,22 @@ use crate::{Servers, WORKER};
 /// Few delay queues are declared: the bench delays nothing.
 const LONGEST_DELAY: u64 = 1;
 
+/// The event type of the backlog.
+pub const EVENT_TYPE: &str = "request.completed";
+
+/// The body of event number `n`, of about 500 bytes.
+pub fn body(n: u64) -> String {
+    format!(
+        "{{\"event\":\"{EVENT_TYPE}\",\"request_id\":\"req_{n:09}\",\
+         \"model\":\"gpt-4o\",\"resolved_model\":\"gpt-4o-2024-08-06\",\
+         \"provider\":\"openai\",\"latency_ms\":812,\"input_tokens\":1204,\
+         \"output_tokens\":311,\"total_tokens\":1515,\"status_code\":200,\
+         \"is_error\":false,\"error_message\":null,\"cache_hit\":false,\
+         \"guardrail_triggered\":false,\"cost\":0.004821,\"note\":\"{:x<160}\"}}",
+        ""
+    )
+}
+
 /// A namespace with its queues, one signed webhook and, later, events.
 pub struct Backlog {
     namespace: String,
@@ -39,19 +55,12 @@ impl Backlog {
         &self.namespace
     }
 
-    /// Publishes `events` events of about 500 bytes.
+    /// Publishes `events` events.
     pub async fn publish(&self, events: u64) -> anyhow::Result<()> {
         let mut lines = String::new();
         for n in 0..events {
-            lines.push_str(&format!(
-                "{{\"event\":\"request.completed\",\"request_id\":\"req_{n:09}\",\
-                 \"model\":\"gpt-4o\",\"resolved_model\":\"gpt-4o-2024-08-06\",\
-                 \"provider\":\"openai\",\"latency_ms\":812,\"input_tokens\":1204,\
-                 \"output_tokens\":311,\"total_tokens\":1515,\"status_code\":200,\
-                 \"is_error\":false,\"error_message\":null,\"cache_hit\":false,\
-                 \"guardrail_triggered\":false,\"cost\":0.004821,\"note\":\"{:x<160}\"}}\n",
-                ""
-            ));
+            lines.push_str(&body(n));
+            lines.push('\n');
         }
         self.run(&["publish", "--file", "-"], Some(&lines))
     }

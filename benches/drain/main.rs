@@ -5,9 +5,13 @@
 //! then lets one process drain it to a receiver on loopback: the worker (the release binary with
 //! its default settings, one webhook, signed) and the bare loop, in turn. CPU is that of the whole
 //! draining process, from the kernel's accounting.
+//!
+//! `cargo bench --bench drain -- --embedded [--events 50000]` measures `run` on SQLite instead, with
+//! nothing beside it.
 
 mod backlog;
 mod bare;
+mod embedded;
 mod measure;
 mod receiver;
 
@@ -34,6 +38,9 @@ struct Args {
     /// Rounds of each kind; the medians count.
     #[arg(long, default_value_t = 3)]
     rounds: usize,
+    /// Measure embedded mode, which needs no servers.
+    #[arg(long)]
+    embedded: bool,
     /// Run the bare loop on this namespace and endpoint instead: what the bench starts itself.
     #[arg(long, num_args = 2, value_names = ["NAMESPACE", "ENDPOINT"], hide = true)]
     bare: Option<Vec<String>>,
@@ -71,6 +78,10 @@ async fn main() -> anyhow::Result<()> {
         return bare::run(place, args.events).await;
     }
 
+    if args.embedded {
+        return embedded(&args).await;
+    }
+
     let mut worker = Vec::new();
     let mut bare = Vec::new();
     for round in 1..=args.rounds {
@@ -86,6 +97,18 @@ async fn main() -> anyhow::Result<()> {
         worker.per_second / bare.per_second,
         worker.cpu_micros / bare.cpu_micros,
     );
+    Ok(())
+}
+
+async fn embedded(args: &Args) -> anyhow::Result<()> {
+    let mut all = Vec::new();
+    for round in 1..=args.rounds {
+        let (figures, share) = embedded::drain(args.events).await?;
+        let share = share * 100.0;
+        println!("round {round}: embedded  {figures}, {share:.0} % of it in SQLite");
+        all.push(figures);
+    }
+    println!("median:  embedded  {}", Figures::median(&all));
     Ok(())
 }
 

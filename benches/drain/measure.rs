@@ -49,16 +49,7 @@ impl fmt::Display for Figures {
 
 /// Reads what process `pid` has cost so far.
 pub fn of(pid: u32, events: u64, elapsed: Duration) -> anyhow::Result<Figures> {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).context("no such process")?;
-    // The command's name, the second field, may hold spaces; it ends at the last parenthesis.
-    let fields: Vec<&str> = stat
-        .rsplit_once(") ")
-        .context("a stat line")?
-        .1
-        .split_whitespace()
-        .collect();
-    // User and system time are the fields 14 and 15 of proc(5), in hundredths of a second.
-    let ticks: f64 = fields[11].parse::<f64>()? + fields[12].parse::<f64>()?;
+    let ticks = ticks(&format!("/proc/{pid}/stat"))?;
     let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
     let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
     let peak_kib: f64 = peak
@@ -72,4 +63,22 @@ pub fn of(pid: u32, events: u64, elapsed: Duration) -> anyhow::Result<Figures> {
         cpu_micros: ticks * 10_000.0 / events,
         peak_mib: peak_kib / 1024.0,
     })
+}
+
+/// The share of the process's CPU that its main thread did not use. A process with one thread for
+/// its runtime does nothing beside it but what would block: reading and writing a database.
+pub fn beside_the_main_thread(pid: u32) -> anyhow::Result<f64> {
+    let all = ticks(&format!("/proc/{pid}/stat"))?;
+    let main = ticks(&format!("/proc/{pid}/task/{pid}/stat"))?;
+    Ok(1.0 - main / all)
+}
+
+/// User and system time, in hundredths of a second.
+fn ticks(path: &str) -> anyhow::Result<f64> {
+    let stat = std::fs::read_to_string(path).context("no such process")?;
+    // The command's name, the second field, may hold spaces; it ends at the last parenthesis.
+    let fields = stat.rsplit_once(") ").context("a stat line")?.1;
+    let fields: Vec<&str> = fields.split_whitespace().collect();
+    // They are the fields 14 and 15 of proc(5).
+    Ok(fields[11].parse::<f64>()? + fields[12].parse::<f64>()?)
 }

@@ -358,7 +358,8 @@ fn find(
     let due: Vec<i64> = due.collect::<rusqlite::Result<_>>()?;
     let mut one = connection.prepare_cached("SELECT head, body FROM messages WHERE id = ?")?;
     let mut rows = Vec::with_capacity(room);
-    for id in due.iter().filter(|id| !claims.contains(id)).take(room) {
+    let mut unclaimed = due.iter().filter(|id| !claims.contains(id));
+    for id in unclaimed.by_ref().take(room) {
         let row = one.query_row([id], |row| {
             Ok(Row {
                 id: *id,
@@ -368,7 +369,9 @@ fn find(
         });
         rows.extend(row.optional()?);
     }
-    let more = if due.len() == limit {
+    // A claim outlives its message by a moment, so that even a look that found fewer than its limit
+    // may leave some.
+    let more = if due.len() == limit || unclaimed.next().is_some() {
         More::Now
     } else {
         let sql = "SELECT due_at FROM messages WHERE kind = ? AND due_at > ? \
@@ -378,4 +381,33 @@ fn find(
         next.map_or(More::Unknown, More::At)
     };
     Ok(Loaded { rows, more })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::embedded::database::Database;
+
+    #[test]
+    fn what_is_left_behind_claims_on_deleted_messages_is_looked_for_again() {
+        let database = Database::in_memory().unwrap();
+        let connection = database.writer();
+        for id in 1..=20 {
+            let sql =
+                "INSERT INTO messages (id, kind, due_at, head, body) VALUES (?, 0, 0, x'', x'')";
+            connection.execute(sql, [id]).unwrap();
+        }
+        // Ten are handed out, and eight of these are deleted already.
+        let claims: HashSet<i64> = (1..=10).collect();
+        let sql = "DELETE FROM messages WHERE id <= 8";
+        connection.execute(sql, []).unwrap();
+        let loaded = find(&connection, 0, 0, &claims, 5).unwrap();
+        let ids: Vec<i64> = loaded.rows.iter().map(|row| row.id).collect();
+        assert_eq!(ids, [11, 12, 13, 14, 15]);
+        assert!(matches!(loaded.more, More::Now), "five more are due");
+        let claims: HashSet<i64> = (1..=15).collect();
+        let loaded = find(&connection, 0, 0, &claims, 5).unwrap();
+        assert_eq!(loaded.rows.len(), 5);
+        assert!(matches!(loaded.more, More::Unknown), "there are no more");
+    }
 }
