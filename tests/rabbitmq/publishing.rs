@@ -29,10 +29,9 @@ async fn a_thousand_concurrent_hand_overs_are_confirmed_and_all_arrive() {
             .all(|handed_over| handed_over == Ok(()))
     );
     println!("1,000 hand-overs took {:?}", start.elapsed());
-    assert_eq!(
-        world.messages_in(world.topology.deliveries_queue()).await,
-        1_000
-    );
+    world
+        .queue_has(world.topology.deliveries_queue(), 1_000)
+        .await;
     publisher.close().await;
 }
 
@@ -190,10 +189,9 @@ async fn a_hand_over_to_a_missing_queue_waits_until_it_is_there_and_holds_up_no_
         (0..500).map(|id| publisher.hand_over(FollowUp::Enqueue(delivery(&format!("e{id}"), "w")))),
     );
     soon(others).await;
-    assert_eq!(
-        world.messages_in(world.topology.deliveries_queue()).await,
-        500
-    );
+    world
+        .queue_has(world.topology.deliveries_queue(), 500)
+        .await;
     assert!(waiting.iter().all(|task| !task.is_finished()));
     world.apply().await;
     for task in waiting {
@@ -237,10 +235,7 @@ async fn a_hand_over_outlives_a_broker_that_is_away() {
     assert!(!handing_over.is_finished());
     proxy.open();
     soon(handing_over).await.unwrap().unwrap();
-    assert_eq!(
-        world.messages_in(world.topology.deliveries_queue()).await,
-        2
-    );
+    world.queue_has(world.topology.deliveries_queue(), 2).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -274,10 +269,7 @@ async fn a_connection_cut_before_the_confirm_leads_to_another_try() {
     );
     proxy.cut();
     soon(handing_over).await.unwrap().unwrap();
-    assert_eq!(
-        world.messages_in(world.topology.deliveries_queue()).await,
-        2
-    );
+    world.queue_has(world.topology.deliveries_queue(), 2).await;
 }
 
 #[tokio::test]

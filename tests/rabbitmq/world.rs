@@ -247,11 +247,18 @@ pub struct Proxy {
 }
 
 struct Inner {
-    connections: Mutex<CancellationToken>,
+    /// The connections made since the last cut.
+    line: Mutex<Arc<Line>>,
     closed: AtomicBool,
-    swallowing: AtomicBool,
     acknowledgements: AtomicUsize,
     answers: AtomicUsize,
+}
+
+/// What the connections between two cuts have in common: what is swallowed stays so after the cut.
+#[derive(Default)]
+struct Line {
+    cut: CancellationToken,
+    swallowing: AtomicBool,
 }
 
 impl Proxy {
@@ -259,9 +266,8 @@ impl Proxy {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let inner = Arc::new(Inner {
-            connections: Mutex::new(CancellationToken::new()),
+            line: Mutex::default(),
             closed: AtomicBool::new(false),
-            swallowing: AtomicBool::new(false),
             acknowledgements: AtomicUsize::new(0),
             answers: AtomicUsize::new(0),
         });
@@ -272,12 +278,12 @@ impl Proxy {
                     if inner.closed.load(Ordering::SeqCst) {
                         continue;
                     }
-                    let cut = inner.connections.lock().unwrap().clone();
+                    let line = inner.line.lock().unwrap().clone();
                     let inner = Arc::clone(&inner);
                     tokio::spawn(async move {
                         tokio::select! {
-                            () = cut.cancelled() => {}
-                            () = carry(client, &inner) => {}
+                            () = line.cut.cancelled() => {}
+                            () = carry(client, &inner, &line) => {}
                         }
                     });
                 }
@@ -300,9 +306,8 @@ impl Proxy {
 
     /// Cuts every connection; new ones work.
     pub fn cut(&self) {
-        let old = std::mem::take(&mut *self.inner.connections.lock().unwrap());
-        old.cancel();
-        self.inner.swallowing.store(false, Ordering::SeqCst);
+        let old = std::mem::take(&mut *self.inner.line.lock().unwrap());
+        old.cut.cancel();
     }
 
     /// How many acknowledgements clients have sent, as far as no two reads split one.
@@ -327,7 +332,8 @@ impl Proxy {
 
     /// From now on until a cut, drops what the client sends.
     pub fn swallow(&self) {
-        self.inner.swallowing.store(true, Ordering::SeqCst);
+        let line = self.inner.line.lock().unwrap();
+        line.swallowing.store(true, Ordering::SeqCst);
     }
 }
 
@@ -338,7 +344,7 @@ impl Drop for Proxy {
     }
 }
 
-async fn carry(client: TcpStream, inner: &Inner) {
+async fn carry(client: TcpStream, inner: &Inner, line: &Line) {
     let broker = url::Url::parse(&url()).unwrap();
     let address = (
         broker.host_str().unwrap().to_owned(),
@@ -352,7 +358,7 @@ async fn carry(client: TcpStream, inner: &Inner) {
         while let Ok(read @ 1..) = from_client.read(&mut buffer).await {
             let acks = count(&buffer[..read], BASIC_ACK);
             inner.acknowledgements.fetch_add(acks, Ordering::SeqCst);
-            if !inner.swallowing.load(Ordering::SeqCst)
+            if !line.swallowing.load(Ordering::SeqCst)
                 && to_server.write_all(&buffer[..read]).await.is_err()
             {
                 break;
