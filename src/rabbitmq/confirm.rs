@@ -63,6 +63,13 @@ pub enum Unconfirmed {
         /// The limit.
         limit: Duration,
     },
+    /// The connection died, and nothing came of what was under way on it. The broker may have it
+    /// all the same.
+    #[error("the connection to RabbitMQ was lost before a confirm for {routing_key:?} came")]
+    Lost {
+        /// The routing key.
+        routing_key: String,
+    },
     /// The connection or the channel failed. The broker may have it all the same.
     #[error("the connection to RabbitMQ failed before a confirm came: {0}")]
     Connection(#[from] lapin::Error),
@@ -110,6 +117,14 @@ impl Confirmer {
     pub async fn publish(&self, message: &Outgoing) -> Result<(), Unconfirmed> {
         // The semaphore is never closed; were it, publishing without a slot would do no harm.
         let _slot = self.slots.acquire().await.ok();
+        tokio::select! {
+            biased;
+            outcome = self.publish_on_a_channel(message) => outcome,
+            given_up = self.given_up(message) => Err(given_up),
+        }
+    }
+
+    async fn publish_on_a_channel(&self, message: &Outgoing) -> Result<(), Unconfirmed> {
         let idle = self
             .idle()
             .pop()
@@ -121,7 +136,7 @@ impl Confirmer {
         // A channel on which something is still under way must not be used again: it is put back
         // once an answer came, and closed by being dropped in every other case, this call's
         // cancellation included.
-        let outcome = self.exchange(&channel, message).await;
+        let outcome = Self::exchange(&channel, message).await;
         if outcome.as_ref().err().is_none_or(Unconfirmed::is_answer) {
             self.idle().push(channel);
         }
@@ -141,31 +156,24 @@ impl Confirmer {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn exchange(&self, channel: &Channel, message: &Outgoing) -> Result<(), Unconfirmed> {
+    async fn exchange(channel: &Channel, message: &Outgoing) -> Result<(), Unconfirmed> {
         let routing_key = || message.routing_key.to_string();
-        let publishing = async {
-            let mandatory = BasicPublishOptions {
-                mandatory: true,
-                ..Default::default()
-            };
-            channel
-                .basic_publish(
-                    message.exchange.clone(),
-                    message.routing_key.clone(),
-                    mandatory,
-                    &message.body,
-                    message.properties.clone(),
-                )
-                .await?
-                .await
+        let mandatory = BasicPublishOptions {
+            mandatory: true,
+            ..Default::default()
         };
-        let confirmation = tokio::select! {
-            biased;
-            confirmation = publishing => confirmation,
-            () = self.overdue() => {
-                let routing_key = routing_key();
-                return Err(Unconfirmed::TimedOut { routing_key, limit: CONFIRM_LIMIT });
-            }
+        let confirm = channel
+            .basic_publish(
+                message.exchange.clone(),
+                message.routing_key.clone(),
+                mandatory,
+                &message.body,
+                message.properties.clone(),
+            )
+            .await;
+        let confirmation = match confirm {
+            Ok(confirm) => confirm.await,
+            Err(error) => Err(error),
         };
         match confirmation {
             Ok(Confirmation::Ack(None)) => Ok(()),
@@ -190,19 +198,30 @@ impl Confirmer {
         }
     }
 
-    /// Returns when a confirm has been due for too long. While the broker blocks the connection no
-    /// confirm can come, and publishing again would only pile up duplicates: that time does not
-    /// count.
-    async fn overdue(&self) {
+    /// Returns when there is no use in waiting for a confirm any longer: when the connection is dead,
+    /// for the client does not end all that was under way on it, or when the confirm has been due
+    /// for too long. While the broker blocks the connection no confirm can come, and publishing
+    /// again would only pile up duplicates: that time does not count.
+    async fn given_up(&self, message: &Outgoing) -> Unconfirmed {
         const TICK: Duration = Duration::from_secs(1);
+        let routing_key = || message.routing_key.to_string();
         let mut waited = Duration::ZERO;
         while waited < CONFIRM_LIMIT {
             tokio::time::sleep(TICK).await;
-            if self.connection.status().blocked() {
+            let status = self.connection.status();
+            if !status.connected() {
+                let routing_key = routing_key();
+                return Unconfirmed::Lost { routing_key };
+            }
+            if status.blocked() {
                 waited = Duration::ZERO;
             } else {
                 waited += TICK;
             }
+        }
+        Unconfirmed::TimedOut {
+            routing_key: routing_key(),
+            limit: CONFIRM_LIMIT,
         }
     }
 }
