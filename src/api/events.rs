@@ -88,7 +88,7 @@ pub(super) async fn publish(
         let events = shared.batch(&body, &api.rules)?;
         let ids = events.iter().filter_map(|event| event.message_id.clone());
         let ids = ids.collect();
-        api.deployment.accept(events).await?;
+        api.deployment.intake.accept(events).await?;
         return Ok(accepted(&PublishedBatch { ids }));
     }
     if !body::is_media_type(&headers, "application/json") {
@@ -105,7 +105,7 @@ pub(super) async fn publish(
     };
     let event = shared.event(body, id.clone());
     let event = event.and_then(|event| event::decode(&event, &api.rules).map(|_| event));
-    api.deployment.accept(vec![event?]).await?;
+    api.deployment.intake.accept(vec![event?]).await?;
     Ok(accepted(&Published { id }))
 }
 

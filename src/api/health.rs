@@ -20,7 +20,7 @@ use super::problem::Problem;
     )
 )]
 pub(super) async fn ready(State(api): State<Api>) -> Result<&'static str, Problem> {
-    match api.deployment.ready().await {
+    match api.deployment.intake.ready().await {
         Ok(()) => Ok("ready\n"),
         Err(error) => Err(Problem::new(
             StatusCode::SERVICE_UNAVAILABLE,

@@ -35,7 +35,7 @@ pub use listener::{Listener, ServeError};
 #[derive(Clone)]
 pub struct Api {
     /// What is asked and told.
-    pub deployment: Arc<dyn Deployment>,
+    pub deployment: Deployment,
     /// What counts as an event.
     pub rules: EventRules,
     /// Who may ask; nobody in particular if there are none.

@@ -13,7 +13,8 @@ pub use run::Run;
 pub use worker::Worker;
 
 use crate::config::{Config, KeepBodies, NotSet};
-use crate::deployment::servers::ServersDeployment;
+use crate::deployment::Deployment;
+use crate::deployment::servers::{BrokerDeadLetters, BrokerIntake, RedisRecords};
 use crate::domain::admission::Bounds;
 use crate::domain::delay::Steps;
 use crate::domain::egress::Egress;
@@ -113,7 +114,7 @@ pub fn server(config: &Config, client: &str) -> Result<Server, ServerError> {
     )?)
 }
 
-/// The registered webhooks in Redis, for commands that need nothing else.
+/// The registered webhooks in Redis.
 pub fn webhooks(config: &Config) -> Result<Webhooks, ServerError> {
     Ok(redis_webhooks::webhooks(
         redis(config)?,
@@ -122,25 +123,41 @@ pub fn webhooks(config: &Config) -> Result<Webhooks, ServerError> {
     ))
 }
 
-/// The record of attempts in Redis, for commands that need nothing else.
-pub fn attempts(config: &Config) -> Result<Attempts, ServerError> {
-    Ok(Attempts::new(redis(config)?, keys(config)))
-}
-
-/// The deployment on RabbitMQ and Redis; `client` names the program in the broker's lists. Connects
-/// in the background.
-pub fn servers(config: &Config, client: &str) -> Result<ServersDeployment, ServerError> {
-    let (server, topology) = (server(config, client)?, Arc::new(topology(config)));
+/// The record in Redis.
+pub fn records(config: &Config) -> Result<RedisRecords, ServerError> {
     let (redis, keys) = (redis(config)?, keys(config));
-    let stop = CancellationToken::new();
-    let reader = document_reader(config);
-    Ok(ServersDeployment {
-        publisher: Publisher::start(server.clone(), topology.clone(), stop),
-        server,
-        topology,
-        webhooks: redis_webhooks::webhooks(redis.clone(), keys.clone(), reader),
+    Ok(RedisRecords {
         attempts: Attempts::new(redis.clone(), keys.clone()),
         deliveries: Deliveries::new(redis, keys),
+    })
+}
+
+/// The dead-letter queue.
+pub fn dead_letters(config: &Config, client: &str) -> Result<BrokerDeadLetters, ServerError> {
+    Ok(BrokerDeadLetters {
+        server: server(config, client)?,
+        topology: Arc::new(topology(config)),
+    })
+}
+
+/// A publisher that connects in the background; it is to be closed.
+pub fn publisher(config: &Config, client: &str) -> Result<Publisher, ServerError> {
+    let (server, topology) = (server(config, client)?, Arc::new(topology(config)));
+    Ok(Publisher::start(server, topology, CancellationToken::new()))
+}
+
+/// The deployment on RabbitMQ and Redis, on this publisher; `client` names the program in the
+/// broker's lists.
+pub fn servers(
+    config: &Config,
+    publisher: Publisher,
+    client: &str,
+) -> Result<Deployment, ServerError> {
+    Ok(Deployment {
+        webhooks: webhooks(config)?,
+        intake: Arc::new(BrokerIntake(publisher)),
+        records: Arc::new(records(config)?),
+        dead_letters: Arc::new(dead_letters(config, client)?),
     })
 }
 

@@ -1,15 +1,13 @@
 //! Everything in one process: intake, delivery and API, in either mode.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
 use super::{StartError, Worker};
 use crate::api::{self, Api};
 use crate::config::{Config, Mode};
-use crate::deployment::Deployment;
-use crate::deployment::embedded::EmbeddedDeployment;
+use crate::deployment;
 use crate::embedded::Embedded;
 use crate::rabbitmq::publisher::Publisher;
 
@@ -35,15 +33,16 @@ impl Run {
     /// away. Stops when `stop` is cancelled.
     pub async fn start(config: &Config, stop: CancellationToken) -> Result<Self, StartError> {
         let listener = api::Listener::bind(config.listen, &config.api.token).await?;
-        let (store, deployment): (_, Arc<dyn Deployment>) = match config.mode() {
+        let (store, deployment) = match config.mode() {
             Mode::Servers => {
-                let servers = super::servers(config, "run")?;
-                (Store::Servers(servers.publisher.clone()), Arc::new(servers))
+                let publisher = super::publisher(config, "run")?;
+                let deployment = super::servers(config, publisher.clone(), "run")?;
+                (Store::Servers(publisher), deployment)
             }
             Mode::Embedded => {
                 let embedded = super::embedded(config, &config.data_dir)?;
-                let deployment = EmbeddedDeployment::new(embedded.clone());
-                (Store::Embedded(Box::new(embedded)), Arc::new(deployment))
+                let deployment = deployment::embedded::deployment(&embedded);
+                (Store::Embedded(Box::new(embedded)), deployment)
             }
         };
         let api = Api {
@@ -63,6 +62,14 @@ impl Run {
     /// Where API and page are.
     pub fn address(&self) -> SocketAddr {
         self.listener.address()
+    }
+
+    /// The store, in embedded mode.
+    pub fn embedded(&self) -> Option<&Embedded> {
+        match &self.store {
+            Store::Servers(_) => None,
+            Store::Embedded(embedded) => Some(embedded),
+        }
     }
 
     /// The mode, and where the data is, as it follows "is running".

@@ -1,16 +1,16 @@
 //! The command `attempts`: list, tail.
 
-use std::io::Write;
-
 use clap::{Args, Subcommand};
+use futures::StreamExt as _;
 use jiff::{SignedDuration, Timestamp};
 
+use crate::deployment::Records;
 use crate::domain::attempt::Attempt;
 use crate::domain::ids::{EventType, Organization, WebhookId};
-use crate::redis::attempts::{AttemptFilter, Attempts};
-use crate::redis::error::StoreError;
+use crate::records::{AttemptFilter, RecordedAttempt};
 
-use super::failure::{Failure, Kind};
+use super::console::Console;
+use super::failure::Failure;
 use super::table;
 
 /// Look at the record of attempts: every HTTP request that was made, and what came of it
@@ -71,8 +71,8 @@ struct FilterArgs {
 /// Runs `attempts …`; a tail ends when the process is interrupted.
 pub async fn run(
     args: AttemptsArgs,
-    attempts: &Attempts,
-    out: &mut impl Write,
+    records: &dyn Records,
+    console: &mut Console,
 ) -> Result<(), Failure> {
     match args.command {
         AttemptsCommand::List {
@@ -80,28 +80,29 @@ pub async fn run(
             limit,
             json,
         } => {
-            let page = attempts.list(&filter.filter(), limit, None).await?;
+            let page = records.attempts(&filter.filter(), limit, None).await?;
             if page.unreadable > 0 {
-                eprintln!(
-                    "{} entries could not be read and are left out",
-                    page.unreadable
-                );
+                let left_out = page.unreadable;
+                console.say(format_args!(
+                    "{left_out} entries could not be read and are left out"
+                ));
             }
             let list: Vec<Attempt> = page.attempts.into_iter().map(|one| one.attempt).collect();
             if json {
-                return Ok(table::json_array(out, &list)?);
+                return Ok(table::json_array(&mut console.out, &list)?);
             }
             Ok(table::print(
-                out,
+                &mut console.out,
+                console.shows.width,
                 &HEADER,
                 list.iter().map(row),
                 "no attempts on record",
             )?)
         }
         AttemptsCommand::Tail { filter, json } => {
-            let mut tail = attempts.tail(filter.filter(), None).await?;
-            loop {
-                let attempt = tail.next().await.attempt;
+            let out = &mut console.out;
+            let mut tail = records.follow(filter.filter(), None).await?;
+            while let Some(RecordedAttempt { attempt, .. }) = tail.next().await {
                 if json {
                     let line = serde_json::to_string(&attempt).map_err(std::io::Error::from)?;
                     writeln!(out, "{line}")?;
@@ -110,6 +111,7 @@ pub async fn run(
                 }
                 out.flush()?;
             }
+            Ok(())
         }
     }
 }
@@ -175,10 +177,4 @@ fn point_in_time(text: &str) -> Result<Timestamp, String> {
     Timestamp::now()
         .checked_sub(ago)
         .map_err(|error| error.to_string())
-}
-
-impl From<StoreError> for Failure {
-    fn from(error: StoreError) -> Self {
-        Self::caused(Kind::Unavailable, &error)
-    }
 }

@@ -1,16 +1,16 @@
 //! The command `dead-letters`: list, requeue, purge.
 
-use std::io::{self, IsTerminal as _, Write};
+use std::io;
 use std::time::{Duration, Instant};
 
 use clap::{ArgGroup, Args, Subcommand};
 
+use crate::dead_letters::{Action, Filter, Options, Progress};
+use crate::deployment::DeadLetters;
 use crate::domain::dead_letter::Reason;
-use crate::rabbitmq::dead_letters::{
-    Action, DeadLetters, DeadLettersError, Filter, Options, Progress,
-};
 
-use super::failure::{Failure, Kind};
+use super::console::Console;
+use super::failure::Failure;
 use super::table;
 
 /// Look at what was given up, send it round again, throw it away
@@ -81,40 +81,40 @@ struct FilterArgs {
 /// Runs `dead-letters …`.
 pub async fn run(
     args: DeadLettersArgs,
-    dead_letters: &DeadLetters,
-    out: &mut impl Write,
+    dead_letters: &dyn DeadLetters,
+    console: &mut Console,
 ) -> Result<(), Failure> {
     match args.command {
         DeadLettersCommand::List {
             filter,
             limit,
             json,
-        } => list(dead_letters, &filter.filter(), limit, json, out).await,
+        } => list(dead_letters, &filter.filter(), limit, json, console).await,
         DeadLettersCommand::Requeue(change) => {
-            self::change(Action::Requeue, change, dead_letters, out).await
+            self::change(Action::Requeue, change, dead_letters, console).await
         }
         DeadLettersCommand::Purge(change) => {
-            self::change(Action::Purge, change, dead_letters, out).await
+            self::change(Action::Purge, change, dead_letters, console).await
         }
     }
 }
 
 async fn list(
-    dead_letters: &DeadLetters,
+    dead_letters: &dyn DeadLetters,
     filter: &Filter,
     limit: usize,
     json: bool,
-    out: &mut impl Write,
+    console: &mut Console,
 ) -> Result<(), Failure> {
     let found = dead_letters.list(filter, limit).await?;
     if !found.complete {
-        eprintln!(
-            "there may be more: the first {} were looked at (--limit shows more)",
-            found.looked_at
-        );
+        let looked_at = found.looked_at;
+        console.say(format_args!(
+            "there may be more: the first {looked_at} were looked at (--limit shows more)"
+        ));
     }
     if json {
-        return Ok(table::json_array(out, &found.letters)?);
+        return Ok(table::json_array(&mut console.out, &found.letters)?);
     }
     let text = |value: &Option<String>| value.clone().unwrap_or_default();
     let rows = found.letters.iter().map(|letter| {
@@ -148,14 +148,20 @@ async fn list(
         "attempts",
         "detail",
     ];
-    Ok(table::print(out, &header, rows, "no dead letters")?)
+    Ok(table::print(
+        &mut console.out,
+        console.shows.width,
+        &header,
+        rows,
+        "no dead letters",
+    )?)
 }
 
 async fn change(
     action: Action,
     args: ChangeArgs,
-    dead_letters: &DeadLetters,
-    out: &mut impl Write,
+    dead_letters: &dyn DeadLetters,
+    console: &mut Console,
 ) -> Result<(), Failure> {
     let filter = args.filter.filter();
     let options = Options {
@@ -165,8 +171,8 @@ async fn change(
     };
     let mut shown = Instant::now();
     let mut reported = false;
-    let report = |progress: &Progress| {
-        if io::stderr().is_terminal() && shown.elapsed() >= Duration::from_secs(1) {
+    let mut report = |progress: &Progress| {
+        if console.shows.progress && shown.elapsed() >= Duration::from_secs(1) {
             shown = Instant::now();
             reported = true;
             let Progress {
@@ -175,16 +181,19 @@ async fn change(
                 total,
                 ..
             } = progress;
-            eprint!("\r{done} done, {looked_at} of {total} looked at ");
+            console.progress(format_args!(
+                "{done} done, {looked_at} of {total} looked at"
+            ));
         }
     };
     let progress = dead_letters
-        .process(action, &filter, &options, report)
+        .process(action, &filter, &options, &mut report)
         .await;
     if reported {
-        eprintln!();
+        console.say("");
     }
     let progress = progress?;
+    let out = &mut console.out;
     if args.json {
         let text = serde_json::to_string_pretty(&progress).map_err(io::Error::from)?;
         return Ok(writeln!(out, "{text}")?);
@@ -229,11 +238,5 @@ fn rate(text: &str) -> Result<f64, String> {
     match text.parse() {
         Ok(rate) if rate > 0.0 && f64::is_finite(rate) => Ok(rate),
         _ => Err("write a number of dead letters a second, above 0".to_owned()),
-    }
-}
-
-impl From<DeadLettersError> for Failure {
-    fn from(error: DeadLettersError) -> Self {
-        Self::caused(Kind::Unavailable, &error)
     }
 }

@@ -11,10 +11,19 @@ pub enum Kind {
     Failed = 1,
     /// The settings are not usable.
     Settings = 3,
-    /// RabbitMQ or Redis cannot be reached, or refuses.
+    /// RabbitMQ, Redis or the data cannot be reached, or refuses.
     Unavailable = 4,
     /// What was named does not exist, or is in the way.
     Subject = 5,
+}
+
+impl Kind {
+    /// The kind with this exit code; one that none has is [`Failed`](Self::Failed).
+    pub fn of_code(code: u8) -> Self {
+        let all = [Self::Settings, Self::Unavailable, Self::Subject];
+        let same = |kind: &Self| *kind as u8 == code;
+        all.into_iter().find(same).unwrap_or(Self::Failed)
+    }
 }
 
 /// A failed command.
@@ -46,6 +55,11 @@ impl Failure {
             source = cause.source();
         }
         Self { kind, message }
+    }
+
+    /// The exit code and the message.
+    pub fn into_parts(self) -> (u8, String) {
+        (self.kind as u8, self.message)
     }
 
     /// The exit code.

@@ -1,12 +1,15 @@
 //! The commands: one file each, and here what they share: the command line itself.
 
+mod ask;
 pub mod attempts;
 pub mod config;
+pub mod console;
 pub mod dead_letters;
 pub mod failure;
 pub mod listen;
 pub mod logging;
 pub mod publish;
+pub mod relay;
 pub mod run;
 pub mod schema;
 pub mod secret_text;
@@ -16,21 +19,17 @@ pub mod topology;
 pub mod webhooks;
 pub mod worker;
 
-use std::io::{self, Write};
-use std::sync::Arc;
+use std::io;
 
 use clap::{Parser, Subcommand};
-use jiff::Timestamp;
 use tokio::runtime::{Builder, Runtime};
-use tokio_util::sync::CancellationToken;
 
 use crate::api::ServeError;
 use crate::app;
-use crate::config::{Config, ConfigError, NotSet};
-use crate::rabbitmq::dead_letters::DeadLetters;
-use crate::rabbitmq::publisher::Publisher;
+use crate::config::{Config, ConfigError, Mode, NotSet};
 
 use config::{ConfigArgs, ConfigCommandError, GlobalArgs, prism_environment};
+use console::Console;
 use failure::{Failure, Kind};
 
 /// Outbound webhook delivery for Prism: signed, retried, recorded, and nothing lost on the way
@@ -65,19 +64,26 @@ enum Command {
     Schema(schema::SchemaArgs),
 }
 
-/// Runs one command line to its end.
-pub fn run(program: Program) -> Result<(), Failure> {
-    let mut out = io::stdout().lock();
-    let result = dispatch(program, &mut out);
-    result.and(out.flush().map_err(Failure::from))
+/// Runs one command line, the program's name first, to its end.
+pub fn run(program: Program, arguments: Vec<String>) -> Result<(), Failure> {
+    let mut console = Console::own();
+    let result = dispatch(program, arguments, &mut console);
+    result.and(console.out.flush().map_err(Failure::from))
 }
 
-fn dispatch(program: Program, out: &mut impl Write) -> Result<(), Failure> {
+fn dispatch(
+    program: Program,
+    arguments: Vec<String>,
+    console: &mut Console,
+) -> Result<(), Failure> {
     let environment = prism_environment();
     match program.command {
         // These need no settings, or report on them themselves.
-        Command::Config(args) => Ok(config::run(&args, &program.global, environment, out)?),
-        Command::Schema(args) => schema::run(&args, out),
+        Command::Config(args) => {
+            let out = &mut console.out;
+            Ok(config::run(&args, &program.global, environment, out)?)
+        }
+        Command::Schema(args) => schema::run(&args, &mut console.out),
         Command::Listen(args) => {
             let listening = listen::run(args, signals::stop());
             Ok(runtime(1)?.block_on(listening).map(drop)?)
@@ -92,7 +98,8 @@ fn dispatch(program: Program, out: &mut impl Write) -> Result<(), Failure> {
                     tracing::warn!("{warning}");
                 }
             }
-            runtime(threads)?.block_on(with_settings(command, &loaded.config, out))
+            let running = with_settings(command, arguments, &loaded.config, console);
+            runtime(threads)?.block_on(running)
         }
     }
 }
@@ -109,30 +116,13 @@ fn runtime(threads: usize) -> io::Result<Runtime> {
 
 async fn with_settings(
     command: Command,
+    arguments: Vec<String>,
     config: &Config,
-    out: &mut impl Write,
+    console: &mut Console,
 ) -> Result<(), Failure> {
     match command {
-        Command::Run(args) => run::run(&args, config, out).await,
-        Command::Worker(args) => worker::run(&args, config, out).await,
-        Command::Webhooks(args) => {
-            let store = app::webhooks(config)?;
-            webhooks::run(args, &store, Timestamp::now(), out).await
-        }
-        Command::Attempts(args) => {
-            let attempts = app::attempts(config)?;
-            tokio::select! {
-                result = attempts::run(args, &attempts, out) => result,
-                () = signals::stop() => Ok(()),
-            }
-        }
-        Command::DeadLetters(args) => {
-            let (server, topology) = (app::server(config, "commands")?, app::topology(config));
-            let dead_letters = DeadLetters::connect(&server, Arc::new(topology)).await?;
-            let result = dead_letters::run(args, &dead_letters, out).await;
-            dead_letters.close().await;
-            result
-        }
+        Command::Run(args) => run::run(&args, config, console).await,
+        Command::Worker(args) => worker::run(&args, config, console).await,
         Command::Topology(args) => {
             let topology = app::topology(config);
             let server = if args.is_offline() {
@@ -140,17 +130,22 @@ async fn with_settings(
             } else {
                 Some(app::server(config, "commands")?)
             };
-            topology::run(&args, &topology, server.as_ref(), out).await
+            topology::run(&args, &topology, server.as_ref(), console).await
         }
-        Command::Publish(args) => {
-            let (server, topology) = (app::server(config, "publish")?, app::topology(config));
-            let stop = CancellationToken::new();
-            let publisher = Publisher::start(server, Arc::new(topology), stop);
-            let result = publish::run(args, &publisher, &app::event_rules(config), out).await;
-            publisher.close().await;
-            result
+        command => {
+            let follows = matches!(command, Command::Attempts(_));
+            let asking = async {
+                match config.mode() {
+                    Mode::Servers => ask::servers(command, config, console).await,
+                    Mode::Embedded => ask::embedded(command, arguments, config, console).await,
+                }
+            };
+            tokio::select! {
+                result = asking => result,
+                // A publisher must know how many were confirmed; whoever follows has seen enough.
+                () = signals::stop(), if follows => Ok(()),
+            }
         }
-        Command::Config(_) | Command::Schema(_) | Command::Listen(_) => Ok(()),
     }
 }
 

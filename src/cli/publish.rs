@@ -1,21 +1,21 @@
-//! The command `publish`: events from arguments, a file or standard input, confirmed by the broker.
+//! The command `publish`: events from arguments, a file or standard input, each confirmed.
 
-use std::io::{self, IsTerminal as _, Write};
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use clap::Args;
 use futures::stream::FuturesUnordered;
 use futures::{FutureExt as _, StreamExt as _};
-use serde::Deserialize;
 use serde_json::json;
 use tokio::io::{AsyncBufReadExt as _, AsyncRead, BufReader};
 use uuid::Uuid;
 
+use crate::deployment::{Intake, NotAccepted};
 use crate::domain::event::{self, EventRules, Header, RawEvent};
-use crate::rabbitmq::publisher::{PublishError, Publisher};
 
+use super::console::Console;
 use super::failure::{Failure, Kind};
 
 /// How many publishes await their confirms at once: 256 take a broker to its limit (measured).
@@ -24,7 +24,7 @@ const PIPELINE: usize = 256;
 /// How many refused lines are told one by one; the rest are counted.
 const TOLD: u64 = 20;
 
-/// Publish events as the gateway does, and await the broker's confirm for each
+/// Publish events as the gateway does, each confirmed to be kept
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   prism-webhooks publish request.completed
@@ -73,31 +73,38 @@ struct Tally {
 /// Runs `publish …`.
 pub async fn run(
     args: PublishArgs,
-    publisher: &Publisher,
+    intake: &dyn Intake,
     rules: &EventRules,
-    out: &mut impl Write,
+    console: &mut Console,
 ) -> Result<(), Failure> {
     let mut tally = Tally::new();
     match &args.file {
-        None => publish_repeated(&args, publisher, rules, &mut tally).await?,
-        Some(path) if path.as_os_str() == "-" => {
-            publish_lines(&args, tokio::io::stdin(), publisher, rules, &mut tally).await?;
-        }
+        None => publish_repeated(&args, intake, rules, &mut tally, console).await?,
         Some(path) => {
-            let file = tokio::fs::File::open(path).await.map_err(|error| {
-                Failure::new(Kind::Failed, format_args!("{}: {error}", path.display()))
-            })?;
-            publish_lines(&args, file, publisher, rules, &mut tally).await?;
+            let input: Box<dyn AsyncRead + Send + Unpin> = if path.as_os_str() == "-" {
+                std::mem::replace(&mut console.input, Box::new(tokio::io::empty()))
+            } else {
+                Box::new(open(path).await?)
+            };
+            publish_lines(&args, input, intake, rules, &mut tally, console).await?;
         }
     }
-    tally.finish(args.json, out)
+    tally.finish(args.json, console)
+}
+
+/// The file of a `--file`.
+pub async fn open(path: &Path) -> Result<tokio::fs::File, Failure> {
+    let unreadable =
+        |error| Failure::new(Kind::Failed, format_args!("{}: {error}", path.display()));
+    tokio::fs::File::open(path).await.map_err(unreadable)
 }
 
 async fn publish_repeated(
     args: &PublishArgs,
-    publisher: &Publisher,
+    intake: &dyn Intake,
     rules: &EventRules,
     tally: &mut Tally,
+    console: &mut Console,
 ) -> Result<(), Failure> {
     let event_type = args.event_type.clone().unwrap_or_default();
     let body = args
@@ -115,13 +122,13 @@ async fn publish_repeated(
             message_id: Some(id),
             ..event.clone()
         };
-        pipeline.push(publish(publisher, event));
+        pipeline.push(publish(intake, event));
         if pipeline.len() >= PIPELINE {
-            tally.take(pipeline.next().await)?;
+            tally.take(pipeline.next().await, console)?;
         }
     }
     while let Some(one) = pipeline.next().await {
-        tally.take(Some(one))?;
+        tally.take(Some(one), console)?;
     }
     Ok(())
 }
@@ -129,9 +136,10 @@ async fn publish_repeated(
 async fn publish_lines(
     args: &PublishArgs,
     input: impl AsyncRead + Unpin,
-    publisher: &Publisher,
+    intake: &dyn Intake,
     rules: &EventRules,
     tally: &mut Tally,
+    console: &mut Console,
 ) -> Result<(), Failure> {
     let mut lines = BufReader::new(input).split(b'\n');
     let mut pipeline = FuturesUnordered::new();
@@ -149,28 +157,28 @@ async fn publish_lines(
         let event = match args.event_of_line(line, rules) {
             Ok(event) => event,
             Err(problem) => {
-                tally.refuse(number, &problem);
+                tally.refuse(number, &problem, console);
                 continue;
             }
         };
-        pipeline.push(publish(publisher, event));
+        pipeline.push(publish(intake, event));
         if pipeline.len() >= PIPELINE {
-            tally.take(pipeline.next().await)?;
+            tally.take(pipeline.next().await, console)?;
         }
         // Take what is confirmed already, so that progress is shown while a slow input is read.
         while let Some(Some(one)) = pipeline.next().now_or_never() {
-            tally.take(Some(one))?;
+            tally.take(Some(one), console)?;
         }
     }
     while let Some(one) = pipeline.next().await {
-        tally.take(Some(one))?;
+        tally.take(Some(one), console)?;
     }
     Ok(())
 }
 
-async fn publish(publisher: &Publisher, event: RawEvent) -> (String, Result<(), PublishError>) {
-    let published = publisher.publish_event(&event).await;
-    (event.message_id.unwrap_or_default(), published)
+async fn publish(intake: &dyn Intake, event: RawEvent) -> (String, Result<(), NotAccepted>) {
+    let id = event.message_id.clone().unwrap_or_default();
+    (id, intake.accept(vec![event]).await)
 }
 
 fn new_id() -> String {
@@ -178,6 +186,11 @@ fn new_id() -> String {
 }
 
 impl PublishArgs {
+    /// The file to read from, if it is one.
+    pub fn path(&self) -> Option<&Path> {
+        self.file.as_deref().filter(|path| path.as_os_str() != "-")
+    }
+
     fn event(&self, routing_key: String, body: Bytes) -> RawEvent {
         let header = |text: &Option<String>| match text {
             Some(text) => Header::Text(text.clone().into_bytes()),
@@ -193,17 +206,11 @@ impl PublishArgs {
     }
 
     fn event_of_line(&self, mut line: Vec<u8>, rules: &EventRules) -> Result<RawEvent, String> {
-        #[derive(Deserialize)]
-        struct Named {
-            event: String,
-        }
-
         if line.last() == Some(&b'\r') {
             line.pop();
         }
-        let named: Named = serde_json::from_slice(&line)
-            .map_err(|error| format!("no JSON object with a string field \"event\": {error}"))?;
-        let event = self.event(named.event, Bytes::from(line));
+        let named = event::named_event(&line).map_err(|error| error.to_string())?;
+        let event = self.event(named, Bytes::from(line));
         let event = RawEvent {
             message_id: Some(new_id()),
             ..event
@@ -227,44 +234,50 @@ impl Tally {
     }
 
     /// Takes the end of one publish; the first that fails ends the run, for the next would fail too.
-    fn take(&mut self, one: Option<(String, Result<(), PublishError>)>) -> Result<(), Failure> {
+    fn take(
+        &mut self,
+        one: Option<(String, Result<(), NotAccepted>)>,
+        console: &mut Console,
+    ) -> Result<(), Failure> {
         let Some((id, published)) = one else {
             return Ok(());
         };
         if let Err(error) = published {
-            self.clear_progress();
-            eprintln!("{} events were confirmed before this", self.published);
+            self.clear_progress(console);
+            let published = self.published;
+            console.say(format_args!(
+                "{published} events were confirmed before this"
+            ));
             return Err(Failure::caused(Kind::Unavailable, &error));
         }
         self.published += 1;
         self.last_id = Some(id);
-        self.show_progress();
+        self.show_progress(console);
         Ok(())
     }
 
-    fn refuse(&mut self, line: u64, problem: &str) {
+    fn refuse(&mut self, line: u64, problem: &str, console: &mut Console) {
         self.refused += 1;
         if self.refused <= TOLD {
-            self.clear_progress();
-            eprintln!("line {line} is not published: {problem}");
+            self.clear_progress(console);
+            console.say(format_args!("line {line} is not published: {problem}"));
         }
     }
 
-    fn show_progress(&mut self) {
+    fn show_progress(&mut self, console: &mut Console) {
         let due = self.shown.unwrap_or(self.started).elapsed() >= Duration::from_secs(1);
-        if due && io::stderr().is_terminal() {
+        if due && console.shows.progress {
             self.shown = Some(Instant::now());
-            eprint!(
-                "\r{} events confirmed, {:.0} a second ",
-                self.published,
-                self.rate()
-            );
+            let (published, rate) = (self.published, self.rate());
+            console.progress(format_args!(
+                "{published} events confirmed, {rate:.0} a second"
+            ));
         }
     }
 
-    fn clear_progress(&self) {
+    fn clear_progress(&self, console: &mut Console) {
         if self.shown.is_some() {
-            eprintln!();
+            console.say("");
         }
     }
 
@@ -274,8 +287,9 @@ impl Tally {
         published / self.started.elapsed().as_secs_f64().max(1e-6)
     }
 
-    fn finish(self, json: bool, out: &mut impl Write) -> Result<(), Failure> {
-        self.clear_progress();
+    fn finish(self, json: bool, console: &mut Console) -> Result<(), Failure> {
+        self.clear_progress(console);
+        let out = &mut console.out;
         let seconds = self.started.elapsed().as_secs_f64();
         if json {
             let id = self.last_id.as_ref().filter(|_| self.published == 1);

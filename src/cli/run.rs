@@ -1,15 +1,18 @@
 //! The command `run`: everything in one process, until told to stop.
 
-use std::io::Write;
-
 use clap::Args;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 
 use crate::app::Run;
 use crate::config::Config;
+use crate::deployment;
+use crate::embedded::Embedded;
 
-use super::failure::Failure;
-use super::signals;
+use super::console::Console;
+use super::failure::{Failure, Kind};
+use super::relay::Relay;
+use super::{ask, signals};
 
 /// Run everything in one process: take events, deliver them, serve the API
 ///
@@ -23,9 +26,14 @@ use super::signals;
 pub struct RunArgs {}
 
 /// Runs everything.
-pub async fn run(_: &RunArgs, config: &Config, out: &mut impl Write) -> Result<(), Failure> {
+pub async fn run(_: &RunArgs, config: &Config, console: &mut Console) -> Result<(), Failure> {
+    let out = &mut console.out;
     let stop = CancellationToken::new();
     let run = Run::start(config, stop.clone()).await?;
+    let relaying = run
+        .embedded()
+        .map(|embedded| relay(embedded, config, &stop));
+    let relaying = relaying.transpose()?;
     let (mode, address) = (run.mode(), run.address());
     writeln!(
         out,
@@ -37,5 +45,29 @@ pub async fn run(_: &RunArgs, config: &Config, out: &mut impl Write) -> Result<(
         Some(report) => writeln!(out, "stopped: {report}")?,
         None => writeln!(out, "stopped at once")?,
     }
+    drop(relaying);
     Ok(())
+}
+
+/// Takes the commands of other processes for the store that this one has open.
+fn relay(
+    embedded: &Embedded,
+    config: &Config,
+    stop: &CancellationToken,
+) -> Result<AbortOnDropHandle<()>, Failure> {
+    let directory = embedded.store().directory();
+    let relay = Relay::open(directory).map_err(|error| {
+        let directory = directory.display();
+        Failure::new(
+            Kind::Unavailable,
+            format_args!("{directory}: cannot take commands: {error}"),
+        )
+    })?;
+    let (deployment, config) = (deployment::embedded::deployment(embedded), config.clone());
+    let run = move |asked, console| {
+        let (deployment, config) = (deployment.clone(), config.clone());
+        async move { ask::relayed(asked, &deployment, &config, console).await }
+    };
+    let serving = tokio::spawn(relay.serve(run, stop.clone()));
+    Ok(AbortOnDropHandle::new(serving))
 }

@@ -1,22 +1,25 @@
 //! How lists are printed: a table for people, one JSON array for machines.
 
-use std::io::{self, IsTerminal as _, Write};
+use std::io::{self, Write};
 
 use comfy_table::{ContentArrangement, Table, presets};
 use serde::Serialize;
 
-/// Prints `rows` under `header`; `empty` is said instead when there are none. Without a terminal
-/// the table has no borders and is not fitted to a width, so that it can be cut and searched.
+/// Prints `rows` under `header`; `empty` is said instead when there are none. Without a terminal,
+/// and so without a `width`, the table has no borders and is not fitted, so that it can be cut and
+/// searched.
 pub fn print(
     out: &mut impl Write,
+    width: Option<u16>,
     header: &[&str],
     rows: impl IntoIterator<Item = Vec<String>>,
     empty: &str,
 ) -> io::Result<()> {
     let mut table = Table::new();
-    if io::stdout().is_terminal() {
+    if let Some(width) = width {
         table.load_style(presets::UTF8_HORIZONTAL_ONLY);
         table.set_content_arrangement(ContentArrangement::Dynamic);
+        table.set_width(width);
     } else {
         table.load_style(presets::NOTHING);
         table.set_content_arrangement(ContentArrangement::Disabled);
@@ -62,7 +65,7 @@ mod tests {
     #[test]
     fn an_empty_list_says_so() {
         let mut out = Vec::new();
-        print(&mut out, &["id"], [], "none yet").unwrap();
+        print(&mut out, None, &["id"], [], "none yet").unwrap();
         assert_eq!(out, b"none yet\n");
         let mut out = Vec::new();
         json_array::<u8>(&mut out, &[]).unwrap();
@@ -82,6 +85,7 @@ mod tests {
         let mut out = Vec::new();
         print(
             &mut out,
+            None,
             &["body"],
             [vec!["\u{1b}[31mred\n".to_owned()]],
             "",

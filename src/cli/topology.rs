@@ -1,13 +1,12 @@
 //! The command `topology`: apply, check, show.
 
-use std::io::Write;
-
 use clap::{Args, Subcommand};
 
 use crate::rabbitmq::connection::{ConnectError, Purpose, Server};
 use crate::rabbitmq::declare::{self, Shown, TopologyError};
 use crate::rabbitmq::topology::Topology;
 
+use super::console::Console;
 use super::failure::{Failure, Kind};
 use super::table;
 
@@ -47,8 +46,9 @@ pub async fn run(
     args: &TopologyArgs,
     topology: &Topology,
     server: Option<&Server>,
-    out: &mut impl Write,
+    console: &mut Console,
 ) -> Result<(), Failure> {
+    let out = &mut console.out;
     let connection = match server {
         Some(server) => Some(server.connect(Purpose::Topology).await?),
         None => None,
@@ -56,7 +56,7 @@ pub async fn run(
     match (&args.command, &connection) {
         (TopologyCommand::Show { json, .. }, connection) => {
             let shown = declare::show(topology, connection.as_ref()).await?;
-            show(&shown, *json, out)
+            show(&shown, *json, console)
         }
         (TopologyCommand::Apply, Some(connection)) => {
             declare::apply(topology, connection).await?;
@@ -89,9 +89,9 @@ pub async fn run(
     }
 }
 
-fn show(shown: &[Shown], json: bool, out: &mut impl Write) -> Result<(), Failure> {
+fn show(shown: &[Shown], json: bool, console: &mut Console) -> Result<(), Failure> {
     if json {
-        return Ok(table::json_array(out, shown)?);
+        return Ok(table::json_array(&mut console.out, shown)?);
     }
     let rows = shown.iter().map(|one| {
         let arguments: Vec<String> = one
@@ -129,7 +129,13 @@ fn show(shown: &[Shown], json: bool, out: &mut impl Write) -> Result<(), Failure
         "bound to",
         "arguments",
     ];
-    Ok(table::print(out, &header, rows, "nothing")?)
+    Ok(table::print(
+        &mut console.out,
+        console.shows.width,
+        &header,
+        rows,
+        "nothing",
+    )?)
 }
 
 impl From<ConnectError> for Failure {

@@ -3,7 +3,6 @@
 mod view;
 
 use std::collections::BTreeMap;
-use std::io::Write;
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
@@ -15,6 +14,7 @@ use crate::domain::retry::RetryOverrides;
 use crate::domain::secret::Secret;
 use crate::registry::webhooks::{NewWebhook, WebhookPatch, Webhooks, WebhooksError};
 
+use super::console::Console;
 use super::failure::{Failure, Kind};
 use super::secret_text::SecretText;
 use super::table;
@@ -162,11 +162,11 @@ pub async fn run(
     args: WebhooksArgs,
     store: &Webhooks,
     now: Timestamp,
-    out: &mut impl Write,
+    console: &mut Console,
 ) -> Result<(), Failure> {
     let organization = &args.organization;
     let view = match args.command {
-        WebhooksCommand::List => return list(store, organization, args.json, out).await,
+        WebhooksCommand::List => return list(store, organization, args.json, console).await,
         WebhooksCommand::Create(create) => self::create(create, store, organization, now).await?,
         WebhooksCommand::Show(which) => View::of(store.get(organization, &which.webhook).await?),
         WebhooksCommand::Update(update) => {
@@ -203,7 +203,7 @@ pub async fn run(
             }
         }
     };
-    view.print(args.json, out)
+    view.print(args.json, &mut console.out)
 }
 
 async fn create(
@@ -251,7 +251,7 @@ async fn list(
     store: &Webhooks,
     organization: &Organization,
     json: bool,
-    out: &mut impl Write,
+    console: &mut Console,
 ) -> Result<(), Failure> {
     let views: Vec<View> = store
         .list(organization)
@@ -260,12 +260,13 @@ async fn list(
         .map(View::listed)
         .collect();
     if json {
-        return Ok(table::json_array(out, &views)?);
+        return Ok(table::json_array(&mut console.out, &views)?);
     }
     let header = ["id", "name", "url", "events", "signed", "state"];
     let empty = "no webhooks yet: webhooks create --name NAME --url URL registers one";
     Ok(table::print(
-        out,
+        &mut console.out,
+        console.shows.width,
         &header,
         views.iter().map(View::row),
         empty,

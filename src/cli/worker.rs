@@ -1,13 +1,12 @@
 //! The command `worker`: delivers until told to stop, and then says what it did.
 
-use std::io::Write;
-
 use clap::Args;
 use tokio_util::sync::CancellationToken;
 
 use crate::app::Worker;
 use crate::config::Config;
 
+use super::console::Console;
 use super::failure::Failure;
 use super::signals;
 
@@ -19,7 +18,8 @@ use super::signals;
 pub struct WorkerArgs {}
 
 /// Runs a worker.
-pub async fn run(_: &WorkerArgs, config: &Config, out: &mut impl Write) -> Result<(), Failure> {
+pub async fn run(_: &WorkerArgs, config: &Config, console: &mut Console) -> Result<(), Failure> {
+    let out = &mut console.out;
     let stop = CancellationToken::new();
     let worker = tokio::select! {
         worker = Worker::on_servers(config, stop.clone()) => worker?,

@@ -1,12 +1,13 @@
 //! A deployment on SQLite, in this process.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use futures::StreamExt as _;
 use futures::stream::{self, BoxStream};
 
-use super::{Deployment, NotAccepted, Report, Unavailable};
+use super::{DeadLetters, Deployment, Intake, NotAccepted, Records, Report, Unavailable};
 use crate::dead_letters::{Action, Filter, Found, Options, Progress};
 use crate::domain::delivery::Delivery;
 use crate::domain::event::RawEvent;
@@ -15,51 +16,54 @@ use crate::embedded::Embedded;
 use crate::embedded::writer::WriteError;
 use crate::engine::ports::{FollowUp, Handover as _};
 use crate::records::{AttemptFilter, Page, Recorded, RecordedAttempt};
-use crate::registry::webhooks::Webhooks;
 
 /// How long before the record is looked at again by whoever follows it: quick to the eye, and next
 /// to nothing for a store in the same process.
 const LOOK_AGAIN: Duration = Duration::from_millis(200);
 
-/// A deployment on the embedded store.
-#[derive(Debug, Clone)]
-pub struct EmbeddedDeployment {
-    embedded: Embedded,
-    webhooks: Webhooks,
-}
-
-impl EmbeddedDeployment {
-    /// The deployment on this store.
-    pub fn new(embedded: Embedded) -> Self {
-        let webhooks = embedded.webhooks();
-        Self { embedded, webhooks }
+/// The deployment on this store.
+pub fn deployment(embedded: &Embedded) -> Deployment {
+    let port = Arc::new(Port(embedded.clone()));
+    Deployment {
+        webhooks: embedded.webhooks(),
+        intake: port.clone(),
+        records: port.clone(),
+        dead_letters: port,
     }
 }
+
+/// The store, asked from outside.
+struct Port(Embedded);
 
 #[async_trait]
-impl Deployment for EmbeddedDeployment {
-    fn webhooks(&self) -> &Webhooks {
-        &self.webhooks
-    }
-
+impl Intake for Port {
     async fn accept(&self, events: Vec<RawEvent>) -> Result<(), NotAccepted> {
-        let taken = self.embedded.intake().accept(events).await;
+        let taken = self.0.intake().accept(events).await;
         taken.map(drop).map_err(NotAccepted::from)
     }
 
     async fn ready(&self) -> Result<(), NotAccepted> {
-        let read = self.embedded.unsettled().await;
+        let read = self.0.unsettled().await;
         read.map(drop)
             .map_err(|error| NotAccepted::Unavailable(Unavailable::new(error)))
     }
 
+    async fn enqueue(&self, delivery: Delivery) -> Result<(), Unavailable> {
+        let intake = self.0.intake();
+        let handed = intake.hand_over(FollowUp::Enqueue(delivery)).await;
+        handed.map_err(Unavailable::new)
+    }
+}
+
+#[async_trait]
+impl Records for Port {
     async fn attempts(
         &self,
         filter: &AttemptFilter,
         limit: usize,
         before: Option<&str>,
     ) -> Result<Page, Unavailable> {
-        let attempts = self.embedded.attempts();
+        let attempts = self.0.attempts();
         let page = attempts.list(filter, limit, before).await;
         page.map_err(Unavailable::new)
     }
@@ -69,7 +73,7 @@ impl Deployment for EmbeddedDeployment {
         filter: AttemptFilter,
         after: Option<String>,
     ) -> Result<BoxStream<'static, RecordedAttempt>, Unavailable> {
-        let attempts = self.embedded.attempts();
+        let attempts = self.0.attempts();
         let last = match after {
             Some(after) => after,
             None => attempts.newest().await.map_err(Unavailable::new)?,
@@ -99,31 +103,28 @@ impl Deployment for EmbeddedDeployment {
         organization: &Organization,
         id: &DeliveryId,
     ) -> Result<Option<Recorded>, Unavailable> {
-        let deliveries = self.embedded.deliveries();
+        let deliveries = self.0.deliveries();
         let found = deliveries.get(organization, id).await;
         found.map_err(Unavailable::new)
     }
+}
 
-    async fn enqueue(&self, delivery: Delivery) -> Result<(), Unavailable> {
-        let intake = self.embedded.intake();
-        let handed = intake.hand_over(FollowUp::Enqueue(delivery)).await;
-        handed.map_err(Unavailable::new)
-    }
-
-    async fn dead_letters(&self, filter: &Filter, limit: usize) -> Result<Found, Unavailable> {
-        let letters = self.embedded.dead_letters();
+#[async_trait]
+impl DeadLetters for Port {
+    async fn list(&self, filter: &Filter, limit: usize) -> Result<Found, Unavailable> {
+        let letters = self.0.dead_letters();
         let found = letters.list(filter, limit).await;
         found.map_err(Unavailable::new)
     }
 
-    async fn process_dead_letters(
+    async fn process(
         &self,
         action: Action,
         filter: &Filter,
         options: &Options,
         report: Report<'_>,
     ) -> Result<Progress, Unavailable> {
-        let letters = self.embedded.dead_letters();
+        let letters = self.0.dead_letters();
         let done = letters.process(action, filter, options, report).await;
         done.map_err(Unavailable::new)
     }

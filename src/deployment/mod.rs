@@ -7,6 +7,8 @@
 pub mod embedded;
 pub mod servers;
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use futures::stream::BoxStream;
 
@@ -18,11 +20,21 @@ use crate::records::{AttemptFilter, Page, Recorded, RecordedAttempt};
 use crate::registry::webhooks::Webhooks;
 
 /// A deployment at work.
-#[async_trait]
-pub trait Deployment: Send + Sync {
+#[derive(Clone)]
+pub struct Deployment {
     /// The registered webhooks.
-    fn webhooks(&self) -> &Webhooks;
+    pub webhooks: Webhooks,
+    /// Takes events in.
+    pub intake: Arc<dyn Intake>,
+    /// What is on record.
+    pub records: Arc<dyn Records>,
+    /// What was given up.
+    pub dead_letters: Arc<dyn DeadLetters>,
+}
 
+/// Takes what is to be delivered.
+#[async_trait]
+pub trait Intake: Send + Sync {
     /// Takes events as the gateway publishes them; they are durable when this returns. Each has its
     /// id already. Whether they keep the contract is for the caller to check: one that does not
     /// becomes a dead letter. On an error some of them may have been taken.
@@ -31,6 +43,13 @@ pub trait Deployment: Send + Sync {
     /// Says why events cannot be taken now, if that is so.
     async fn ready(&self) -> Result<(), NotAccepted>;
 
+    /// Hands a delivery over, to be attempted at once. Durable when it returns.
+    async fn enqueue(&self, delivery: Delivery) -> Result<(), Unavailable>;
+}
+
+/// Reads the record of attempts and deliveries.
+#[async_trait]
+pub trait Records: Send + Sync {
     /// The newest attempts wanted, at most `limit`, before the entry `before` if given.
     async fn attempts(
         &self,
@@ -53,16 +72,17 @@ pub trait Deployment: Send + Sync {
         organization: &Organization,
         id: &DeliveryId,
     ) -> Result<Option<Recorded>, Unavailable>;
+}
 
-    /// Hands a delivery over, to be attempted at once. Durable when it returns.
-    async fn enqueue(&self, delivery: Delivery) -> Result<(), Unavailable>;
-
+/// Looks through the dead letters and moves them.
+#[async_trait]
+pub trait DeadLetters: Send + Sync {
     /// The dead letters meant, at most `limit`, oldest first.
-    async fn dead_letters(&self, filter: &Filter, limit: usize) -> Result<Found, Unavailable>;
+    async fn list(&self, filter: &Filter, limit: usize) -> Result<Found, Unavailable>;
 
     /// Goes once through the dead letters and does `action` with those meant. Calls `report` now
     /// and then with what was done so far.
-    async fn process_dead_letters(
+    async fn process(
         &self,
         action: Action,
         filter: &Filter,

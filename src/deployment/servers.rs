@@ -7,7 +7,7 @@ use futures::StreamExt as _;
 use futures::future::try_join_all;
 use futures::stream::{self, BoxStream};
 
-use super::{Deployment, NotAccepted, Report, Unavailable};
+use super::{Intake, NotAccepted, Records, Report, Unavailable};
 use crate::dead_letters::{Action, Filter, Found, Options, Progress};
 use crate::domain::delivery::Delivery;
 use crate::domain::event::RawEvent;
@@ -20,50 +20,53 @@ use crate::rabbitmq::topology::Topology;
 use crate::records::{AttemptFilter, Page, Recorded, RecordedAttempt};
 use crate::redis::attempts::Attempts;
 use crate::redis::deliveries::Deliveries;
-use crate::registry::webhooks::Webhooks;
 
-/// What a deployment on RabbitMQ and Redis is asked through.
-#[derive(Debug, Clone)]
-pub struct ServersDeployment {
-    /// The broker; looking through the dead letters takes a connection of its own each time.
+/// Publishes to the broker.
+pub struct BrokerIntake(pub Publisher);
+
+/// The dead-letter queue. Looking through it takes a connection of its own each time.
+pub struct BrokerDeadLetters {
+    /// The broker.
     pub server: Server,
     /// What is declared there.
     pub topology: Arc<Topology>,
-    /// Publishes events and what is handed over.
-    pub publisher: Publisher,
-    /// The registered webhooks.
-    pub webhooks: Webhooks,
-    /// The record of attempts.
+}
+
+/// The record in Redis.
+pub struct RedisRecords {
+    /// Of attempts.
     pub attempts: Attempts,
-    /// The record of deliveries.
+    /// Of deliveries.
     pub deliveries: Deliveries,
 }
 
-impl ServersDeployment {
-    async fn letters(&self) -> Result<DeadLetters, Unavailable> {
+impl BrokerDeadLetters {
+    async fn connect(&self) -> Result<DeadLetters, Unavailable> {
         let connected = DeadLetters::connect(&self.server, self.topology.clone()).await;
         connected.map_err(Unavailable::new)
     }
 }
 
 #[async_trait]
-impl Deployment for ServersDeployment {
-    fn webhooks(&self) -> &Webhooks {
-        &self.webhooks
-    }
-
+impl Intake for BrokerIntake {
     async fn accept(&self, events: Vec<RawEvent>) -> Result<(), NotAccepted> {
-        let publishing = events
-            .iter()
-            .map(|event| self.publisher.publish_event(event));
+        let publishing = events.iter().map(|event| self.0.publish_event(event));
         try_join_all(publishing).await?;
         Ok(())
     }
 
     async fn ready(&self) -> Result<(), NotAccepted> {
-        Ok(self.publisher.ready().await?)
+        Ok(self.0.ready().await?)
     }
 
+    async fn enqueue(&self, delivery: Delivery) -> Result<(), Unavailable> {
+        let handed = self.0.hand_over(FollowUp::Enqueue(delivery)).await;
+        handed.map_err(Unavailable::new)
+    }
+}
+
+#[async_trait]
+impl Records for RedisRecords {
     async fn attempts(
         &self,
         filter: &AttemptFilter,
@@ -93,27 +96,25 @@ impl Deployment for ServersDeployment {
         let found = self.deliveries.get(organization, id).await;
         found.map_err(Unavailable::new)
     }
+}
 
-    async fn enqueue(&self, delivery: Delivery) -> Result<(), Unavailable> {
-        let handed = self.publisher.hand_over(FollowUp::Enqueue(delivery)).await;
-        handed.map_err(Unavailable::new)
-    }
-
-    async fn dead_letters(&self, filter: &Filter, limit: usize) -> Result<Found, Unavailable> {
-        let letters = self.letters().await?;
+#[async_trait]
+impl super::DeadLetters for BrokerDeadLetters {
+    async fn list(&self, filter: &Filter, limit: usize) -> Result<Found, Unavailable> {
+        let letters = self.connect().await?;
         let found = letters.list(filter, limit).await;
         letters.close().await;
         found.map_err(Unavailable::new)
     }
 
-    async fn process_dead_letters(
+    async fn process(
         &self,
         action: Action,
         filter: &Filter,
         options: &Options,
         report: Report<'_>,
     ) -> Result<Progress, Unavailable> {
-        let letters = self.letters().await?;
+        let letters = self.connect().await?;
         let done = letters.process(action, filter, options, report).await;
         letters.close().await;
         done.map_err(Unavailable::new)

@@ -37,7 +37,7 @@ pub(super) async fn create(
     Json(asked): Json<CreateWebhook>,
 ) -> Result<Response, Problem> {
     let (new, generated) = asked.into_new(&mut rand::rng())?;
-    let webhooks = api.deployment.webhooks();
+    let webhooks = api.deployment.webhooks;
     let stored = webhooks
         .create(&organization, new, Timestamp::now())
         .await?;

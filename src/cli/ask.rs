@@ -1,0 +1,148 @@
+//! The commands that ask a deployment something, in either mode.
+
+use jiff::Timestamp;
+
+use crate::app;
+use crate::config::Config;
+use crate::deployment::servers::BrokerIntake;
+use crate::deployment::{self, Deployment, Unavailable};
+use crate::embedded::StartError;
+use crate::embedded::database::OpenError;
+
+use super::console::Console;
+use super::failure::{Failure, Kind};
+use super::relay::Ask;
+use super::{Command, Program, attempts, dead_letters, publish, relay, webhooks};
+
+/// Asks RabbitMQ and Redis, and of the two only the one that is needed.
+pub(super) async fn servers(
+    command: Command,
+    config: &Config,
+    console: &mut Console,
+) -> Result<(), Failure> {
+    match command {
+        Command::Webhooks(args) => {
+            let store = app::webhooks(config)?;
+            webhooks::run(args, &store, Timestamp::now(), console).await
+        }
+        Command::Attempts(args) => attempts::run(args, &app::records(config)?, console).await,
+        Command::DeadLetters(args) => {
+            let letters = app::dead_letters(config, "commands")?;
+            dead_letters::run(args, &letters, console).await
+        }
+        Command::Publish(args) => {
+            let publisher = app::publisher(config, "publish")?;
+            let intake = BrokerIntake(publisher.clone());
+            let result = publish::run(args, &intake, &app::event_rules(config), console).await;
+            publisher.close().await;
+            result
+        }
+        _ => Err(not_a_question()),
+    }
+}
+
+/// Asks the embedded store, or the process that has it open.
+pub(super) async fn embedded(
+    command: Command,
+    arguments: Vec<String>,
+    config: &Config,
+    console: &mut Console,
+) -> Result<(), Failure> {
+    let directory = &config.data_dir;
+    if !directory.is_dir() && !matches!(command, Command::Publish(_) | Command::Webhooks(_)) {
+        let directory = directory.display();
+        let message = format!(
+            "there is no data in {directory}: name RabbitMQ and Redis by PRISM_AMQP_URL and \
+             PRISM_REDIS_URL, or for embedded mode the right PRISM_DATA_DIR"
+        );
+        return Err(Failure::new(Kind::Settings, message));
+    }
+    match app::embedded(config, directory) {
+        Ok(embedded) => {
+            let deployment = deployment::embedded::deployment(&embedded);
+            let result = on(command, &deployment, config, console).await;
+            embedded.store().close().await;
+            result
+        }
+        Err(StartError::Open(OpenError::InUse { .. })) => {
+            let arguments = match &command {
+                Command::Publish(args) => {
+                    let file = match args.path() {
+                        Some(path) => Some(publish::open(path).await?),
+                        None => None,
+                    };
+                    lend_file(arguments, file, console)
+                }
+                _ => arguments,
+            };
+            relay::ask(directory, arguments, console).await
+        }
+        Err(error) => Err(app::StartError::from(error).into()),
+    }
+}
+
+/// Runs a command that another process hands over to this one, which has the store open.
+pub(super) async fn relayed(
+    ask: Ask,
+    deployment: &Deployment,
+    config: &Config,
+    mut console: Console,
+) -> Result<(), Failure> {
+    let parsed = <Program as clap::Parser>::try_parse_from(ask.arguments);
+    let program = parsed.map_err(|error| Failure::new(Kind::Failed, error))?;
+    on(program.command, deployment, config, &mut console).await
+}
+
+async fn on(
+    command: Command,
+    deployment: &Deployment,
+    config: &Config,
+    console: &mut Console,
+) -> Result<(), Failure> {
+    match command {
+        Command::Webhooks(args) => {
+            webhooks::run(args, &deployment.webhooks, Timestamp::now(), console).await
+        }
+        Command::Attempts(args) => attempts::run(args, &*deployment.records, console).await,
+        Command::DeadLetters(args) => {
+            dead_letters::run(args, &*deployment.dead_letters, console).await
+        }
+        Command::Publish(args) => {
+            let rules = app::event_rules(config);
+            publish::run(args, &*deployment.intake, &rules, console).await
+        }
+        _ => Err(not_a_question()),
+    }
+}
+
+/// Has the other process read from the input what this one reads from a file of its user's.
+fn lend_file(
+    arguments: Vec<String>,
+    file: Option<tokio::fs::File>,
+    console: &mut Console,
+) -> Vec<String> {
+    let Some(file) = file else { return arguments };
+    console.input = Box::new(file);
+    let mut named = false;
+    let replaced = arguments.into_iter().map(|argument| {
+        let is_name = std::mem::replace(&mut named, argument == "--file");
+        if is_name {
+            "-".to_owned()
+        } else if argument.starts_with("--file=") {
+            "--file=-".to_owned()
+        } else {
+            argument
+        }
+    });
+    replaced.collect()
+}
+
+fn not_a_question() -> Failure {
+    Failure::new(Kind::Failed, "this command cannot be handed over")
+}
+
+impl From<Unavailable> for Failure {
+    fn from(error: Unavailable) -> Self {
+        Self::caused(Kind::Unavailable, &error)
+    }
+}
