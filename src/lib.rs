@@ -55,6 +55,7 @@
 //! | a resource of the API | [`api`], one file each |
 //! | a command | [`cli`], one file each |
 //! | what is started and stopped, in what order | [`app`] |
+//! | what `demo` shows | [`demo`] |
 //! | the receiver behind `listen` | [`receiver`] |
 //! | how long to wait for a server that is away | [`reconnect`] |
 //!
@@ -66,6 +67,7 @@ pub mod app;
 pub mod cli;
 pub mod config;
 pub mod dead_letters;
+pub mod demo;
 pub mod deployment;
 pub mod domain;
 pub mod embedded;

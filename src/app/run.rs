@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 use super::{StartError, Worker};
 use crate::api::{self, Api};
 use crate::config::{Config, Mode};
-use crate::deployment;
+use crate::deployment::{self, Deployment};
 use crate::embedded::Embedded;
 use crate::rabbitmq::publisher::Publisher;
 
@@ -32,7 +32,6 @@ impl Run {
     /// Opens what can be opened at once: the port, and in embedded mode the data. Servers may be
     /// away. Stops when `stop` is cancelled.
     pub async fn start(config: &Config, stop: CancellationToken) -> Result<Self, StartError> {
-        let listener = api::Listener::bind(config.listen, &config.api.token).await?;
         let (store, deployment) = match config.mode() {
             Mode::Servers => {
                 let publisher = super::publisher(config, "run")?;
@@ -45,6 +44,7 @@ impl Run {
                 (Store::Embedded(Box::new(embedded)), deployment)
             }
         };
+        let listener = api::Listener::bind(config.listen, &config.api.token).await?;
         let api = Api {
             deployment,
             rules: super::event_rules(config),
@@ -62,6 +62,11 @@ impl Run {
     /// Where API and page are.
     pub fn address(&self) -> SocketAddr {
         self.listener.address()
+    }
+
+    /// What can be asked of it.
+    pub fn deployment(&self) -> &Deployment {
+        &self.api.deployment
     }
 
     /// The store, in embedded mode.

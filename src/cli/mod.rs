@@ -5,6 +5,7 @@ pub mod attempts;
 pub mod config;
 pub mod console;
 pub mod dead_letters;
+pub mod demo;
 pub mod failure;
 pub mod listen;
 pub mod logging;
@@ -52,6 +53,7 @@ pub struct Program {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Demo(demo::DemoArgs),
     Run(run::RunArgs),
     Worker(worker::WorkerArgs),
     Publish(publish::PublishArgs),
@@ -84,6 +86,10 @@ fn dispatch(
             Ok(config::run(&args, &program.global, environment, out)?)
         }
         Command::Schema(args) => schema::run(&args, &mut console.out),
+        Command::Demo(args) => {
+            logging::start(&demo::logging(environment));
+            runtime(1)?.block_on(demo::run(&args, console))
+        }
         Command::Listen(args) => {
             let listening = listen::run(args, signals::stop());
             Ok(runtime(1)?.block_on(listening).map(drop)?)

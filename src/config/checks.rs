@@ -144,7 +144,7 @@ pub(super) fn warnings(c: &Config) -> Vec<Warning> {
     warn(
         c.secret_key.is_none(),
         &["secret_key"],
-        "is not set: the webhooks' secrets are stored in Redis unencrypted; make a key with openssl rand -hex 32".into(),
+        "is not set: the webhooks' secrets are stored unencrypted; make a key with openssl rand -hex 32".into(),
     );
     let everywhere = c
         .allow_networks
