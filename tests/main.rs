@@ -17,5 +17,6 @@ mod engine;
 mod http;
 mod rabbitmq;
 mod redis;
+mod running;
 mod support;
 mod tls;

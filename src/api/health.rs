@@ -8,7 +8,8 @@ use super::problem::Problem;
 
 /// Whether events can be taken now
 ///
-/// In embedded mode: the database can be read. Otherwise: there is a connection to RabbitMQ.
+/// In embedded mode: the database can be read. Otherwise: there is a connection to RabbitMQ, and
+/// exchange and queues are there.
 #[utoipa::path(
     get,
     path = "/readyz",
@@ -20,13 +21,15 @@ use super::problem::Problem;
     )
 )]
 pub(super) async fn ready(State(api): State<Api>) -> Result<&'static str, Problem> {
-    match api.deployment.intake.ready().await {
-        Ok(()) => Ok("ready\n"),
-        Err(error) => Err(Problem::new(
-            StatusCode::SERVICE_UNAVAILABLE,
-            error.to_string(),
-        )),
+    let away = |why: String| Problem::new(StatusCode::SERVICE_UNAVAILABLE, why);
+    let ready = api.deployment.intake.ready().await;
+    ready.map_err(|error| away(error.to_string()))?;
+    if !api.started.is_cancelled() {
+        return Err(away(
+            "starting: what takes the events is being set up".to_owned(),
+        ));
     }
+    Ok("ready\n")
 }
 
 /// Whether the process answers at all

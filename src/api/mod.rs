@@ -21,6 +21,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::middleware;
+use tokio_util::sync::CancellationToken;
 use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -40,6 +41,8 @@ pub struct Api {
     pub rules: EventRules,
     /// Who may ask; nobody in particular if there are none.
     pub tokens: Arc<[ApiToken]>,
+    /// Cancelled once everything behind the API has been set up.
+    pub started: CancellationToken,
 }
 
 #[derive(OpenApi)]

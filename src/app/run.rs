@@ -49,6 +49,7 @@ impl Run {
             deployment,
             rules: super::event_rules(config),
             tokens: config.api.token.clone().into(),
+            started: CancellationToken::new(),
         };
         Ok(Self {
             config: config.clone(),
@@ -94,6 +95,7 @@ impl Run {
     /// was done. An error is one of starting the worker, and ends everything.
     pub async fn run(self) -> Result<String, StartError> {
         let (config, stop) = (self.config, self.stop);
+        let started = self.api.started.clone();
         let serving = tokio::spawn(self.listener.serve(self.api, stop.clone()));
         let worker = match self.store {
             Store::Embedded(embedded) => {
@@ -109,6 +111,7 @@ impl Run {
         };
         let result = match worker {
             Ok((worker, publisher)) => {
+                started.cancel();
                 let report = worker.run().await;
                 if let Some(publisher) = publisher {
                     publisher.close().await;

@@ -9,8 +9,9 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
-use lapin::{Channel, Confirmation, Connection};
+use lapin::options::{BasicPublishOptions, ConfirmSelectOptions, ExchangeDeclareOptions};
+use lapin::types::FieldTable;
+use lapin::{Channel, Confirmation, Connection, ExchangeKind};
 use tokio::sync::Semaphore;
 
 use super::connection::{NOT_FOUND, reply_code};
@@ -22,6 +23,9 @@ const CHANNELS: usize = 64;
 
 /// How long a confirm may take on a connection that the broker does not block.
 const CONFIRM_LIMIT: Duration = Duration::from_secs(30);
+
+/// How long the answer to a question may take.
+const ANSWER_LIMIT: Duration = Duration::from_secs(5);
 
 /// Why a message is not known to be kept by the broker.
 #[derive(Debug, thiserror::Error)]
@@ -70,6 +74,9 @@ pub enum Unconfirmed {
         /// The routing key.
         routing_key: String,
     },
+    /// The broker keeps the connection and answers nothing.
+    #[error("RabbitMQ did not answer within {ANSWER_LIMIT:?}")]
+    Silent,
     /// The connection or the channel failed. The broker may have it all the same.
     #[error("the connection to RabbitMQ failed before a confirm came: {0}")]
     Connection(#[from] lapin::Error),
@@ -121,6 +128,31 @@ impl Confirmer {
             biased;
             outcome = self.publish_on_a_channel(message) => outcome,
             given_up = self.given_up(message) => Err(given_up),
+        }
+    }
+
+    /// Asks whether the exchange is there.
+    pub async fn exchange_is_there(&self, exchange: &str) -> Result<(), Unconfirmed> {
+        let passive = ExchangeDeclareOptions {
+            passive: true,
+            ..Default::default()
+        };
+        let asking = async {
+            // A missing exchange closes the channel, so it is one of its own.
+            let channel = self.connection.create_channel().await?;
+            let (name, kind) = (exchange.into(), ExchangeKind::Topic);
+            channel
+                .exchange_declare(name, kind, passive, FieldTable::default())
+                .await
+        };
+        match tokio::time::timeout(ANSWER_LIMIT, asking).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(source)) if reply_code(&source) == Some(NOT_FOUND) => {
+                let exchange = exchange.to_owned();
+                Err(Unconfirmed::NoExchange { exchange, source })
+            }
+            Ok(Err(source)) => Err(source.into()),
+            Err(_) => Err(Unconfirmed::Silent),
         }
     }
 

@@ -101,9 +101,12 @@ impl Publisher {
         }
     }
 
-    /// Says why nothing can be published now, if that is so. Waits while a connection is being made.
+    /// Says why no event can be published now, if that is so: there is no connection, or no exchange.
+    /// Waits while a connection is being made.
     pub async fn ready(&self) -> Result<(), PublishError> {
-        self.connected().await.map(drop)
+        let confirmer = self.connected().await?;
+        let exchange = self.topology.exchange();
+        Ok(confirmer.exchange_is_there(exchange).await?)
     }
 
     /// The connection there is. Waits while one is being made, and fails when that does.

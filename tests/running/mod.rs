@@ -1,0 +1,7 @@
+//! `run` and `demo`: everything in one process, as real processes, in either mode.
+
+mod demo;
+mod embedded;
+mod events;
+mod servers;
+pub mod site;
