@@ -55,6 +55,9 @@ pub struct PublishArgs {
     /// Publish even what breaks the contract for events, to see what becomes of it
     #[arg(long)]
     unchecked: bool,
+    /// Print each event's id as soon as it is confirmed, one a line; the summary goes to standard error
+    #[arg(long, conflicts_with = "json")]
+    ids: bool,
     /// Print a summary as JSON
     #[arg(long)]
     json: bool,
@@ -63,6 +66,8 @@ pub struct PublishArgs {
 /// What came of a run.
 #[derive(Debug)]
 struct Tally {
+    /// Whether each id is printed.
+    ids: bool,
     started: Instant,
     published: u64,
     refused: u64,
@@ -77,7 +82,7 @@ pub async fn run(
     rules: &EventRules,
     console: &mut Console,
 ) -> Result<(), Failure> {
-    let mut tally = Tally::new();
+    let mut tally = Tally::new(args.ids);
     match &args.file {
         None => publish_repeated(&args, intake, rules, &mut tally, console).await?,
         Some(path) => {
@@ -223,8 +228,9 @@ impl PublishArgs {
 }
 
 impl Tally {
-    fn new() -> Self {
+    fn new(ids: bool) -> Self {
         Self {
+            ids,
             started: Instant::now(),
             published: 0,
             refused: 0,
@@ -251,6 +257,9 @@ impl Tally {
             return Err(Failure::caused(Kind::Unavailable, &error));
         }
         self.published += 1;
+        if self.ids {
+            writeln!(console.out, "{id}")?;
+        }
         self.last_id = Some(id);
         self.show_progress(console);
         Ok(())
@@ -289,7 +298,11 @@ impl Tally {
 
     fn finish(self, json: bool, console: &mut Console) -> Result<(), Failure> {
         self.clear_progress(console);
-        let out = &mut console.out;
+        let out = if self.ids {
+            &mut console.err
+        } else {
+            &mut console.out
+        };
         let seconds = self.started.elapsed().as_secs_f64();
         if json {
             let id = self.last_id.as_ref().filter(|_| self.published == 1);

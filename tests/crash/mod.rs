@@ -8,6 +8,7 @@
 mod account;
 mod broker;
 mod connection;
+mod embedded;
 mod plan;
 mod poison;
 mod publisher;
