@@ -26,6 +26,7 @@ use crate::domain::verdict::DisablePolicy;
 use crate::embedded::database::Database;
 use crate::embedded::{self, Embedded};
 use crate::engine;
+use crate::engine::chance::Chance;
 use crate::engine::clock::Clock;
 use crate::http;
 use crate::rabbitmq::connection::{InvalidUrl, Server};
@@ -221,6 +222,7 @@ fn engine_settings(config: &Config, worker: &str) -> engine::Settings {
         worker: worker.to_owned(),
         grace: config.worker.grace,
         clock: Clock::system(),
+        chance: Chance::system(),
     }
 }
 

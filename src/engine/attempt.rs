@@ -48,9 +48,10 @@ impl Engine {
             return Err(Stopped);
         }
         let started_at = self.settings.clock.now();
+        let span = self.settings.chance.draw(delivery).span;
         let request = Request {
             url: webhook.url.clone(),
-            headers: request::headers(webhook, delivery, started_at, rand::random()),
+            headers: request::headers(webhook, delivery, started_at, span),
             body: delivery.event.body.clone(),
         };
         let reply = self.ports.sender.send(request).await;
@@ -104,7 +105,7 @@ impl Engine {
                 retry: self.settings.retry.with(&webhook.retry),
                 disable: self.settings.disable,
                 steps: &self.settings.steps,
-                random: rand::random(),
+                random: self.settings.chance.draw(delivery).jitter,
             },
         )
     }

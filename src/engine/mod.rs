@@ -19,6 +19,7 @@
 
 pub mod admission;
 mod attempt;
+pub mod chance;
 pub mod clock;
 pub mod counters;
 mod delivery_job;
@@ -43,6 +44,7 @@ use crate::domain::retry::RetryPolicy;
 use crate::domain::verdict::DisablePolicy;
 
 use admission::Gatekeeper;
+use chance::Chance;
 use clock::Clock;
 use counters::Counters;
 use ports::{Handover, Log, Sender, Source, Subscriptions};
@@ -72,6 +74,8 @@ pub struct Settings {
     pub grace: Duration,
     /// Where the time of day comes from.
     pub clock: Clock,
+    /// Where jitter comes from.
+    pub chance: Chance,
 }
 
 /// The world that the engine works in.

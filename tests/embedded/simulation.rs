@@ -3,7 +3,7 @@
 //! accepted is lost, nothing is repeated but what a crash could repeat, every attempt is on record.
 //!
 //! `PRISM_SIMULATION_SEED=n` runs one seed alone, `PRISM_SIMULATION_SEEDS=n` so many of them. The
-//! script is the seed's; the jitter of retries and the order of tasks are not.
+//! script and the jitter of retries are the seed's; the order of tasks is not.
 
 use std::collections::BTreeSet;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
@@ -16,6 +16,7 @@ use prism_webhooks::domain::event::RawEvent;
 use prism_webhooks::embedded::Embedded;
 use prism_webhooks::embedded::database::Database;
 use prism_webhooks::engine::Engine;
+use prism_webhooks::engine::chance::Chance;
 use prism_webhooks::engine::clock::Clock;
 use prism_webhooks::records::AttemptFilter;
 use rand::rngs::StdRng;
@@ -27,7 +28,7 @@ use super::chaos::{Chaotic, Fuse, Receivers};
 use super::world::{IN_FLIGHT, WEBHOOKS, embedded, engine_settings, event, put_webhooks};
 
 /// How many seeds are run if nobody says otherwise.
-const SEEDS: u64 = 16;
+const SEEDS: u64 = 32;
 
 /// Simulated time after which everything must be settled: all attempts take about a day.
 const LONGEST: Duration = Duration::from_secs(10 * 86_400);
@@ -35,6 +36,7 @@ const LONGEST: Duration = Duration::from_secs(10 * 86_400);
 /// One run: what was put in, what the receivers saw.
 struct Run {
     script: StdRng,
+    chance: Chance,
     database: Arc<Database>,
     receivers: Arc<Receivers>,
     /// Events still to be published.
@@ -53,6 +55,7 @@ impl Run {
         Self {
             crashes_left: script.random_range(0..8),
             coming,
+            chance: Chance::seeded(seed),
             script,
             database: Arc::new(Database::in_memory().unwrap()),
             receivers: Arc::new(Receivers::new(seed)),
@@ -96,7 +99,11 @@ impl Run {
         };
         let fuse = Fuse::of(steps);
         let ports = Chaotic::wrap(embedded.ports(self.receivers.clone()), &fuse);
-        let engine = Engine::new(engine_settings(clock), ports, CancellationToken::new());
+        let engine = Engine::new(
+            engine_settings(clock, self.chance),
+            ports,
+            CancellationToken::new(),
+        );
         let (source, handle) = embedded.source();
         let working = tokio::spawn(async move {
             engine.run(source).await;

@@ -13,6 +13,7 @@ use prism_webhooks::domain::verdict::DisablePolicy;
 use prism_webhooks::embedded::database::Database;
 use prism_webhooks::embedded::{Embedded, Settings};
 use prism_webhooks::engine;
+use prism_webhooks::engine::chance::Chance;
 use prism_webhooks::engine::clock::Clock;
 use prism_webhooks::records::LogSettings;
 use prism_webhooks::registry::documents::{DocumentReader, DocumentStore as _};
@@ -62,7 +63,7 @@ pub fn event(id: &str, invalid: bool) -> RawEvent {
     }
 }
 
-pub fn engine_settings(clock: Clock) -> engine::Settings {
+pub fn engine_settings(clock: Clock, chance: Chance) -> engine::Settings {
     let types = ["request.completed", WEBHOOK_DISABLED];
     engine::Settings {
         events: EventRules {
@@ -86,5 +87,6 @@ pub fn engine_settings(clock: Clock) -> engine::Settings {
         worker: "simulated".to_owned(),
         grace: Duration::from_secs(25),
         clock,
+        chance,
     }
 }

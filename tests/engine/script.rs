@@ -20,6 +20,7 @@ use prism_webhooks::domain::retry::RetryPolicy;
 use prism_webhooks::domain::secret::Secret;
 use prism_webhooks::domain::verdict::DisablePolicy;
 use prism_webhooks::domain::webhook::{Webhook, WebhookDocument, WebhookKey};
+use prism_webhooks::engine::chance::Chance;
 use prism_webhooks::engine::clock::Clock;
 use prism_webhooks::engine::ports::{
     Entry, FollowUp, Handover, Incoming, Log, Message, Receipt, Request, Sender, Settlement,
@@ -366,6 +367,7 @@ fn settings() -> Settings {
         worker: "test".to_owned(),
         grace: Duration::from_secs(25),
         clock: Clock::simulated("2026-01-01T00:00:00Z".parse().unwrap()),
+        chance: Chance::system(),
     }
 }
 
