@@ -115,6 +115,7 @@ impl From<WebhooksError> for Problem {
             WebhooksError::NotFound { .. } => StatusCode::NOT_FOUND,
             WebhooksError::Ambiguous { .. }
             | WebhooksError::NameTaken { .. }
+            | WebhooksError::IdTaken { .. }
             | WebhooksError::Conflict { .. } => StatusCode::CONFLICT,
             WebhooksError::Invalid(_) => StatusCode::UNPROCESSABLE_ENTITY,
             WebhooksError::Secret(_) => StatusCode::INTERNAL_SERVER_ERROR,

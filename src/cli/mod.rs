@@ -10,6 +10,7 @@ pub mod failure;
 pub mod listen;
 pub mod logging;
 pub mod publish;
+pub mod ready;
 pub mod relay;
 pub mod run;
 pub mod schema;
@@ -64,6 +65,7 @@ enum Command {
     Topology(topology::TopologyArgs),
     Config(ConfigArgs),
     Schema(schema::SchemaArgs),
+    Ready(ready::ReadyArgs),
 }
 
 /// Runs one command line, the program's name first, to its end.
@@ -129,6 +131,7 @@ async fn with_settings(
     match command {
         Command::Run(args) => run::run(&args, config, console).await,
         Command::Worker(args) => worker::run(&args, config, console).await,
+        Command::Ready(args) => ready::run(&args, config, console).await,
         Command::Topology(args) => {
             let topology = app::topology(config);
             let server = if args.is_offline() {

@@ -30,8 +30,9 @@ pub async fn run(_: &RunArgs, config: &Config, console: &mut Console) -> Result<
     let out = &mut console.out;
     let stop = CancellationToken::new();
     let run = Run::start(config, stop.clone()).await?;
-    let relaying = run
-        .embedded()
+    let embedded = run.embedded().cloned();
+    let relaying = embedded
+        .as_ref()
         .map(|embedded| relay(embedded, config, &stop));
     let relaying = relaying.transpose()?;
     let (mode, address) = (run.mode(), run.address());
@@ -46,6 +47,11 @@ pub async fn run(_: &RunArgs, config: &Config, console: &mut Console) -> Result<
         None => writeln!(out, "stopped at once")?,
     }
     drop(relaying);
+    if let Some(embedded) = embedded
+        && let Ok(waiting) = embedded.unsettled().await
+    {
+        writeln!(out, "{waiting} events and deliveries wait in the data")?;
+    }
     Ok(())
 }
 

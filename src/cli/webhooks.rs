@@ -1,5 +1,7 @@
-//! The command `webhooks`: create, list, show, update, delete, enable, disable, rotate-secret.
+//! The command `webhooks`: create, list, show, update, delete, enable, disable, rotate-secret,
+//! export, import.
 
+mod moving;
 mod view;
 
 use std::collections::BTreeMap;
@@ -50,6 +52,10 @@ enum WebhooksCommand {
     Enable(Which),
     /// Stop deliveries; what is on its way becomes dead letters that can be requeued later
     Disable(DisableArgs),
+    /// Print the organization's webhooks for import somewhere else, secrets included: keep it private
+    Export,
+    /// Register what export printed, read from standard input, under the same ids
+    Import,
     /// Sign with a new secret; the old one signs beside it while the receiver changes over
     RotateSecret(RotateArgs),
 }
@@ -166,6 +172,8 @@ pub async fn run(
 ) -> Result<(), Failure> {
     let organization = &args.organization;
     let view = match args.command {
+        WebhooksCommand::Export => return moving::export(store, organization, console).await,
+        WebhooksCommand::Import => return moving::import(store, organization, console).await,
         WebhooksCommand::List => return list(store, organization, args.json, console).await,
         WebhooksCommand::Create(create) => self::create(create, store, organization, now).await?,
         WebhooksCommand::Show(which) => View::of(store.get(organization, &which.webhook).await?),
@@ -317,6 +325,7 @@ impl From<WebhooksError> for Failure {
             WebhooksError::NotFound { .. }
             | WebhooksError::Ambiguous { .. }
             | WebhooksError::NameTaken { .. }
+            | WebhooksError::IdTaken { .. }
             | WebhooksError::Conflict { .. } => Kind::Subject,
             WebhooksError::Invalid(_) | WebhooksError::Secret(_) => Kind::Failed,
         };

@@ -103,6 +103,12 @@ pub enum WebhooksError {
         /// Whose it is.
         id: String,
     },
+    /// There is a webhook with this id.
+    #[error("there is a webhook {id} already; delete it first if it is to be replaced")]
+    IdTaken {
+        /// The id.
+        id: String,
+    },
     /// Others kept changing the webhook.
     #[error("webhook {id} was changed by somebody else at the same time; look at it and try again")]
     Conflict {
@@ -129,6 +135,21 @@ impl From<serde_json::Error> for WebhooksError {
 impl From<InvalidId> for WebhooksError {
     fn from(error: InvalidId) -> Self {
         Self::Invalid(error.into())
+    }
+}
+
+impl StoredWebhook {
+    /// The document with its secrets as they are: what moves a webhook somewhere else.
+    pub fn exported(self) -> WebhookDocument {
+        let secrets = self.webhook.secrets.iter();
+        let secrets = secrets.map(|(secret, expires_at)| StoredSecret {
+            value: secret.expose().to_owned(),
+            expires_at: *expires_at,
+        });
+        WebhookDocument {
+            secrets: secrets.collect(),
+            ..self.document
+        }
     }
 }
 
@@ -186,6 +207,38 @@ impl Webhooks {
                 id,
             }),
             Change::Conflict | Change::Gone => Err(WebhooksError::Conflict { id: document.id }),
+        }
+    }
+
+    /// Registers a webhook as it was somewhere else: id, state and secrets, which are given as they
+    /// are. One with the same id is left as it is, and in the way.
+    pub async fn import(
+        &self,
+        organization: &Organization,
+        moved: WebhookDocument,
+    ) -> Result<StoredWebhook, WebhooksError> {
+        let key = WebhookKey {
+            organization: organization.clone(),
+            id: WebhookId::new(&moved.id)?,
+        };
+        let mut document = moved;
+        for (index, stored) in document.secrets.iter_mut().enumerate() {
+            let secret = Secret::new(&stored.value).map_err(|problem| InvalidWebhook::Secret {
+                position: index + 1,
+                problem: problem.to_string(),
+            })?;
+            stored.value = self.seal(&secret, &key)?;
+        }
+        let json = serde_json::to_string(&document)?;
+        let stored = self.read(organization, key.id.as_str(), json.as_bytes())?;
+        let created = self.documents.create(organization, &document, &json);
+        match created.await? {
+            Change::Done => Ok(stored),
+            Change::NameTaken(id) => Err(WebhooksError::NameTaken {
+                name: document.name,
+                id,
+            }),
+            Change::Conflict | Change::Gone => Err(WebhooksError::IdTaken { id: document.id }),
         }
     }
 

@@ -205,3 +205,40 @@ async fn other_machines_are_let_in_with_a_token_alone() {
     assert!(!running.process.stderr().contains(token));
     running.stop().await;
 }
+
+#[tokio::test]
+async fn webhooks_move_to_rabbitmq_and_redis_with_their_secrets() {
+    use crate::support::namespace::Namespace;
+    use crate::support::servers::{amqp_url, redis_url};
+
+    let (_directory, site) = site();
+    let receiver = Receiver::ok();
+    let url = receiver.url();
+    let create = ["webhooks", "create", "--name", "w", "--url", &url];
+    site.exits(&[&create[..], &["--secret", "a-secret"]].concat(), 0);
+    let (exported, _) = site.exits(&["webhooks", "export"], 0);
+
+    let namespace = Namespace::unique("moved");
+    let key = "0123456789abcdef".repeat(4);
+    let servers = Site::new(&[
+        ("PRISM_NAMESPACE", namespace.as_str()),
+        ("PRISM_AMQP_URL", amqp_url()),
+        ("PRISM_REDIS_URL", redis_url()),
+        ("PRISM_SECRET_KEY", &key),
+    ]);
+    let (imported, _) = servers.exits_with(&["webhooks", "import"], &exported, 0);
+    assert_eq!(imported, "1 webhooks imported\n");
+    let (_, in_the_way) = servers.exits_with(&["webhooks", "import"], &exported, 1);
+    assert!(
+        in_the_way.contains("line 1 is not imported"),
+        "{in_the_way}"
+    );
+    let running = servers.start().await;
+    let event = json!({"event": "request.completed"});
+    running.publish(&event).await;
+    let requests = receiver.wait_for(1, SOON).await;
+    let secret = prism_webhooks::domain::secret::Secret::new("a-secret").unwrap();
+    let expected = prism_webhooks::domain::signature::prism(&secret, &requests[0].body);
+    assert_eq!(requests[0].header("x-prism-signature"), Some(expected));
+    running.stop().await;
+}

@@ -1,7 +1,6 @@
 //! One `run`, with its API and a client of it.
 
 use std::path::Path;
-use std::process::Output;
 use std::time::Duration;
 
 use reqwest::{Client, Response, StatusCode};
@@ -75,15 +74,16 @@ impl Site {
         running
     }
 
-    /// Runs a command to its end, beside what runs.
-    pub fn run(&self, arguments: &[&str]) -> Output {
-        process::run(arguments, &self.variables())
-    }
-
     /// Runs a command that ends with this exit code, and gives standard output and error.
     #[track_caller]
     pub fn exits(&self, arguments: &[&str], code: i32) -> (String, String) {
-        let output = self.run(arguments);
+        self.exits_with(arguments, "", code)
+    }
+
+    /// The same, with something on its standard input.
+    #[track_caller]
+    pub fn exits_with(&self, arguments: &[&str], input: &str, code: i32) -> (String, String) {
+        let output = process::run_with(arguments, &self.variables(), input);
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         let (stdout, stderr) = (text(&output.stdout), text(&output.stderr));
         let found = output.status.code();

@@ -127,13 +127,25 @@ impl Drop for Process {
 /// Runs `prism-webhooks` to its end and gives what it printed. For short
 /// commands: it blocks.
 pub fn run(arguments: &[&str], variables: &[(&str, &str)]) -> Output {
+    run_with(arguments, variables, "")
+}
+
+/// The same, with something on its standard input, no more than a pipe holds.
+pub fn run_with(arguments: &[&str], variables: &[(&str, &str)], input: &str) -> Output {
     let directory = tempfile::tempdir().expect("a temporary directory");
-    program(arguments)
+    let mut child = program(arguments)
         .envs(variables.iter().copied())
         .current_dir(directory.path())
-        .stdin(Stdio::null())
-        .output()
-        .expect("the program starts")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the program starts");
+    let mut stdin = child.stdin.take().expect("it is piped");
+    // A program that reads nothing may have closed it.
+    let _ = std::io::Write::write_all(&mut stdin, input.as_bytes());
+    drop(stdin);
+    child.wait_with_output().expect("it ends")
 }
 
 /// What a run printed to standard output, as JSON. Panics with everything it
