@@ -53,6 +53,8 @@
 //! | what commands, API and page ask of either mode | [`deployment`] |
 //! | a setting | [`config`] |
 //! | a resource of the API | [`api`], one file each |
+//! | what is done by hand, over API and page | [`operations`] |
+//! | the Webhooks page | `page`, one file each |
 //! | a command | [`cli`], one file each |
 //! | what is started and stopped, in what order | [`app`] |
 //! | what `demo` shows | [`demo`] |
@@ -73,6 +75,8 @@ pub mod domain;
 pub mod embedded;
 pub mod engine;
 pub mod http;
+pub mod operations;
+mod page;
 pub mod rabbitmq;
 pub mod receiver;
 pub mod reconnect;

@@ -85,7 +85,7 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
 
 /// The token that equals `given`. Digests are compared, all of them and whole, so that the time
 /// taken tells nothing of how much was right.
-fn find<'a>(tokens: &'a [ApiToken], given: &str) -> Option<&'a ApiToken> {
+pub(crate) fn find<'a>(tokens: &'a [ApiToken], given: &str) -> Option<&'a ApiToken> {
     let given = Sha256::digest(given);
     tokens.iter().fold(None, |found, token| {
         let equal = Sha256::digest(token.expose()).ct_eq(&given);

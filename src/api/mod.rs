@@ -9,7 +9,7 @@
 //!
 //! The OpenAPI document is made from the handlers themselves ([`document`]).
 
-mod authentication;
+pub(crate) mod authentication;
 mod body;
 mod events;
 mod health;
@@ -29,6 +29,7 @@ use utoipa_axum::routes;
 use crate::config::ApiToken;
 use crate::deployment::Deployment;
 use crate::domain::event::EventRules;
+use crate::page;
 
 pub use listener::{Listener, ServeError};
 
@@ -43,6 +44,8 @@ pub struct Api {
     pub tokens: Arc<[ApiToken]>,
     /// Cancelled once everything behind the API has been set up.
     pub started: CancellationToken,
+    /// Cancelled when the service is to stop: live streams end then.
+    pub stop: CancellationToken,
 }
 
 #[derive(OpenApi)]
@@ -75,13 +78,15 @@ pub fn document() -> utoipa::openapi::OpenApi {
     routes().split_for_parts().1
 }
 
-/// The service.
+/// The service: the API, and the page beside it.
 fn router(api: Api) -> Router {
     let (router, _) = routes().split_for_parts();
     let authenticate = middleware::from_fn_with_state(api.clone(), authentication::check);
+    let page = page::router(&api);
     router
+        .layer(authenticate)
+        .merge(page)
         .fallback(problem::no_such_resource)
         .method_not_allowed_fallback(problem::no_such_method)
-        .layer(authenticate)
         .with_state(api)
 }

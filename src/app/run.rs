@@ -50,6 +50,7 @@ impl Run {
             rules: super::event_rules(config),
             tokens: config.api.token.clone().into(),
             started: CancellationToken::new(),
+            stop: stop.clone(),
         };
         Ok(Self {
             config: config.clone(),

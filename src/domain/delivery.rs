@@ -136,6 +136,12 @@ impl Delivery {
         }
     }
 
+    /// Whether something came of it before, so that it has a record to be kept up: it failed, or
+    /// somebody sends it again.
+    pub fn has_a_past(&self) -> bool {
+        self.last.is_some() || self.trigger != Trigger::Event
+    }
+
     /// A new round from attempt 1: what a requeue sends.
     pub fn requeued(&self) -> Self {
         Self {

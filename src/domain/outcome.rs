@@ -83,6 +83,21 @@ pub enum Outcome {
 }
 
 impl Outcome {
+    /// Every name that there is, the good one first.
+    pub const NAMES: [&str; 11] = [
+        "delivered",
+        "redirected",
+        "gone",
+        "throttled",
+        "rejected",
+        "timeout",
+        "dns_failed",
+        "address_refused",
+        "connect_failed",
+        "tls_failed",
+        "protocol_error",
+    ];
+
     /// The stable name in the log, the records and the commands.
     pub fn name(self) -> &'static str {
         match self {

@@ -64,7 +64,7 @@ impl Engine {
             DeliveryState::Waiting(_) => self.counters.retried.count(),
             DeliveryState::Dead(_) => self.counters.dead.count(),
         }
-        let failed_ever = failed || delivery.last.is_some();
+        let failed_ever = failed || delivery.has_a_past();
         let entry = Entry {
             attempt: (!failed).then_some(made.attempt),
             ..self.entry(delivery, made.webhook, state, failed_ever, origin)
@@ -151,7 +151,7 @@ impl Engine {
         );
         self.counters.deferred.count();
         let state = DeliveryState::Waiting(self.due(wait.total()));
-        let failed = delivery.last.is_some();
+        let failed = delivery.has_a_past();
         let entry = self.entry(&unsettled(delivery), webhook, state, failed, origin);
         if entry.mark.is_some() || entry.delivery.is_some() {
             self.ports.log.write(entry).await;
@@ -170,7 +170,7 @@ impl Engine {
         self.hand_over(FollowUp::Delay(delivery.deferred(None), step), receipt)
             .await?;
         let state = DeliveryState::Waiting(self.due(step));
-        let record = self.delivery_record(&unsettled(delivery), state, delivery.last.is_some());
+        let record = self.delivery_record(&unsettled(delivery), state, delivery.has_a_past());
         self.ports
             .log
             .write(Entry {

@@ -22,8 +22,8 @@ const LINES: &str = concat!(
 
 fn assert_told(stderr: &str) {
     for said in [
-        "line 2 is not published: no JSON object with a string field \"event\"",
-        "line 4 is not published: no JSON object with a string field \"event\"",
+        "line 2 is not published: the body is not a JSON object",
+        "line 4 is not published: the body has no string field \"event\"",
         "line 5 is not published: the event type \"made.up\" is not known here",
         "3 lines were not published",
     ] {

@@ -3,5 +3,6 @@
 mod demo;
 mod embedded;
 mod events;
+mod page;
 mod servers;
 pub mod site;

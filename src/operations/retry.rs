@@ -1,0 +1,115 @@
+//! Retrying a delivery by hand, from its record.
+
+use crate::deployment::{Deployment, Unavailable};
+use crate::domain::delivery::Delivery;
+use crate::domain::ids::{DeliveryId, Organization};
+use crate::engine::ports::DeliveryState;
+use crate::records::Recorded;
+
+/// Why a delivery is not retried.
+#[derive(Debug, thiserror::Error)]
+pub enum RetryError {
+    /// Nothing is on record of it.
+    #[error(
+        "delivery {0} is not on record: only one that failed is, for as long as log.deliveries_kept \
+         says"
+    )]
+    Unknown(DeliveryId),
+    /// The receiver has it.
+    #[error("delivery {0} was delivered; use force to send it again all the same")]
+    Delivered(DeliveryId),
+    /// Its body is gone.
+    #[error(
+        "the body of delivery {0} is not kept, so it cannot be sent again; with log.keep_bodies = \
+         \"all\" bodies of deliveries that never failed are kept too"
+    )]
+    NoBody(DeliveryId),
+    /// The store is away.
+    #[error(transparent)]
+    Unavailable(#[from] Unavailable),
+}
+
+/// Starts a delivery again from attempt 1, at once. Any other copy of it, in a delay queue or among
+/// the dead letters, is skipped when it comes: the new one has the number that settles it.
+pub async fn retry(
+    deployment: &Deployment,
+    organization: &Organization,
+    id: &DeliveryId,
+    force: bool,
+) -> Result<(), RetryError> {
+    let recorded = deployment.records.delivery(organization, id).await?;
+    let again = decide(id, recorded, force)?;
+    Ok(deployment.intake.enqueue(again).await?)
+}
+
+/// What is to be sent of a delivery with this record.
+fn decide(
+    id: &DeliveryId,
+    recorded: Option<Recorded>,
+    force: bool,
+) -> Result<Delivery, RetryError> {
+    match recorded {
+        None => Err(RetryError::Unknown(id.clone())),
+        Some(Recorded::Sequence(_)) => Err(RetryError::NoBody(id.clone())),
+        Some(Recorded::Whole(_, DeliveryState::Delivered)) if !force => {
+            Err(RetryError::Delivered(id.clone()))
+        }
+        Some(Recorded::Whole(delivery, _)) => Ok(delivery.requeued()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::domain::dead_letter::Reason;
+    use crate::domain::delivery::Trigger;
+    use crate::domain::event::Event;
+    use crate::domain::ids::{EventId, EventType, WebhookId};
+
+    fn recorded(state: DeliveryState) -> Option<Recorded> {
+        let event = Event {
+            id: EventId::new("e").unwrap(),
+            event_type: EventType::new("request.completed").unwrap(),
+            organization: Organization::default(),
+            traceparent: None,
+            body: Bytes::from_static(b"{}"),
+        };
+        let delivery = Delivery::first(Arc::new(event), WebhookId::new("w").unwrap());
+        Some(Recorded::Whole(Box::new(delivery), state))
+    }
+
+    #[test]
+    fn what_failed_starts_again_and_outnumbers_every_other_copy() {
+        let id = DeliveryId::new("d").unwrap();
+        let dead = recorded(DeliveryState::Dead(Reason::AttemptsExhausted));
+        let again = decide(&id, dead, false).unwrap();
+        assert_eq!(
+            (again.attempt, again.sequence, again.trigger),
+            (1, 2, Trigger::Manual)
+        );
+    }
+
+    #[test]
+    fn what_was_delivered_takes_force_and_what_has_no_body_cannot_be_sent() {
+        let id = DeliveryId::new("d").unwrap();
+        let delivered = || recorded(DeliveryState::Delivered);
+        assert!(matches!(
+            decide(&id, delivered(), false),
+            Err(RetryError::Delivered(_))
+        ));
+        assert!(decide(&id, delivered(), true).is_ok());
+        let sequence = Some(Recorded::Sequence(3));
+        assert!(matches!(
+            decide(&id, sequence, true),
+            Err(RetryError::NoBody(_))
+        ));
+        assert!(matches!(
+            decide(&id, None, true),
+            Err(RetryError::Unknown(_))
+        ));
+    }
+}
