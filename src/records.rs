@@ -1,6 +1,7 @@
 //! The record of attempts and deliveries, whatever store keeps it: what is asked for, what is
 //! found, and how long what is kept.
 
+pub mod statistics;
 pub mod successes;
 
 use std::time::Duration;
@@ -8,8 +9,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::domain::attempt::Attempt;
-use crate::domain::delivery::Delivery;
-use crate::domain::ids::{EventType, Organization, WebhookId};
+use crate::domain::delivery::{Delivery, Trigger};
+use crate::domain::ids::{DeliveryId, EventType, Organization, WebhookId};
 use crate::engine::ports::DeliveryState;
 
 /// A webhook's good answers are noted at most this often, but for the one that ends a run of
@@ -28,6 +29,10 @@ pub const SERVED_MARKS_KEPT: Duration = Duration::from_secs(120);
 
 /// How long the sequence of a delivery is kept that has nothing else on record.
 pub const SEQUENCE_KEPT: Duration = Duration::from_secs(3600);
+
+/// How many entries one listing looks at before it hands back what it has: a filter that matches next
+/// to nothing must not read a long record in one call. Measured: 80 ms on Redis, 8 ms on SQLite.
+pub const MAX_EXAMINED: usize = 5_000;
 
 /// How much of the record is kept, and how it is written.
 #[derive(Debug, Clone)]
@@ -61,6 +66,8 @@ pub struct AttemptFilter {
     pub organization: Option<Organization>,
     /// Of this webhook.
     pub webhook: Option<WebhookId>,
+    /// Of this delivery.
+    pub delivery: Option<DeliveryId>,
     /// Of events of this type.
     pub event_type: Option<EventType>,
     /// That came to this outcome.
@@ -74,6 +81,14 @@ pub struct AttemptFilter {
 }
 
 impl AttemptFilter {
+    /// Whether nothing older than this attempt, which is wanted, can be: it is the first of the one
+    /// delivery that is asked about.
+    pub fn ends_with(&self, attempt: &Attempt) -> bool {
+        let first =
+            attempt.attempt == 1 && matches!(attempt.trigger, Trigger::Event | Trigger::Test);
+        self.delivery.is_some() && first
+    }
+
     /// Whether an attempt is wanted.
     pub fn wants(&self, attempt: &Attempt) -> bool {
         fn is<T: PartialEq>(wanted: Option<&T>, value: &T) -> bool {
@@ -82,6 +97,7 @@ impl AttemptFilter {
         let class = attempt.status_code.map(|status| status / 100);
         is(self.organization.as_ref(), &attempt.organization)
             && is(self.webhook.as_ref(), &attempt.webhook_id)
+            && is(self.delivery.as_ref(), &attempt.delivery_id)
             && is(self.event_type.as_ref(), &attempt.event_type)
             && is(self.outcome.as_ref(), &attempt.outcome)
             && self.status_class.is_none_or(|wanted| class == Some(wanted))

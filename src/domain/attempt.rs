@@ -6,8 +6,10 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::delivery::{LastAttempt, Trigger};
+use super::delivery::{Delivery, LastAttempt, Trigger};
 use super::ids::{DeliveryId, EventId, EventType, Organization, WebhookId};
+use super::outcome::{Outcome, Reply};
+use super::webhook::Webhook;
 
 /// The record of one HTTP request. The field names are those of the stream's entries.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,7 +30,7 @@ pub struct Attempt {
     pub attempt: u32,
     /// What set it off.
     pub trigger: Trigger,
-    /// What it came to: the name of an [`Outcome`](super::outcome::Outcome).
+    /// What it came to: the name of an [`Outcome`].
     pub outcome: String,
     /// The HTTP status code, if there was an answer.
     pub status_code: Option<u16>,
@@ -52,6 +54,51 @@ pub struct Attempt {
 }
 
 impl Attempt {
+    /// The record of the next attempt of `delivery`, which began at `started_at` and got `reply`.
+    pub fn made(
+        delivery: &Delivery,
+        webhook: &Webhook,
+        started_at: Timestamp,
+        outcome: Outcome,
+        reply: Reply,
+        worker: &str,
+    ) -> Self {
+        let (response, error) = match reply.result {
+            Ok(response) => {
+                let error = response.broken.as_ref().map(ToString::to_string);
+                (Some(response), error)
+            }
+            Err(failure) => (None, Some(failure.to_string())),
+        };
+        Self {
+            delivery_id: delivery.id.clone(),
+            event_id: delivery.event.id.clone(),
+            event_type: delivery.event.event_type.clone(),
+            organization: delivery.event.organization.clone(),
+            webhook_id: webhook.id.clone(),
+            url: webhook.url.to_string(),
+            attempt: delivery.attempt,
+            trigger: delivery.trigger,
+            outcome: outcome.name().to_owned(),
+            status_code: response.as_ref().map(|response| response.status),
+            error,
+            response_truncated: response.as_ref().is_some_and(|response| response.truncated),
+            response_body: response
+                .map(|response| String::from_utf8_lossy(&response.body).into_owned())
+                .unwrap_or_default(),
+            started_at,
+            duration: reply.duration,
+            remote_addr: reply.remote_addr,
+            next_attempt_at: None,
+            worker: worker.to_owned(),
+        }
+    }
+
+    /// Whether the receiver has the event.
+    pub fn is_delivered(&self) -> bool {
+        self.outcome == Outcome::Delivered.name()
+    }
+
     /// What the next message of the delivery says of this attempt.
     pub fn as_last(&self) -> LastAttempt {
         LastAttempt {

@@ -178,6 +178,11 @@ impl DeliveryId {
 }
 
 impl EventType {
+    /// The type of what a person sends who tests an endpoint.
+    pub fn test() -> Self {
+        Self("test".into())
+    }
+
     /// The type of our own event: [`WEBHOOK_DISABLED`](super::event::WEBHOOK_DISABLED).
     pub fn webhook_disabled() -> Self {
         Self(super::event::WEBHOOK_DISABLED.into())

@@ -6,10 +6,8 @@ use rusqlite::{Connection, Row, params};
 
 use super::store::{ReadError, Store};
 use crate::domain::attempt::Attempt;
-use crate::records::{AttemptFilter, Page, RecordedAttempt};
-
-/// How many entries one listing looks at before it hands back what it has.
-const MAX_EXAMINED: usize = 100_000;
+use crate::domain::ids::{Organization, WebhookId};
+use crate::records::{AttemptFilter, MAX_EXAMINED, Page, RecordedAttempt};
 
 /// How many entries are taken at a time by whoever follows the record.
 const FOLLOWED: i64 = 500;
@@ -38,6 +36,30 @@ impl Attempts {
         self.store
             .read(move |connection| list(connection, &filter, limit, before))
             .await
+    }
+
+    /// The attempt that stands under `entry` in a webhook's record.
+    pub async fn get(
+        &self,
+        organization: &Organization,
+        webhook: &WebhookId,
+        entry: &str,
+    ) -> Result<Option<RecordedAttempt>, ReadError> {
+        let (organization, webhook) = (organization.clone(), webhook.clone());
+        let id: i64 = entry.parse().unwrap_or(0);
+        let one = move |connection: &Connection| {
+            let sql = "SELECT id, attempt FROM webhook_attempts \
+                       WHERE organization = ? AND webhook = ? AND id = ?";
+            let mut statement = connection.prepare_cached(sql)?;
+            let mut rows = statement.query(params![organization.as_str(), webhook.as_str(), id])?;
+            match rows.next()? {
+                Some(row) => decode(row),
+                None => Ok(None),
+            }
+        };
+        let found = self.store.read(one).await?;
+        let entry = entry.to_owned();
+        Ok(found.map(|attempt| RecordedAttempt { entry, attempt }))
     }
 
     /// The id of the newest entry there is.
@@ -96,10 +118,17 @@ fn list(
         let id: i64 = row.get(0)?;
         page.next = Some(id.to_string());
         match decode(row)? {
-            Some(attempt) if filter.wants(&attempt) => page.attempts.push(RecordedAttempt {
-                entry: id.to_string(),
-                attempt,
-            }),
+            Some(attempt) if filter.wants(&attempt) => {
+                let first = filter.ends_with(&attempt);
+                page.attempts.push(RecordedAttempt {
+                    entry: id.to_string(),
+                    attempt,
+                });
+                if first {
+                    page.next = None;
+                    return Ok(page);
+                }
+            }
             Some(_) => {}
             None => page.unreadable += 1,
         }

@@ -16,11 +16,12 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 use super::millis;
 use super::store::{Store, Write};
 use super::writer::{Patience, WriteError};
-use super::{deliveries, millis_of};
+use super::{deliveries, millis_of, statistics};
 use crate::domain::ids::{DeliveryId, EventId, Organization, WebhookId};
 use crate::domain::webhook::WebhookKey;
 use crate::engine::clock::Clock;
 use crate::engine::ports::{DeliveryRecord, Entry, Keep, Log, Mark};
+use crate::records::statistics::Tally;
 use crate::records::successes::Successes;
 use crate::records::{
     HEALTH_KEPT, LogSettings, MARKS_KEPT, SEQUENCE_KEPT, SERVED_MARKS_KEPT, SUCCESS_NOTED_EVERY,
@@ -36,6 +37,7 @@ pub struct EmbeddedLog {
     settings: LogSettings,
     clock: Clock,
     notes: Arc<Notes>,
+    tally: Arc<Tally>,
     entries: AtomicU64,
     /// The webhooks with new attempts since the last pruning.
     touched: Mutex<HashSet<WebhookKey>>,
@@ -43,8 +45,11 @@ pub struct EmbeddedLog {
 
 impl EmbeddedLog {
     pub(super) fn new(store: Store, settings: LogSettings, clock: Clock) -> Self {
+        let tally = Arc::new(Tally::default());
+        statistics::keep_adding(&tally, store.clone(), clock);
         Self {
             notes: Notes::start(store.clone(), clock),
+            tally,
             store,
             settings,
             clock,
@@ -57,6 +62,7 @@ impl EmbeddedLog {
     /// included.
     pub async fn flush(&self) {
         self.notes.note_rest();
+        statistics::add(self.tally.take(), &self.store, self.clock);
         let nothing = self.store.submit(Write::new(Patience::Wait), |_| Ok(()));
         recorded(nothing.await).await;
     }
@@ -111,6 +117,9 @@ impl Log for EmbeddedLog {
     }
 
     async fn write(&self, entry: Entry) {
+        if let Some(attempt) = &entry.attempt {
+            self.tally.count(attempt);
+        }
         let rows = Rows::of(&entry, self);
         let size = rows
             .attempt

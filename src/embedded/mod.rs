@@ -11,6 +11,7 @@
 //! | [`source`] | handing out what is due, settling it |
 //! | [`log`] | the record, for the engine |
 //! | [`attempts`], [`deliveries`] | the record, read |
+//! | [`statistics`] | how many attempts came to what |
 //! | [`documents`] | the webhooks' documents, and telling of changes |
 //! | [`subscriptions`] | the webhooks, for the engine |
 //! | [`dead_letters`] | looking through the dead letters and moving them |
@@ -29,6 +30,7 @@ pub mod log;
 mod message;
 mod schema;
 pub mod source;
+pub mod statistics;
 pub mod store;
 pub mod subscriptions;
 pub mod writer;
@@ -50,6 +52,7 @@ use documents::Documents;
 use handover::Intake;
 use log::EmbeddedLog;
 use source::SourceHandle;
+use statistics::Statistics;
 use store::{ReadError, Store};
 use subscriptions::EmbeddedSubscriptions;
 
@@ -153,6 +156,11 @@ impl Embedded {
     /// The deliveries on record.
     pub fn deliveries(&self) -> Deliveries {
         Deliveries::new(self.store.clone(), self.settings.clock)
+    }
+
+    /// The counts of attempts.
+    pub fn statistics(&self) -> Statistics {
+        Statistics::new(self.store.clone())
     }
 
     /// The dead letters.

@@ -6,7 +6,7 @@
 use rusqlite::{Connection, TransactionBehavior};
 
 /// The steps, oldest first.
-const STEPS: [&str; 1] = [STEP_1];
+const STEPS: [&str; 2] = [STEP_1, STEP_2];
 
 /// Times are milliseconds since 1970. `head` is JSON: everything of a message but its body.
 const STEP_1: &str = "
@@ -86,6 +86,20 @@ CREATE TABLE health (
     expires_at INTEGER NOT NULL,
     PRIMARY KEY (organization, webhook)
 ) STRICT, WITHOUT ROWID;
+";
+
+/// `bucket` is a quarter of an hour, counted from 1970; `what` an outcome or the number of a bin of
+/// durations.
+const STEP_2: &str = "
+CREATE TABLE statistics (
+    organization TEXT NOT NULL,
+    webhook TEXT NOT NULL,
+    bucket INTEGER NOT NULL,
+    what TEXT NOT NULL,
+    count INTEGER NOT NULL,
+    PRIMARY KEY (organization, webhook, bucket, what)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX statistics_bucket ON statistics (bucket);
 ";
 
 /// The version that this program writes.

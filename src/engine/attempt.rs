@@ -7,7 +7,7 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use crate::domain::attempt::Attempt;
 use crate::domain::delivery::Delivery;
-use crate::domain::outcome::{self, Outcome, Reply};
+use crate::domain::outcome::{self, Outcome};
 use crate::domain::request;
 use crate::domain::verdict::{self, Circumstances, Verdict};
 use crate::domain::webhook::{Webhook, WebhookKey};
@@ -62,7 +62,8 @@ impl Engine {
         let now = self.settings.clock.now();
         let outcome = outcome::classify(&reply, now);
         let verdict = self.verdict(outcome, delivery, webhook, &key, now).await;
-        let record = self.record(delivery, webhook, started_at, outcome, reply);
+        let worker = &self.settings.worker;
+        let record = Attempt::made(delivery, webhook, started_at, outcome, reply, worker);
         let made = Made {
             key,
             webhook,
@@ -108,44 +109,5 @@ impl Engine {
                 random: self.settings.chance.draw(delivery).jitter,
             },
         )
-    }
-
-    fn record(
-        &self,
-        delivery: &Delivery,
-        webhook: &Webhook,
-        started_at: Timestamp,
-        outcome: Outcome,
-        reply: Reply,
-    ) -> Attempt {
-        let (response, error) = match reply.result {
-            Ok(response) => {
-                let error = response.broken.as_ref().map(ToString::to_string);
-                (Some(response), error)
-            }
-            Err(failure) => (None, Some(failure.to_string())),
-        };
-        Attempt {
-            delivery_id: delivery.id.clone(),
-            event_id: delivery.event.id.clone(),
-            event_type: delivery.event.event_type.clone(),
-            organization: delivery.event.organization.clone(),
-            webhook_id: webhook.id.clone(),
-            url: webhook.url.to_string(),
-            attempt: delivery.attempt,
-            trigger: delivery.trigger,
-            outcome: outcome.name().to_owned(),
-            status_code: response.as_ref().map(|response| response.status),
-            error,
-            response_truncated: response.as_ref().is_some_and(|response| response.truncated),
-            response_body: response
-                .map(|response| String::from_utf8_lossy(&response.body).into_owned())
-                .unwrap_or_default(),
-            started_at,
-            duration: reply.duration,
-            remote_addr: reply.remote_addr,
-            next_attempt_at: None,
-            worker: self.settings.worker.clone(),
-        }
     }
 }

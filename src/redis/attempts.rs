@@ -14,15 +14,13 @@ use super::error::StoreError;
 use super::keeper::TIME_LIMIT;
 use super::keys::Keys;
 use super::texts::Texts;
+use crate::domain::ids::{Organization, WebhookId};
 use crate::reconnect::Reconnect;
+use crate::records::MAX_EXAMINED;
 pub use crate::records::{AttemptFilter, Page, RecordedAttempt};
 
 /// How many entries are asked for at a time.
 const PAGE: usize = 500;
-
-/// How many entries one listing looks at before it hands back what it has: a filter that matches
-/// next to nothing must not read a stream of millions in one call.
-const MAX_EXAMINED: usize = 100_000;
 
 /// An attempt begins before its entry is written. By how much the clocks of a worker and of Redis
 /// may differ without an entry being missed.
@@ -55,12 +53,17 @@ impl Attempts {
         let stream = self.stream(filter);
         let mut page = Page::default();
         let mut end = before.map_or_else(|| "+".to_owned(), |id| format!("({id}"));
-        for _ in 0..MAX_EXAMINED.div_ceil(PAGE) {
+        // Mostly everything is wanted, and then no more need be read.
+        let mut count = limit.clamp(1, PAGE);
+        let mut examined = 0;
+        while examined < MAX_EXAMINED {
             let mut command = cmd("XREVRANGE");
             command.arg(&stream).arg(&end).arg("-");
-            command.arg("COUNT").arg(PAGE);
+            command.arg("COUNT").arg(count);
             let entries: StreamRangeReply = self.connection.call(&command).await?;
-            let whole = entries.ids.len() == PAGE;
+            let whole = entries.ids.len() == count;
+            examined += entries.ids.len();
+            count = PAGE;
             for entry in entries.ids {
                 if too_old(&entry.id, filter.since) {
                     page.next = None;
@@ -68,7 +71,14 @@ impl Attempts {
                 }
                 page.next = Some(entry.id.clone());
                 match decode(entry) {
-                    Some(one) if filter.wants(&one.attempt) => page.attempts.push(one),
+                    Some(one) if filter.wants(&one.attempt) => {
+                        let first = filter.ends_with(&one.attempt);
+                        page.attempts.push(one);
+                        if first {
+                            page.next = None;
+                            return Ok(page);
+                        }
+                    }
                     Some(_) => {}
                     None => page.unreadable += 1,
                 }
@@ -85,6 +95,20 @@ impl Attempts {
             }
         }
         Ok(page)
+    }
+
+    /// The attempt that stands under `entry` in a webhook's stream.
+    pub async fn get(
+        &self,
+        organization: &Organization,
+        webhook: &WebhookId,
+        entry: &str,
+    ) -> Result<Option<RecordedAttempt>, StoreError> {
+        let mut command = cmd("XRANGE");
+        command.arg(self.keys.webhook_attempts(organization, webhook));
+        command.arg(entry).arg(entry);
+        let entries: StreamRangeReply = self.connection.call(&command).await?;
+        Ok(entries.ids.into_iter().next().and_then(decode))
     }
 
     /// The attempts wanted as they are recorded, from now on or after the entry `after`.

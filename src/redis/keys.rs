@@ -52,6 +52,22 @@ impl Keys {
         format!("{}:{{{organization}}}:settled:{event}", self.prefix)
     }
 
+    /// Hash, expires: how many attempts of one webhook came to what, on a day counted from 1970.
+    pub fn outcomes(&self, organization: &Organization, webhook: &WebhookId, day: i64) -> String {
+        format!(
+            "{}:{{{organization}}}:outcomes:{webhook}:{day}",
+            self.prefix
+        )
+    }
+
+    /// Hash, expires: how long they took.
+    pub fn durations(&self, organization: &Organization, webhook: &WebhookId, day: i64) -> String {
+        format!(
+            "{}:{{{organization}}}:durations:{webhook}:{day}",
+            self.prefix
+        )
+    }
+
     /// Hash, expires: when a webhook last answered well, and since when it has only failed.
     pub fn health(&self, webhook: &WebhookKey) -> String {
         let WebhookKey { organization, id } = webhook;

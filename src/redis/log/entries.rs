@@ -9,9 +9,10 @@ use crate::domain::attempt::Attempt;
 use crate::domain::ids::{EventId, Organization};
 use crate::domain::webhook::WebhookKey;
 use crate::engine::ports::{DeliveryRecord, Entry, Keep, Mark};
+use crate::records::statistics::Counted;
 use crate::records::{HEALTH_KEPT, LogSettings, MARKS_KEPT, SEQUENCE_KEPT, SERVED_MARKS_KEPT};
 use crate::redis::keys::Keys;
-use crate::redis::{attempt_fields, delivery_fields};
+use crate::redis::{attempt_fields, delivery_fields, statistics};
 
 /// Turns entries into commands.
 #[derive(Debug)]
@@ -68,6 +69,19 @@ impl Encoder {
             .arg("last_success")
             .arg(at.as_millisecond());
         expire(&key, HEALTH_KEPT, pipeline);
+    }
+
+    /// Appends what adds counts to those there are. Returns about how many bytes that takes.
+    pub(super) fn counts(&self, counted: &Counted, pipeline: &mut Pipeline) -> usize {
+        let all = counted.iter().flat_map(|(webhook, buckets)| {
+            buckets
+                .iter()
+                .map(move |(bucket, counts)| (webhook, *bucket, counts))
+        });
+        all.map(|(webhook, bucket, counts)| {
+            statistics::add(&self.keys, webhook, bucket, counts, pipeline)
+        })
+        .sum()
     }
 
     fn attempt(&self, attempt: &Attempt, pipeline: &mut Pipeline) -> usize {

@@ -22,6 +22,7 @@ use crate::domain::ids::{DeliveryId, EventId, Organization, WebhookId};
 use crate::domain::webhook::WebhookKey;
 use crate::engine::ports::{Entry, Log};
 pub use crate::records::LogSettings;
+use crate::records::statistics::{COUNTED_EVERY, Tally};
 use crate::records::successes::Successes;
 use crate::records::{HEALTH_KEPT, SUCCESS_NOTED_EVERY};
 use entries::Encoder;
@@ -35,6 +36,7 @@ pub struct RedisLog {
     jobs: mpsc::UnboundedSender<Job>,
     writing: watch::Receiver<bool>,
     successes: Arc<Successes>,
+    tally: Arc<Tally>,
     failing_since: Script,
 }
 
@@ -50,12 +52,16 @@ impl RedisLog {
         tokio::spawn(writer.run(queue));
         let successes = Arc::new(Successes::new());
         tokio::spawn(note_successes(successes.clone(), jobs.downgrade()));
+        let tally = Arc::new(Tally::default());
+        let counting = count(tally.clone(), writing.clone(), jobs.downgrade());
+        tokio::spawn(counting);
         Self {
             connection,
             keys,
             jobs,
             writing,
             successes,
+            tally,
             failing_since: Script::new(include_str!("../scripts/failing_since.lua")),
         }
     }
@@ -66,6 +72,7 @@ impl RedisLog {
         for (webhook, at) in self.successes.take_unnoted() {
             let _ = self.jobs.send(Job::Success(webhook, at));
         }
+        let _ = self.jobs.send(Job::Counts(self.tally.take()));
         self.hand_over(Job::Flush).await;
     }
 
@@ -90,6 +97,22 @@ async fn note_successes(successes: Arc<Successes>, jobs: mpsc::WeakUnboundedSend
     }
 }
 
+/// Adds to the store what is counted, now and then, for as long as there is a log. While Redis takes
+/// nothing the counts stay where they are.
+async fn count(
+    tally: Arc<Tally>,
+    writing: watch::Receiver<bool>,
+    jobs: mpsc::WeakUnboundedSender<Job>,
+) {
+    loop {
+        tokio::time::sleep(COUNTED_EVERY).await;
+        let Some(jobs) = jobs.upgrade() else { return };
+        if *writing.borrow() {
+            let _ = jobs.send(Job::Counts(tally.take()));
+        }
+    }
+}
+
 #[async_trait]
 impl Log for RedisLog {
     async fn available(&self) {
@@ -109,6 +132,9 @@ impl Log for RedisLog {
     }
 
     async fn write(&self, entry: Entry) {
+        if let Some(attempt) = &entry.attempt {
+            self.tally.count(attempt);
+        }
         self.hand_over(|done| Job::Write(Box::new(entry), done))
             .await;
     }

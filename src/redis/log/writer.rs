@@ -14,6 +14,7 @@ use super::entries::Encoder;
 use crate::domain::webhook::WebhookKey;
 use crate::engine::ports::Entry;
 use crate::reconnect::Reconnect;
+use crate::records::statistics::Counted;
 use crate::redis::connection::Connection;
 use crate::redis::error::{StoreError, is_permanent};
 use crate::redis::keeper::TIME_LIMIT;
@@ -32,6 +33,8 @@ pub(super) enum Job {
     Write(Box<Entry>, oneshot::Sender<()>),
     /// A webhook answered well; nobody waits for that.
     Success(WebhookKey, Timestamp),
+    /// Counts to be added to those there are; nobody waits for that.
+    Counts(Counted),
     /// Nothing; it tells that everything before it is written.
     Flush(oneshot::Sender<()>),
 }
@@ -103,6 +106,7 @@ impl Writer {
                 self.encoder.success(&webhook, at, pipeline);
                 0
             }
+            Job::Counts(counted) => self.encoder.counts(&counted, pipeline),
             Job::Flush(done) => {
                 waiting.push(done);
                 0

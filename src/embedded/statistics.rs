@@ -1,0 +1,117 @@
+//! The counts of attempts, in a table of their own.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use rusqlite::{Connection, params};
+
+use super::store::{ReadError, Store, Write};
+use super::writer::Patience;
+use crate::domain::ids::{Organization, WebhookId};
+use crate::engine::clock::Clock;
+use crate::records::statistics::{
+    BUCKET_SECONDS, Bucket, COUNTED_EVERY, Counted, Counts, DAYS_KEPT, Detail, Tally, number, start,
+};
+
+/// Reads the counts.
+#[derive(Debug, Clone)]
+pub struct Statistics {
+    store: Store,
+}
+
+impl Statistics {
+    pub(super) fn new(store: Store) -> Self {
+        Self { store }
+    }
+
+    /// The buckets of a webhook from the one that `from` is in until `until`, oldest first; those
+    /// with nothing in them are left out.
+    pub async fn get(
+        &self,
+        organization: &Organization,
+        webhook: &WebhookId,
+        (from, until): (Timestamp, Timestamp),
+        detail: Detail,
+    ) -> Result<Vec<Bucket>, ReadError> {
+        let (organization, webhook) = (organization.clone(), webhook.clone());
+        let read = move |connection: &Connection| {
+            let sql = "SELECT bucket, what, count FROM statistics WHERE organization = ? \
+                       AND webhook = ? AND bucket BETWEEN ? AND ? ORDER BY bucket";
+            let mut statement = connection.prepare_cached(sql)?;
+            let key = params![
+                organization.as_str(),
+                webhook.as_str(),
+                number(from),
+                number(until)
+            ];
+            let mut rows = statement.query(key)?;
+            let mut buckets: Vec<Bucket> = Vec::new();
+            while let Some(row) = rows.next()? {
+                let (bucket, what, count): (i64, String, u64) =
+                    (row.get(0)?, row.get(1)?, row.get(2)?);
+                let from = start(bucket);
+                if from >= until {
+                    break;
+                }
+                if buckets.last().is_none_or(|last| last.from != from) {
+                    let counts = Counts::default();
+                    buckets.push(Bucket { from, counts });
+                }
+                let Some(last) = buckets.last_mut() else {
+                    continue;
+                };
+                match what.parse::<u16>() {
+                    Ok(_) if detail == Detail::Outcomes => {}
+                    Ok(bin) => drop(last.counts.durations.insert(bin, count)),
+                    Err(_) => drop(last.counts.outcomes.insert(what, count)),
+                }
+            }
+            Ok(buckets)
+        };
+        self.store.read(read).await
+    }
+}
+
+/// Adds to the store what is counted, now and then, for as long as somebody counts.
+pub(super) fn keep_adding(tally: &Arc<Tally>, store: Store, clock: Clock) {
+    let here = Arc::downgrade(tally);
+    tokio::spawn(async move {
+        loop {
+            tokio::time::sleep(COUNTED_EVERY).await;
+            let Some(tally) = here.upgrade() else { return };
+            add(tally.take(), &store, clock);
+        }
+    });
+}
+
+/// Adds counts to those there are, and removes what is no longer kept. Handed to the writer;
+/// nobody waits for it.
+pub(super) fn add(counted: Counted, store: &Store, clock: Clock) {
+    if counted.is_empty() {
+        return;
+    }
+    let oldest = number(clock.now()) - DAYS_KEPT * 86_400 / BUCKET_SECONDS;
+    drop(
+        store.submit(Write::new(Patience::WaitIfItHelps), move |connection| {
+            let sql = "INSERT INTO statistics (organization, webhook, bucket, what, count) \
+                       VALUES (?1, ?2, ?3, ?4, ?5) \
+                       ON CONFLICT DO UPDATE SET count = count + ?5";
+            let mut insert = connection.prepare_cached(sql)?;
+            for (webhook, buckets) in &counted {
+                let (organization, id) = (webhook.organization.as_str(), webhook.id.as_str());
+                for (bucket, counts) in buckets {
+                    for (outcome, count) in &counts.outcomes {
+                        insert.execute(params![organization, id, bucket, outcome, count])?;
+                    }
+                    for (bin, count) in &counts.durations {
+                        let bin = bin.to_string();
+                        insert.execute(params![organization, id, bucket, bin, count])?;
+                    }
+                }
+            }
+            let sql = "DELETE FROM statistics WHERE bucket < ?";
+            connection.prepare_cached(sql)?.execute([oldest])?;
+            Ok(())
+        }),
+    );
+}
