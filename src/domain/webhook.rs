@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 
 use super::custom_headers::{self, InvalidHeader};
+use super::egress::Refusal;
 use super::endpoint::{EndpointRules, InvalidUrl, endpoint};
 use super::ids::{EventType, InvalidId, Organization, WebhookId};
 use super::matching::{self, EventSubscription};
@@ -144,6 +145,9 @@ pub enum InvalidWebhook {
     /// The URL is not one that can be posted to.
     #[error(transparent)]
     Url(#[from] InvalidUrl),
+    /// The URL's host is an address that may not be posted to.
+    #[error("the URL cannot be posted to: {0}")]
+    Address(#[from] Refusal),
     /// A header cannot be added.
     #[error(transparent)]
     Header(#[from] InvalidHeader),

@@ -212,16 +212,23 @@ impl DocumentStore for Documents {
         .await
     }
 
-    async fn delete(&self, webhook: &WebhookKey) -> Result<bool, StoreFailure> {
-        let key = webhook.clone();
+    async fn delete(&self, webhook: &WebhookKey, old: &[u8]) -> Result<Change, StoreFailure> {
+        let (key, old) = (webhook.clone(), old.to_owned());
         self.change(&webhook.organization, move |connection| {
             let own = [key.organization.as_str(), key.id.as_str()];
+            match one(connection, &key.organization, key.id.as_str())? {
+                None => return Ok(Change::Gone),
+                Some(present) if present != old => return Ok(Change::Conflict),
+                Some(_) => {}
+            }
             let sql = "DELETE FROM webhooks WHERE organization = ? AND id = ?";
-            let removed = connection.execute(sql, own)?;
-            let sql = "DELETE FROM webhook_attempts WHERE organization = ? AND webhook = ?";
             connection.execute(sql, own)?;
+            for table in ["webhook_attempts", "statistics"] {
+                let sql = format!("DELETE FROM {table} WHERE organization = ? AND webhook = ?");
+                connection.execute(&sql, own)?;
+            }
             forget_health(connection, &key)?;
-            Ok(removed == 1)
+            Ok(Change::Done)
         })
         .await
     }

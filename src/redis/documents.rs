@@ -7,11 +7,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use jiff::Timestamp;
 use redis::{Script, cmd};
 
 use super::connection::Connection;
 use super::error::StoreError;
 use super::keys::Keys;
+use super::statistics;
 use crate::domain::ids::Organization;
 use crate::domain::webhook::{WebhookDocument, WebhookKey};
 use crate::registry::documents::{Change, DocumentStore, Replacement, StoreFailure};
@@ -97,15 +99,22 @@ impl Documents {
         self.connection.script(&call).await.map(change)
     }
 
-    /// Removes a webhook with everything that is its own; `false` if it was not there.
-    pub(super) async fn delete(&self, webhook: &WebhookKey) -> Result<bool, StoreError> {
+    /// Removes a webhook with everything that is its own.
+    pub(super) async fn delete(
+        &self,
+        webhook: &WebhookKey,
+        old: &[u8],
+    ) -> Result<Change, StoreError> {
         let WebhookKey { organization, id } = webhook;
         let mut call = self.scripts.delete.key(self.keys.webhooks(organization));
         call.key(self.keys.webhook_attempts(organization, id));
         call.key(self.keys.health(webhook));
-        call.arg(id.as_str());
+        for key in statistics::kept(&self.keys, webhook, Timestamp::now()) {
+            call.key(key);
+        }
+        call.arg(id.as_str()).arg(old);
         call.arg(self.keys.changed()).arg(organization.as_str());
-        self.connection.script(&call).await
+        self.connection.script(&call).await.map(change)
     }
 }
 
@@ -147,8 +156,8 @@ impl DocumentStore for Documents {
         replaced.map_err(StoreFailure::new)
     }
 
-    async fn delete(&self, webhook: &WebhookKey) -> Result<bool, StoreFailure> {
-        let deleted = Self::delete(self, webhook).await;
+    async fn delete(&self, webhook: &WebhookKey, old: &[u8]) -> Result<Change, StoreFailure> {
+        let deleted = Self::delete(self, webhook, old).await;
         deleted.map_err(StoreFailure::new)
     }
 }

@@ -12,7 +12,8 @@ use serde::de::Error as _;
 
 use super::fields::Fields;
 use super::secrets::Sealer;
-use crate::domain::endpoint::EndpointRules;
+use crate::domain::egress::Egress;
+use crate::domain::endpoint::{EndpointRules, endpoint};
 use crate::domain::ids::{Organization, WebhookId};
 use crate::domain::organization::{OrganizationWebhooks, Unusable};
 use crate::domain::webhook::{InvalidWebhook, StoredSecret, Webhook, WebhookDocument, WebhookKey};
@@ -86,8 +87,9 @@ pub trait DocumentStore: std::fmt::Debug + Send + Sync {
         replacement: &Replacement<'_>,
     ) -> Result<Change, StoreFailure>;
 
-    /// Removes a webhook with everything that is its own; `false` if it was not there.
-    async fn delete(&self, webhook: &WebhookKey) -> Result<bool, StoreFailure>;
+    /// Removes a webhook with everything that is its own, if its document is still the one that was
+    /// read.
+    async fn delete(&self, webhook: &WebhookKey, old: &[u8]) -> Result<Change, StoreFailure>;
 }
 
 /// Reads and checks documents.
@@ -95,12 +97,41 @@ pub trait DocumentStore: std::fmt::Debug + Send + Sync {
 pub struct DocumentReader {
     sealer: Sealer,
     rules: EndpointRules,
+    egress: Option<Arc<Egress>>,
 }
 
 impl DocumentReader {
     /// Opens secrets with `sealer` and allows the endpoints that `rules` allow.
     pub fn new(sealer: Sealer, rules: EndpointRules) -> Self {
-        Self { sealer, rules }
+        Self {
+            sealer,
+            rules,
+            egress: None,
+        }
+    }
+
+    /// The same, and nobody registers an endpoint that stands for an address that `egress` does not
+    /// permit. What is registered already is judged at each connection, like all others.
+    pub fn registering_only(self, egress: Egress) -> Self {
+        let egress = Some(Arc::new(egress));
+        Self { egress, ..self }
+    }
+
+    /// Refuses a URL that cannot be an endpoint here.
+    pub(super) fn check_url(&self, url: &str) -> Result<(), InvalidWebhook> {
+        let url = endpoint(url, self.rules)?;
+        match &self.egress {
+            Some(egress) => Ok(egress.permits_url(&url)?),
+            None => Ok(()),
+        }
+    }
+
+    /// Refuses an endpoint that nothing could ever be posted to.
+    pub(super) fn check_address(&self, webhook: &Webhook) -> Result<(), InvalidWebhook> {
+        match &self.egress {
+            Some(egress) => Ok(egress.permits_url(&webhook.url)?),
+            None => Ok(()),
+        }
     }
 
     pub(super) fn sealer(&self) -> &Sealer {

@@ -5,13 +5,17 @@
 //! | [`webhooks`] | registering, finding and changing webhooks, for commands and the API |
 //! | [`documents`] | what a store of documents does, and how a document is read |
 //! | [`secrets`] | how signing secrets are sealed at rest |
+//! | `error` | why a webhook could not be found or changed |
 //! | `fields` | changing a document without touching what this version does not know |
 //! | `patch` | what may be changed of a webhook |
+//! | `version` | which version of a webhook somebody has seen |
 //!
 //! Redis and the embedded store keep the same JSON and answer the same [`documents::DocumentStore`].
 
 pub mod documents;
+mod error;
 mod fields;
 mod patch;
 pub mod secrets;
+mod version;
 pub mod webhooks;

@@ -48,6 +48,7 @@ impl WebhookPatch {
             // Failures of another endpoint are not held against this one.
             forget_health: self.url.is_some(),
             new_name: self.name.is_some(),
+            new_url: self.url.is_some(),
         })
     }
 }
@@ -59,6 +60,8 @@ pub(super) struct Effect {
     pub(super) forget_health: bool,
     /// Its name must be free.
     pub(super) new_name: bool,
+    /// Its endpoint must be one that may be posted to.
+    pub(super) new_url: bool,
 }
 
 impl Effect {
@@ -66,5 +69,6 @@ impl Effect {
     pub(super) const FRESH_START: Self = Self {
         forget_health: true,
         new_name: false,
+        new_url: false,
     };
 }

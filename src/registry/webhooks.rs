@@ -7,14 +7,14 @@ use std::time::Duration;
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use super::documents::{
-    self, Change, DocumentReader, DocumentStore, Replacement, StoreFailure, mark_disabled,
-};
+use super::documents::{self, Change, DocumentReader, DocumentStore, Replacement, mark_disabled};
+pub use super::error::WebhooksError;
 use super::fields::Fields;
 use super::patch::Effect;
 pub use super::patch::WebhookPatch;
 use super::secrets::SealError;
-use crate::domain::ids::{InvalidId, Organization, WebhookId};
+pub use super::version::{Target, Version};
+use crate::domain::ids::{Organization, WebhookId};
 use crate::domain::matching::EventSubscription;
 use crate::domain::retry::RetryOverrides;
 use crate::domain::secret::Secret;
@@ -58,6 +58,8 @@ pub struct StoredWebhook {
     pub document: WebhookDocument,
     /// What the engine makes of it.
     pub webhook: Webhook,
+    /// Which version of it this is.
+    pub version: Version,
 }
 
 /// A registered webhook, or a document that describes none.
@@ -72,70 +74,6 @@ pub enum Listed {
         /// What is wrong with it.
         reason: InvalidWebhook,
     },
-}
-
-/// Why a webhook could not be found or changed.
-#[derive(Debug, thiserror::Error)]
-pub enum WebhooksError {
-    /// There is no such webhook.
-    #[error(
-        "organization {organization} has no webhook with the id or name {reference:?}; list them to see those that it has"
-    )]
-    NotFound {
-        /// The organization.
-        organization: Organization,
-        /// The id or name asked for.
-        reference: String,
-    },
-    /// Several webhooks have the name.
-    #[error("several webhooks are called {name:?}: {}; say which by its id", .ids.join(", "))]
-    Ambiguous {
-        /// The name.
-        name: String,
-        /// Their ids.
-        ids: Vec<String>,
-    },
-    /// Another webhook has the name.
-    #[error("the name {name:?} is taken by webhook {id}; choose another")]
-    NameTaken {
-        /// The name.
-        name: String,
-        /// Whose it is.
-        id: String,
-    },
-    /// There is a webhook with this id.
-    #[error("there is a webhook {id} already; delete it first if it is to be replaced")]
-    IdTaken {
-        /// The id.
-        id: String,
-    },
-    /// Others kept changing the webhook.
-    #[error("webhook {id} was changed by somebody else at the same time; look at it and try again")]
-    Conflict {
-        /// The webhook.
-        id: String,
-    },
-    /// The webhook would not, or does not, make sense.
-    #[error(transparent)]
-    Invalid(#[from] InvalidWebhook),
-    /// Its secret cannot be stored.
-    #[error("the secret cannot be stored: {0}")]
-    Secret(#[from] SealError),
-    /// The store gave no answer, or refused.
-    #[error(transparent)]
-    Store(#[from] StoreFailure),
-}
-
-impl From<serde_json::Error> for WebhooksError {
-    fn from(error: serde_json::Error) -> Self {
-        Self::Invalid(error.into())
-    }
-}
-
-impl From<InvalidId> for WebhooksError {
-    fn from(error: InvalidId) -> Self {
-        Self::Invalid(error.into())
-    }
 }
 
 impl StoredWebhook {
@@ -157,6 +95,11 @@ impl Webhooks {
     /// The webhooks whose documents these are, read by `reader`.
     pub fn new(documents: Arc<dyn DocumentStore>, reader: DocumentReader) -> Self {
         Self { documents, reader }
+    }
+
+    /// Says whether a webhook could be registered with this URL.
+    pub fn check_url(&self, url: &str) -> Result<(), InvalidWebhook> {
+        self.reader.check_url(url)
     }
 
     /// Registers a webhook under a new id.
@@ -196,6 +139,7 @@ impl Webhooks {
         };
         let json = serde_json::to_string(&document)?;
         let stored = self.read(organization, key.id.as_str(), json.as_bytes())?;
+        self.reader.check_address(&stored.webhook)?;
         match self
             .documents
             .create(organization, &document, &json)
@@ -245,9 +189,8 @@ impl Webhooks {
     /// Every webhook of the organization, oldest id first, those that cannot be used included.
     pub async fn list(&self, organization: &Organization) -> Result<Vec<Listed>, WebhooksError> {
         let all = self.documents.all(organization).await?;
-        let read = |(id, json): (String, Vec<u8>)| match self.reader.read(organization, &id, &json)
-        {
-            Ok((document, webhook)) => Listed::Valid(Box::new(StoredWebhook { document, webhook })),
+        let read = |(id, json): (String, Vec<u8>)| match self.read_one(organization, &id, &json) {
+            Ok(stored) => Listed::Valid(Box::new(stored)),
             Err(reason) => Listed::Invalid { id, reason },
         };
         Ok(all.into_iter().map(read).collect())
@@ -267,19 +210,19 @@ impl Webhooks {
     pub async fn update(
         &self,
         organization: &Organization,
-        reference: &str,
+        target: impl Into<Target<'_>>,
         patch: &WebhookPatch,
         now: Timestamp,
     ) -> Result<StoredWebhook, WebhooksError> {
         let edit = |fields: &mut Fields, _: &WebhookKey| Ok(patch.apply(fields)?);
-        self.change(organization, reference, now, edit).await
+        self.change(organization, target.into(), now, edit).await
     }
 
     /// Enables a webhook, and forgets its failures so far.
     pub async fn enable(
         &self,
         organization: &Organization,
-        reference: &str,
+        target: impl Into<Target<'_>>,
         now: Timestamp,
     ) -> Result<StoredWebhook, WebhooksError> {
         let edit = |fields: &mut Fields, _: &WebhookKey| {
@@ -288,14 +231,14 @@ impl Webhooks {
             fields.set("disabled_at", &())?;
             Ok(Effect::FRESH_START)
         };
-        self.change(organization, reference, now, edit).await
+        self.change(organization, target.into(), now, edit).await
     }
 
     /// Disables a webhook, saying why.
     pub async fn disable(
         &self,
         organization: &Organization,
-        reference: &str,
+        target: impl Into<Target<'_>>,
         reason: &str,
         now: Timestamp,
     ) -> Result<StoredWebhook, WebhooksError> {
@@ -303,14 +246,14 @@ impl Webhooks {
             mark_disabled(fields, reason, now)?;
             Ok(Effect::FRESH_START)
         };
-        self.change(organization, reference, now, edit).await
+        self.change(organization, target.into(), now, edit).await
     }
 
     /// Makes `new` the signing secret. The one before it goes on signing beside it for `overlap`.
     pub async fn rotate_secret(
         &self,
         organization: &Organization,
-        reference: &str,
+        target: impl Into<Target<'_>>,
         new: &Secret,
         overlap: Duration,
         now: Timestamp,
@@ -325,25 +268,35 @@ impl Webhooks {
             fields.set("secrets", &rotated)?;
             Ok(Effect::default())
         };
-        self.change(organization, reference, now, edit).await
+        self.change(organization, target.into(), now, edit).await
     }
 
     /// Removes a webhook with the record of its attempts. Returns its id.
     pub async fn delete(
         &self,
         organization: &Organization,
-        reference: &str,
+        target: impl Into<Target<'_>>,
     ) -> Result<WebhookId, WebhooksError> {
-        let (id, _) = self.find(organization, reference).await?;
+        let Target { reference, version } = target.into();
+        let (id, mut old) = self.find(organization, reference).await?;
         let key = WebhookKey {
             organization: organization.clone(),
             id: WebhookId::new(&id)?,
         };
-        if self.documents.delete(&key).await? {
-            Ok(key.id)
-        } else {
-            Err(not_found(organization, reference))
+        for _ in 0..TRIES {
+            is_still(version, &old, &id)?;
+            match self.documents.delete(&key, &old).await? {
+                Change::Done => return Ok(key.id),
+                Change::Gone => return Err(not_found(organization, reference)),
+                Change::Conflict | Change::NameTaken(_) => {
+                    match self.documents.get(organization, &id).await? {
+                        Some(json) => old = json,
+                        None => return Err(not_found(organization, reference)),
+                    }
+                }
+            }
         }
+        Err(WebhooksError::Conflict { id })
     }
 
     fn seal(&self, secret: &Secret, webhook: &WebhookKey) -> Result<String, SealError> {
@@ -356,8 +309,21 @@ impl Webhooks {
         id: &str,
         json: &[u8],
     ) -> Result<StoredWebhook, WebhooksError> {
+        Ok(self.read_one(organization, id, json)?)
+    }
+
+    fn read_one(
+        &self,
+        organization: &Organization,
+        id: &str,
+        json: &[u8],
+    ) -> Result<StoredWebhook, InvalidWebhook> {
         let (document, webhook) = self.reader.read(organization, id, json)?;
-        Ok(StoredWebhook { document, webhook })
+        Ok(StoredWebhook {
+            document,
+            webhook,
+            version: Version::of(json)?,
+        })
     }
 
     async fn find(
@@ -386,10 +352,11 @@ impl Webhooks {
     async fn change(
         &self,
         organization: &Organization,
-        reference: &str,
+        target: Target<'_>,
         now: Timestamp,
         edit: impl Fn(&mut Fields, &WebhookKey) -> Result<Effect, WebhooksError>,
     ) -> Result<StoredWebhook, WebhooksError> {
+        let Target { reference, version } = target;
         let (id, mut old) = self.find(organization, reference).await?;
         let key = WebhookKey {
             organization: organization.clone(),
@@ -401,6 +368,11 @@ impl Webhooks {
             fields.set("updated_at", &now)?;
             let new = fields.to_json()?;
             let stored = self.read(organization, &id, new.as_bytes())?;
+            // What makes no sense is said first: it would make none on the newest version either.
+            is_still(version, &old, &id)?;
+            if effect.new_url {
+                self.reader.check_address(&stored.webhook)?;
+            }
             let replacement = Replacement {
                 old: &old,
                 new: &new,
@@ -421,6 +393,16 @@ impl Webhooks {
             }
         }
         Err(WebhooksError::Conflict { id })
+    }
+}
+
+/// Refuses a document that is no longer the version that is meant.
+fn is_still(version: Option<&Version>, json: &[u8], id: &str) -> Result<(), WebhooksError> {
+    match version {
+        Some(meant) if Version::of(json).ok().as_ref() != Some(meant) => {
+            Err(WebhooksError::Changed { id: id.to_owned() })
+        }
+        _ => Ok(()),
     }
 }
 

@@ -1,7 +1,11 @@
--- Removes a webhook with its attempts and its health, and tells everybody.
--- KEYS: the organization's webhooks, the webhook's attempts, its health.
--- ARGV: id, channel, organization.
-local removed = redis.call('HDEL', KEYS[1], ARGV[1])
-redis.call('UNLINK', KEYS[2], KEYS[3])
-if removed == 1 then redis.call('PUBLISH', ARGV[2], ARGV[3]) end
-return removed
+-- Removes a webhook with its attempts, its health and its counts, if its document is still the one that was
+-- read, and tells everybody.
+-- KEYS: the organization's webhooks, the webhook's attempts, its health, its counts.
+-- ARGV: id, JSON read, channel, organization.
+local present = redis.call('HGET', KEYS[1], ARGV[1])
+if not present then return {'gone', ARGV[1]} end
+if present ~= ARGV[2] then return {'conflict', ARGV[1]} end
+redis.call('HDEL', KEYS[1], ARGV[1])
+redis.call('UNLINK', unpack(KEYS, 2))
+redis.call('PUBLISH', ARGV[3], ARGV[4])
+return {'done', ARGV[1]}

@@ -1,0 +1,76 @@
+//! Why a webhook could not be found or changed.
+
+use super::documents::StoreFailure;
+use super::secrets::SealError;
+use crate::domain::ids::{InvalidId, Organization};
+use crate::domain::webhook::InvalidWebhook;
+
+/// Why a webhook could not be found or changed.
+#[derive(Debug, thiserror::Error)]
+pub enum WebhooksError {
+    /// There is no such webhook.
+    #[error(
+        "organization {organization} has no webhook with the id or name {reference:?}; list them to see those that it has"
+    )]
+    NotFound {
+        /// The organization.
+        organization: Organization,
+        /// The id or name asked for.
+        reference: String,
+    },
+    /// Several webhooks have the name.
+    #[error("several webhooks are called {name:?}: {}; say which by its id", .ids.join(", "))]
+    Ambiguous {
+        /// The name.
+        name: String,
+        /// Their ids.
+        ids: Vec<String>,
+    },
+    /// Another webhook has the name.
+    #[error("the name {name:?} is taken by webhook {id}; choose another")]
+    NameTaken {
+        /// The name.
+        name: String,
+        /// Whose it is.
+        id: String,
+    },
+    /// There is a webhook with this id.
+    #[error("there is a webhook {id} already; delete it first if it is to be replaced")]
+    IdTaken {
+        /// The id.
+        id: String,
+    },
+    /// Somebody changed the webhook since.
+    #[error("webhook {id} was changed by somebody else since it was looked at; look at it again")]
+    Changed {
+        /// The webhook.
+        id: String,
+    },
+    /// Others kept changing the webhook.
+    #[error("webhook {id} was changed by somebody else at the same time; look at it and try again")]
+    Conflict {
+        /// The webhook.
+        id: String,
+    },
+    /// The webhook would not, or does not, make sense.
+    #[error(transparent)]
+    Invalid(#[from] InvalidWebhook),
+    /// Its secret cannot be stored.
+    #[error("the secret cannot be stored: {0}")]
+    Secret(#[from] SealError),
+    /// The store gave no answer, or refused.
+    #[error(transparent)]
+    Store(#[from] StoreFailure),
+}
+
+impl From<serde_json::Error> for WebhooksError {
+    fn from(error: serde_json::Error) -> Self {
+        Self::Invalid(error.into())
+    }
+}
+
+impl From<InvalidId> for WebhooksError {
+    fn from(error: InvalidId) -> Self {
+        Self::Invalid(error.into())
+    }
+}

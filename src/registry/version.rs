@@ -1,0 +1,88 @@
+//! Which version of a webhook somebody has seen, so that what others changed since is not undone.
+
+use hex::encode;
+use sha2::{Digest as _, Sha256};
+
+use super::documents;
+use super::fields::Fields;
+
+/// How many bytes of the digest name a version: two that differ are told apart, by accident
+/// or not, in all but one of 2^64 cases.
+const BYTES: usize = 8;
+
+/// Names one state of a webhook's document.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Version(String);
+
+impl Version {
+    /// Takes a version as it was shown. One that never was equals none.
+    pub fn new(text: &str) -> Self {
+        Self(text.to_owned())
+    }
+
+    /// The version's text: hexadecimal digits.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The version of a document. The secrets' values do not enter into it: a short one could be
+    /// guessed from the digest. Whoever changes a secret changes `updated_at` as well.
+    pub(super) fn of(json: &[u8]) -> Result<Self, serde_json::Error> {
+        let mut fields: Fields = documents::fields(json)?;
+        let secrets = documents::secrets(&fields)?;
+        let ends: Vec<_> = secrets.iter().map(|secret| secret.expires_at).collect();
+        fields.set("secrets", &ends)?;
+        let digest = Sha256::digest(fields.to_json()?);
+        Ok(Self(encode(digest.get(..BYTES).unwrap_or_default())))
+    }
+}
+
+/// A webhook to be changed: by its id or else its name, and the version that must not have been
+/// changed by anybody else, if that matters.
+#[derive(Debug, Clone, Copy)]
+pub struct Target<'a> {
+    /// The id or the name.
+    pub reference: &'a str,
+    /// The version that is meant; `None`: whichever there is.
+    pub version: Option<&'a Version>,
+}
+
+impl<'a> From<&'a str> for Target<'a> {
+    fn from(reference: &'a str) -> Self {
+        Self {
+            reference,
+            version: None,
+        }
+    }
+}
+
+impl<'a> From<&'a String> for Target<'a> {
+    fn from(reference: &'a String) -> Self {
+        reference.as_str().into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn version(json: &str) -> Version {
+        Version::of(json.as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn every_change_but_that_of_a_secrets_value_is_another_version() {
+        let one = version(r#"{"id":"w","name":"n","x":1,"secrets":[{"value":"a"}]}"#);
+        let same = version(r#"{"name":"n","id":"w","x":1,"secrets":[{"value":"b"}]}"#);
+        assert_eq!(one, same);
+        assert_eq!(one.as_str().len(), 16);
+        for other in [
+            r#"{"id":"w","name":"m","x":1,"secrets":[{"value":"a"}]}"#,
+            r#"{"id":"w","name":"n","x":2,"secrets":[{"value":"a"}]}"#,
+            r#"{"id":"w","name":"n","x":1,"secrets":[]}"#,
+            r#"{"id":"w","name":"n","x":1}"#,
+        ] {
+            assert_ne!(version(other), one, "{other}");
+        }
+    }
+}
