@@ -1,13 +1,15 @@
 //! The dead letters, whatever keeps them: what they say, which are meant, and what is done with them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::Serialize;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use crate::domain::dead_letter::Reason;
+use crate::domain::ids::Organization;
 
 /// What is said of a message that was given up without ever being settled.
 pub(crate) const POISON_DETAIL: &str =
@@ -51,8 +53,17 @@ pub struct Filter {
     pub webhook: Option<String>,
     /// The event type.
     pub event_type: Option<String>,
-    /// The organization.
+    /// The organization. A letter that names none belongs to `default`, as an event does.
     pub organization: Option<String>,
+    /// One of these: ids of deliveries, or of events for what is no delivery.
+    pub ids: Option<BTreeSet<String>>,
+}
+
+impl Summary {
+    /// What a single letter is chosen by: the delivery's id, or the event's of what is no delivery.
+    pub fn id(&self) -> Option<&str> {
+        self.delivery.as_deref().or(self.event.as_deref())
+    }
 }
 
 impl Filter {
@@ -63,7 +74,18 @@ impl Filter {
         (self.reason.is_none() || self.reason == letter.reason)
             && equal(&self.webhook, &letter.webhook)
             && equal(&self.event_type, &letter.event_type)
-            && equal(&self.organization, &letter.organization)
+            && self.is_of_organization(letter)
+            && self
+                .ids
+                .as_ref()
+                .is_none_or(|ids| letter.id().is_some_and(|id| ids.contains(id)))
+    }
+
+    fn is_of_organization(&self, letter: &Summary) -> bool {
+        let of = letter.organization.as_deref();
+        let default = Organization::default();
+        let wanted = self.organization.as_deref();
+        wanted.is_none_or(|wanted| of.unwrap_or(default.as_str()) == wanted)
     }
 }
 
@@ -97,6 +119,8 @@ pub struct Options {
     pub limit: Option<u64>,
     /// Act on so many letters a second at most.
     pub rate: Option<f64>,
+    /// Ends early once this is cancelled: what was done stays done, the rest is as it was.
+    pub stop: CancellationToken,
 }
 
 /// What was done, or would be.

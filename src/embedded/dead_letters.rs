@@ -123,7 +123,17 @@ impl DeadLetters {
                     _ => Fate::Done,
                 };
                 if fate == Fate::Done && !options.dry_run {
-                    pace.wait().await;
+                    tokio::select! {
+                        biased;
+                        () = options.stop.cancelled() => {}
+                        () = pace.wait() => {}
+                    }
+                }
+                if options.stop.is_cancelled() {
+                    after = i64::MAX;
+                    break;
+                }
+                if fate == Fate::Done && !options.dry_run {
                     chosen.push(letter.id);
                     if chosen.len() >= at_once {
                         self.act(action, std::mem::take(&mut chosen), &progress)
@@ -131,6 +141,9 @@ impl DeadLetters {
                     }
                 }
                 progress.note(&letter.summary, fate);
+                if at_once == 1 {
+                    report(&progress);
+                }
             }
             self.act(action, chosen, &progress).await?;
             report(&progress);

@@ -33,7 +33,7 @@ const FINISH_LIMIT: Duration = Duration::from_secs(10);
 
 /// How long connecting, declaring and beginning to consume may take together: a broker that keeps
 /// the connection alive and answers nothing must not hold up a worker for ever.
-const BUILD_LIMIT: Duration = Duration::from_secs(60);
+const BUILD_LIMIT: Duration = Duration::from_secs(30);
 
 /// How to consume.
 #[derive(Debug, Clone)]

@@ -177,7 +177,8 @@ impl DeadLetters {
             // A look is over where AMQP gives no more without an acknowledgement.
             let exhausted = options.dry_run && progress.looked_at == u64::from(LOOK_LIMIT);
             let limited = options.limit.is_some_and(|limit| progress.done >= limit);
-            if exhausted || limited || taking.complete() {
+            let stopped = options.stop.is_cancelled();
+            if exhausted || limited || stopped || taking.complete() {
                 return Ok(());
             }
             let room = under_way.len() < usize::from(MOVING);
@@ -187,6 +188,7 @@ impl DeadLetters {
                     continue;
                 }
                 message = taking.next(), if room => message?,
+                () = options.stop.cancelled() => return Ok(()),
             };
             let Some(message) = message else {
                 // The broker may only be waiting for the acknowledgement of what is under way.
@@ -199,13 +201,23 @@ impl DeadLetters {
             let tag = message.delivery_tag;
             let letter = Letter::new(message.into());
             let fate = fate(&letter);
+            if !options.dry_run && matches!(fate, Fate::Requeue(_) | Fate::Purge) {
+                let turn = pace.wait();
+                tokio::pin!(turn);
+                // What is under way goes on meanwhile.
+                loop {
+                    tokio::select! {
+                        biased;
+                        () = options.stop.cancelled() => return Ok(()),
+                        Some(moved) = under_way.next() => Self::settle(moved, taking).await?,
+                        () = &mut turn => break,
+                    }
+                }
+            }
             progress.note(&letter.summary(), fate.what());
             report(progress);
             if options.dry_run {
                 continue;
-            }
-            if matches!(fate, Fate::Requeue(_) | Fate::Purge) {
-                pace.wait().await;
             }
             under_way.push(self.carry_out(fate.outgoing(), tag));
         }
