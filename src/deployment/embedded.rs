@@ -6,15 +6,17 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures::StreamExt as _;
 use futures::stream::{self, BoxStream};
+use jiff::Timestamp;
 
 use super::{DeadLetters, Deployment, Intake, NotAccepted, Records, Report, Unavailable};
 use crate::dead_letters::{Action, Filter, Found, Options, Progress};
 use crate::domain::delivery::Delivery;
 use crate::domain::event::RawEvent;
-use crate::domain::ids::{DeliveryId, Organization};
+use crate::domain::ids::{DeliveryId, Organization, WebhookId};
 use crate::embedded::Embedded;
 use crate::embedded::writer::WriteError;
 use crate::engine::ports::{FollowUp, Handover as _};
+use crate::records::statistics::{Bucket, Detail};
 use crate::records::{AttemptFilter, Page, Recorded, RecordedAttempt};
 
 /// How long before the record is looked at again by whoever follows it: quick to the eye, and next
@@ -68,6 +70,17 @@ impl Records for Port {
         page.map_err(Unavailable::new)
     }
 
+    async fn attempt(
+        &self,
+        organization: &Organization,
+        webhook: &WebhookId,
+        entry: &str,
+    ) -> Result<Option<RecordedAttempt>, Unavailable> {
+        let attempts = &self.0.attempts();
+        let found = attempts.get(organization, webhook, entry).await;
+        found.map_err(Unavailable::new)
+    }
+
     async fn follow(
         &self,
         filter: AttemptFilter,
@@ -96,6 +109,18 @@ impl Records for Port {
             }
         });
         Ok(pages.flat_map(stream::iter).boxed())
+    }
+
+    async fn statistics(
+        &self,
+        organization: &Organization,
+        webhook: &WebhookId,
+        period: (Timestamp, Timestamp),
+        detail: Detail,
+    ) -> Result<Vec<Bucket>, Unavailable> {
+        let statistics = &self.0.statistics();
+        let found = statistics.get(organization, webhook, period, detail).await;
+        found.map_err(Unavailable::new)
     }
 
     async fn delivery(

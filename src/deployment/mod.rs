@@ -5,17 +5,20 @@
 //! [`embedded`] from SQLite.
 
 pub mod embedded;
+pub mod records;
 pub mod servers;
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use futures::stream::BoxStream;
+use jiff::Timestamp;
 
 use crate::dead_letters::{Action, Filter, Found, Options, Progress};
 use crate::domain::delivery::Delivery;
 use crate::domain::event::RawEvent;
-use crate::domain::ids::{DeliveryId, Organization};
+use crate::domain::ids::{DeliveryId, Organization, WebhookId};
+use crate::records::statistics::{Bucket, Detail};
 use crate::records::{AttemptFilter, Page, Recorded, RecordedAttempt};
 use crate::registry::webhooks::Webhooks;
 
@@ -58,6 +61,14 @@ pub trait Records: Send + Sync {
         before: Option<&str>,
     ) -> Result<Page, Unavailable>;
 
+    /// The attempt that stands under `entry` in a webhook's record.
+    async fn attempt(
+        &self,
+        organization: &Organization,
+        webhook: &WebhookId,
+        entry: &str,
+    ) -> Result<Option<RecordedAttempt>, Unavailable>;
+
     /// The attempts wanted as they are recorded, from now on or after the entry `after`. Goes on
     /// for ever.
     async fn follow(
@@ -65,6 +76,17 @@ pub trait Records: Send + Sync {
         filter: AttemptFilter,
         after: Option<String>,
     ) -> Result<BoxStream<'static, RecordedAttempt>, Unavailable>;
+
+    /// How many attempts of a webhook came to what, by quarter of an hour: the buckets from the one
+    /// that `period` begins in to its end, oldest first; those with nothing in them are left out.
+    /// What a worker did in the last seconds may be missing.
+    async fn statistics(
+        &self,
+        organization: &Organization,
+        webhook: &WebhookId,
+        period: (Timestamp, Timestamp),
+        detail: Detail,
+    ) -> Result<Vec<Bucket>, Unavailable>;
 
     /// What is on record of a delivery; `None` if nothing is, or not any more.
     async fn delivery(

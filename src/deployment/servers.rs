@@ -6,20 +6,23 @@ use async_trait::async_trait;
 use futures::StreamExt as _;
 use futures::future::try_join_all;
 use futures::stream::{self, BoxStream};
+use jiff::Timestamp;
 
 use super::{Intake, NotAccepted, Records, Report, Unavailable};
 use crate::dead_letters::{Action, Filter, Found, Options, Progress};
 use crate::domain::delivery::Delivery;
 use crate::domain::event::RawEvent;
-use crate::domain::ids::{DeliveryId, Organization};
+use crate::domain::ids::{DeliveryId, Organization, WebhookId};
 use crate::engine::ports::{FollowUp, Handover as _};
 use crate::rabbitmq::connection::Server;
 use crate::rabbitmq::dead_letters::DeadLetters;
 use crate::rabbitmq::publisher::{PublishError, Publisher};
 use crate::rabbitmq::topology::Topology;
+use crate::records::statistics::{Bucket, Detail};
 use crate::records::{AttemptFilter, Page, Recorded, RecordedAttempt};
 use crate::redis::attempts::Attempts;
 use crate::redis::deliveries::Deliveries;
+use crate::redis::statistics::Statistics;
 
 /// Publishes to the broker.
 pub struct BrokerIntake(pub Publisher);
@@ -38,6 +41,8 @@ pub struct RedisRecords {
     pub attempts: Attempts,
     /// Of deliveries.
     pub deliveries: Deliveries,
+    /// How many attempts came to what.
+    pub statistics: Statistics,
 }
 
 impl BrokerDeadLetters {
@@ -77,6 +82,17 @@ impl Records for RedisRecords {
         page.map_err(Unavailable::new)
     }
 
+    async fn attempt(
+        &self,
+        organization: &Organization,
+        webhook: &WebhookId,
+        entry: &str,
+    ) -> Result<Option<RecordedAttempt>, Unavailable> {
+        let attempts = &self.attempts;
+        let found = attempts.get(organization, webhook, entry).await;
+        found.map_err(Unavailable::new)
+    }
+
     async fn follow(
         &self,
         filter: AttemptFilter,
@@ -86,6 +102,18 @@ impl Records for RedisRecords {
         let tail = tail.map_err(Unavailable::new)?;
         let attempts = stream::unfold(tail, async |mut tail| Some((tail.next().await, tail)));
         Ok(attempts.boxed())
+    }
+
+    async fn statistics(
+        &self,
+        organization: &Organization,
+        webhook: &WebhookId,
+        period: (Timestamp, Timestamp),
+        detail: Detail,
+    ) -> Result<Vec<Bucket>, Unavailable> {
+        let statistics = &self.statistics;
+        let found = statistics.get(organization, webhook, period, detail).await;
+        found.map_err(Unavailable::new)
     }
 
     async fn delivery(

@@ -13,6 +13,7 @@
 //! | [`organization`] | which webhooks an organization has |
 //! | [`endpoint`] | which URLs can be posted to |
 //! | [`custom_headers`] | which request headers a webhook may add |
+//! | [`explanation`] | whether a webhook would get events of a type, and if not, why |
 //! | [`secret`], [`signature`] | how a request is signed |
 //! | [`request`] | which headers a request carries |
 //! | [`trace_context`] | how a trace is carried on |
@@ -36,6 +37,7 @@ pub mod delivery;
 pub mod egress;
 pub mod endpoint;
 pub mod event;
+pub mod explanation;
 pub mod ids;
 pub mod matching;
 pub mod organization;

@@ -1,3 +1,17 @@
-//! What people do to a deployment by hand, the same over the API and the page.
+//! What people do to a deployment by hand, the same over the API, the page and the commands.
+//!
+//! | file | what it does |
+//! |---|---|
+//! | [`mod@test`] | sends an event to one endpoint now, and says what came back |
+//! | [`retry`] | starts a delivery again from its record |
+//! | [`inspect`] | what is on record of a delivery, and the request as it was sent |
+//! | [`explain`] | would a webhook get events of a type, and if not, why |
+//! | [`statistics`] | how a webhook did over a time |
+//! | [`passes`] | requeues and purges of dead letters under way, with their progress |
 
+pub mod explain;
+pub mod inspect;
+pub mod passes;
 pub mod retry;
+pub mod statistics;
+pub mod test;

@@ -11,8 +11,8 @@ use crate::records::Recorded;
 pub enum RetryError {
     /// Nothing is on record of it.
     #[error(
-        "delivery {0} is not on record: only one that failed is, for as long as log.deliveries_kept \
-         says"
+        "nothing of delivery {0} is kept that could be sent again: what failed is, for as long as \
+         log.deliveries_kept says, and what never failed only with log.keep_bodies = \"all\""
     )]
     Unknown(DeliveryId),
     /// The receiver has it.

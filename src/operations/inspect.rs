@@ -1,0 +1,240 @@
+//! What is on record of a delivery, and the request of an attempt as it was sent.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use jiff::Timestamp;
+use serde::Serialize;
+
+use crate::deployment::{Deployment, Unavailable, records};
+use crate::domain::attempt::Attempt;
+use crate::domain::dead_letter::Reason;
+use crate::domain::delivery::Delivery;
+use crate::domain::event::Event;
+use crate::domain::ids::{DeliveryId, Organization, WebhookId};
+use crate::domain::request;
+use crate::domain::webhook::Webhook;
+use crate::engine::ports::DeliveryState;
+use crate::records::{AttemptFilter, Recorded};
+use crate::registry::webhooks::{Listed, StoredWebhook, WebhooksError};
+
+/// How many attempts of one delivery are shown at most: ten times what the longest policy makes.
+const ATTEMPTS: usize = 1_000;
+
+/// What is on record of a delivery.
+#[derive(Debug)]
+pub struct Inspected {
+    /// Its attempts, oldest first.
+    pub attempts: Vec<Attempt>,
+    /// The delivery itself; with its body if that is kept.
+    pub recorded: Option<Recorded>,
+}
+
+/// What became of a delivery, for people and programs. The field names are those of the API.
+#[derive(Debug, Serialize)]
+pub struct Account {
+    /// The delivery's id.
+    pub id: DeliveryId,
+    /// `waiting`, `delivered` or `dead`.
+    pub state: &'static str,
+    /// When the next attempt is due, of one that waits.
+    pub next_attempt_at: Option<Timestamp>,
+    /// Why it was given up, of one that is dead.
+    pub reason: Option<Reason>,
+    /// Whether its body is kept, so that it can be sent again.
+    pub body_kept: bool,
+    /// The body, if it is kept; bytes that are not UTF-8 are replaced.
+    pub body: Option<String>,
+    /// Its attempts, oldest first.
+    pub attempts: Vec<Attempt>,
+}
+
+/// Why a delivery cannot be shown.
+#[derive(Debug, thiserror::Error)]
+pub enum InspectError {
+    /// Nothing is on record of it.
+    #[error(
+        "nothing is on record of delivery {0} in this organization: it is not known, its attempts \
+         have left the record, or its first attempt is still to come"
+    )]
+    Unknown(DeliveryId),
+    /// The webhooks cannot be read.
+    #[error(transparent)]
+    Webhooks(#[from] WebhooksError),
+    /// The store is away.
+    #[error(transparent)]
+    Unavailable(#[from] Unavailable),
+}
+
+impl Inspected {
+    /// What became of the delivery, if more than its attempts is on record.
+    pub fn state(&self) -> Option<DeliveryState> {
+        match self.recorded {
+            Some(Recorded::Whole(_, state)) => Some(state),
+            _ => None,
+        }
+    }
+
+    /// What became of the delivery `id`, which this is on record of.
+    pub fn account(self, id: &DeliveryId) -> Account {
+        let state = self.state();
+        let last = self.attempts.last();
+        let delivered = last.is_some_and(Attempt::is_delivered);
+        // An attempt is on record before what comes of it is.
+        let next = last.and_then(|attempt| attempt.next_attempt_at);
+        let body = self.kept().map(|delivery| &delivery.event.body);
+        let body = body.map(|body| String::from_utf8_lossy(body).into_owned());
+        Account {
+            id: id.clone(),
+            state: match state {
+                Some(DeliveryState::Waiting(_)) => "waiting",
+                Some(DeliveryState::Dead(_)) => "dead",
+                Some(DeliveryState::Delivered) => "delivered",
+                None if delivered => "delivered",
+                None if next.is_some() => "waiting",
+                None => "dead",
+            },
+            next_attempt_at: match state {
+                Some(DeliveryState::Waiting(at)) => Some(at),
+                Some(_) => None,
+                None => next,
+            },
+            reason: match state {
+                Some(DeliveryState::Dead(reason)) => Some(reason),
+                _ => None,
+            },
+            body_kept: body.is_some(),
+            body,
+            attempts: self.attempts,
+        }
+    }
+
+    /// The delivery with its body, if that is kept.
+    pub fn kept(&self) -> Option<&Delivery> {
+        match &self.recorded {
+            Some(Recorded::Whole(delivery, _)) => Some(delivery),
+            _ => None,
+        }
+    }
+}
+
+/// What is on record of the delivery `id`. `webhook`, if it is known, spares the look through the
+/// attempts of the organization's other webhooks.
+pub async fn inspect(
+    deployment: &Deployment,
+    organization: &Organization,
+    id: &DeliveryId,
+    webhook: Option<&WebhookId>,
+) -> Result<Inspected, InspectError> {
+    let recorded = deployment.records.delivery(organization, id).await?;
+    let known = match &recorded {
+        Some(Recorded::Whole(delivery, _)) => Some(delivery.webhook.clone()),
+        _ => webhook.cloned(),
+    };
+    let candidates = match known {
+        Some(webhook) => vec![webhook],
+        None => webhooks(deployment, organization).await?,
+    };
+    let mut attempts = Vec::new();
+    for webhook in candidates {
+        let filter = AttemptFilter {
+            organization: Some(organization.clone()),
+            webhook: Some(webhook),
+            delivery: Some(id.clone()),
+            ..AttemptFilter::default()
+        };
+        let mut found = records::all(&*deployment.records, &filter, ATTEMPTS).await?;
+        found.attempts.reverse();
+        attempts.extend(found.attempts.into_iter().map(|one| one.attempt));
+        if !attempts.is_empty() {
+            break;
+        }
+    }
+    if attempts.is_empty() && !matches!(recorded, Some(Recorded::Whole(..))) {
+        return Err(InspectError::Unknown(id.clone()));
+    }
+    Ok(Inspected { attempts, recorded })
+}
+
+async fn webhooks(
+    deployment: &Deployment,
+    organization: &Organization,
+) -> Result<Vec<WebhookId>, WebhooksError> {
+    let listed = deployment.webhooks.list(organization).await?.into_iter();
+    let ids = listed.filter_map(|one| match one {
+        Listed::Valid(stored) => Some(stored.webhook.id),
+        Listed::Invalid { id, .. } => WebhookId::new(&id).ok(),
+    });
+    Ok(ids.collect())
+}
+
+/// A request as it was sent, as far as that is known.
+#[derive(Debug, PartialEq, Eq)]
+pub struct SentRequest {
+    /// The endpoint at the time.
+    pub url: String,
+    /// Its headers. The values of the webhook's own are hidden: they may be credentials.
+    pub headers: Vec<(String, String)>,
+    /// The body, if it is kept.
+    pub body: Option<Bytes>,
+    /// Whether it was signed, and the signatures are not shown because the body is not kept.
+    pub signatures_missing: bool,
+    /// Whether the webhook was changed since: its headers and secrets may have been others.
+    pub changed_since: bool,
+}
+
+/// What stands in the place of a value that is not shown.
+pub const HIDDEN: &str = "(hidden)";
+
+/// The request of `attempt`, made again from the record and from the webhook as it is now.
+pub fn sent(attempt: &Attempt, webhook: &StoredWebhook, kept: Option<&Delivery>) -> SentRequest {
+    let body = kept.map(|delivery| delivery.event.body.clone());
+    let event = Event {
+        id: attempt.event_id.clone(),
+        event_type: attempt.event_type.clone(),
+        organization: attempt.organization.clone(),
+        traceparent: kept.and_then(|delivery| delivery.event.traceparent),
+        body: body.clone().unwrap_or_default(),
+    };
+    let delivery = Delivery {
+        id: attempt.delivery_id.clone(),
+        attempt: attempt.attempt,
+        ..Delivery::first(Arc::new(event), attempt.webhook_id.clone())
+    };
+    let signed = webhook.webhook.active_secrets(attempt.started_at).count() > 0;
+    let signing = Webhook {
+        secrets: match body {
+            Some(_) => webhook.webhook.secrets.clone(),
+            None => Vec::new(),
+        },
+        ..webhook.webhook.clone()
+    };
+    let own: Vec<&str> = signing
+        .headers
+        .iter()
+        .map(|(name, _)| name.as_str())
+        .collect();
+    let headers = request::headers(&signing, &delivery, attempt.started_at, 0);
+    let shown = headers.iter().map(|(name, value)| {
+        let value = match name.as_str() {
+            name if own.contains(&name) => HIDDEN.to_owned(),
+            // The request's own span is not on record.
+            "traceparent" => value
+                .to_str()
+                .unwrap_or("")
+                .replace("-0000000000000000-", "-…-"),
+            _ => value.to_str().unwrap_or("").to_owned(),
+        };
+        (name.to_string(), value)
+    });
+    SentRequest {
+        url: attempt.url.clone(),
+        headers: shown.collect(),
+        signatures_missing: signed && body.is_none(),
+        body,
+        changed_since: webhook
+            .document
+            .updated_at
+            .is_some_and(|at| at > attempt.started_at),
+    }
+}

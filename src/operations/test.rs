@@ -1,0 +1,99 @@
+//! Sending an event to one endpoint now: what a person does who wants to know whether it works.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::Serialize;
+use uuid::Uuid;
+
+use crate::domain::attempt::Attempt;
+use crate::domain::delivery::{Delivery, Trigger};
+use crate::domain::event::Event;
+use crate::domain::ids::{EventId, EventType, InvalidId, Organization};
+use crate::domain::outcome;
+use crate::domain::request;
+use crate::domain::webhook::Webhook;
+use crate::engine::ports::{Entry, Log, Request, Sender};
+
+/// How long the record may take: whoever waits has seen the answer matter more.
+const RECORD_LIMIT: Duration = Duration::from_secs(5);
+
+/// Sends test events.
+#[derive(Clone)]
+pub struct Tester {
+    /// Makes the requests.
+    pub sender: Arc<dyn Sender>,
+    /// Where they are put on record.
+    pub log: Arc<dyn Log>,
+    /// The process's name in the record.
+    pub worker: String,
+}
+
+/// The body of a test event.
+#[derive(Serialize)]
+struct Body<'a> {
+    event: &'a EventType,
+    webhook_id: &'a str,
+    webhook_name: &'a str,
+    sent_at: Timestamp,
+    message: &'static str,
+}
+
+impl Tester {
+    /// Sends an event of type `test` to the webhook's endpoint, signed like any other, whether or
+    /// not the webhook is enabled or subscribes to anything. It is one attempt, on record with the
+    /// trigger `test`, and never retried.
+    pub async fn test(
+        &self,
+        organization: &Organization,
+        webhook: &Webhook,
+    ) -> Result<Attempt, InvalidId> {
+        let started_at = Timestamp::now();
+        let event = event(organization, webhook, started_at)?;
+        let delivery = Delivery {
+            trigger: Trigger::Test,
+            ..Delivery::first(Arc::new(event), webhook.id.clone())
+        };
+        let sent = Request {
+            url: webhook.url.clone(),
+            headers: request::headers(webhook, &delivery, started_at, rand::random()),
+            body: delivery.event.body.clone(),
+        };
+        let reply = self.sender.send(sent).await;
+        let outcome = outcome::classify(&reply, Timestamp::now());
+        let attempt = Attempt::made(&delivery, webhook, started_at, outcome, reply, &self.worker);
+        let entry = Entry {
+            attempt: Some(attempt.clone()),
+            ..Entry::default()
+        };
+        let recording = tokio::time::timeout(RECORD_LIMIT, self.log.write(entry));
+        if recording.await.is_err() {
+            tracing::warn!(webhook = %webhook.id, "a test could not be put on record: the store is away");
+        }
+        Ok(attempt)
+    }
+}
+
+fn event(
+    organization: &Organization,
+    webhook: &Webhook,
+    now: Timestamp,
+) -> Result<Event, InvalidId> {
+    let event_type = EventType::test();
+    let body = Body {
+        event: &event_type,
+        webhook_id: webhook.id.as_str(),
+        webhook_name: &webhook.name,
+        sent_at: now,
+        message: "a test, sent by hand: nothing happened in the gateway",
+    };
+    let body = serde_json::to_vec(&body).unwrap_or_default().into();
+    Ok(Event {
+        id: EventId::new(&format!("test-{}", Uuid::now_v7()))?,
+        event_type,
+        organization: organization.clone(),
+        traceparent: None,
+        body,
+    })
+}
