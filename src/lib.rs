@@ -55,6 +55,7 @@
 //! | a resource of the API | [`api`], one file each |
 //! | what is done by hand, over API and page | [`operations`] |
 //! | the Webhooks page | `page`, one file each |
+//! | the port that both answer on | [`service`] |
 //! | a command | [`cli`], one file each |
 //! | what is started and stopped, in what order | [`app`] |
 //! | what `demo` shows | [`demo`] |
@@ -83,3 +84,4 @@ pub mod reconnect;
 pub mod records;
 pub mod redis;
 pub mod registry;
+pub mod service;

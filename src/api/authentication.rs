@@ -1,8 +1,11 @@
-//! Who may ask: a bearer token, for all organizations or bound to one.
+//! Who may ask: a bearer token, for all organizations or bound to one; without tokens, programs on
+//! this machine.
+
+use std::net::IpAddr;
 
 use axum::extract::{FromRequestParts, Request, State};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use sha2::{Digest as _, Sha256};
@@ -17,7 +20,7 @@ use crate::domain::ids::Organization;
 pub const ORGANIZATION: &str = "x-prism-organization";
 
 /// What anybody may ask.
-const OPEN: [&str; 2] = ["/readyz", "/livez"];
+const OPEN: [&str; 3] = ["/readyz", "/livez", "/openapi.json"];
 
 /// The organization that a request is about, checked against the token that it came with.
 #[derive(Debug, Clone)]
@@ -27,6 +30,11 @@ pub(super) struct Acting(pub Organization);
 pub(super) async fn check(State(api): State<Api>, mut request: Request, next: Next) -> Response {
     if OPEN.contains(&request.uri().path()) {
         return next.run(request).await;
+    }
+    if api.tokens.is_empty()
+        && let Some(problem) = from_elsewhere(request.headers())
+    {
+        return problem.into_response();
     }
     match acting(&api.tokens, request.headers()) {
         Ok(acting) => {
@@ -45,6 +53,37 @@ pub(super) async fn check(State(api): State<Api>, mut request: Request, next: Ne
             response
         }
     }
+}
+
+/// Refuses, where there are no tokens, what a page of another site may have sent: the port is one of
+/// loopback then, and the danger is a browser on this machine. One that is asked to by another site
+/// says so in `Origin`; one that was led here by a name that was pointed at this machine says that
+/// name in `Host`.
+fn from_elsewhere(headers: &HeaderMap) -> Option<Problem> {
+    let text = |name| {
+        headers
+            .get(name)
+            .and_then(|value: &HeaderValue| value.to_str().ok())
+    };
+    let host = text(header::HOST).unwrap_or("");
+    let origin = text(header::ORIGIN).map(|origin| origin.split_once("://").map(|(_, host)| host));
+    let own = is_this_machine(host) && origin.is_none_or(|origin| origin == Some(host));
+    let detail = "without a token this is for programs on this machine that ask for it as 127.0.0.1 \
+                  or localhost; set PRISM_API_TOKEN for others";
+    (!own).then(|| Problem::new(StatusCode::FORBIDDEN, detail))
+}
+
+/// Whether a `Host` names this machine itself.
+pub(crate) fn is_this_machine(host: &str) -> bool {
+    let name = host.rsplit_once(':').map_or(host, |(name, port)| {
+        if port.bytes().all(|b| b.is_ascii_digit()) {
+            name
+        } else {
+            host
+        }
+    });
+    let name = name.trim_start_matches('[').trim_end_matches(']');
+    name == "localhost" || name.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 
 fn acting(tokens: &[ApiToken], headers: &HeaderMap) -> Result<Acting, Problem> {
@@ -122,6 +161,40 @@ mod tests {
         acting(tokens, &headers(of))
             .map(|acting| acting.0.to_string())
             .map_err(|problem| problem.status().as_u16())
+    }
+
+    #[test]
+    fn only_names_of_this_machine_are_this_machine() {
+        for own in [
+            "127.0.0.1:8080",
+            "localhost",
+            "localhost:80",
+            "[::1]:8080",
+            "127.1.2.3",
+        ] {
+            assert!(is_this_machine(own), "{own}");
+        }
+        for other in [
+            "",
+            "rebound.example:8080",
+            "10.0.0.1",
+            "localhost.example",
+            "127.0.0.1.example",
+        ] {
+            assert!(!is_this_machine(other), "{other}");
+        }
+    }
+
+    #[test]
+    fn without_a_token_a_browser_that_another_site_leads_is_refused() {
+        let refused = |of: &[(&'static str, &'static str)]| from_elsewhere(&headers(of)).is_some();
+        let own = ("host", "127.0.0.1:8080");
+        assert!(!refused(&[own]));
+        assert!(!refused(&[own, ("origin", "http://127.0.0.1:8080")]));
+        assert!(refused(&[own, ("origin", "https://evil.example")]));
+        assert!(refused(&[own, ("origin", "null")]));
+        assert!(refused(&[("host", "rebound.example:8080")]));
+        assert!(refused(&[]));
     }
 
     #[test]

@@ -9,11 +9,12 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use super::answers::{EventHeaders, ForOrganization, Usual, WithBody};
 use super::authentication::Acting;
 use super::problem::{PartProblem, Problem};
 use super::{Api, body};
 use crate::domain::event::{self, EventRules, Header, InvalidEvent, RawEvent, named_event};
-use crate::domain::ids::Organization;
+use crate::domain::ids::{EventId, Organization};
 
 /// The header with an event's id, of the publisher's choosing.
 pub const EVENT_ID: HeaderName = HeaderName::from_static("x-prism-event-id");
@@ -41,6 +42,66 @@ pub(super) struct PublishedBatch {
     ids: Vec<String>,
 }
 
+/// What was taken: an event or a batch.
+#[derive(Serialize, ToSchema)]
+#[expect(dead_code, reason = "documentation: the answer is one of the two")]
+#[serde(untagged)]
+enum PublishedAny {
+    One(Published),
+    Batch(PublishedBatch),
+}
+
+/// An event: a JSON object that says what happened in its field `event`, and whatever else the
+/// receivers are to get.
+#[derive(ToSchema)]
+#[expect(
+    dead_code,
+    reason = "documentation: the bytes are carried on as they are"
+)]
+struct EventBody {
+    /// The event type.
+    #[schema(example = "request.completed")]
+    event: String,
+    #[serde(flatten)]
+    rest: std::collections::BTreeMap<String, serde_json::Value>,
+}
+
+/// An event type of this deployment.
+#[derive(Debug, Serialize, ToSchema)]
+struct EventTypeView {
+    /// Its name, which is also the routing key.
+    name: String,
+}
+
+/// The event types of this deployment.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct EventTypeList {
+    /// The event types, by name.
+    items: Vec<EventTypeView>,
+}
+
+/// List event types
+///
+/// What the deployment takes as an event: the gateway's types, those that were configured besides,
+/// and `webhook.disabled`, which it publishes itself.
+#[utoipa::path(
+    get,
+    path = "/event-types",
+    operation_id = "list_event_types",
+    tag = "events",
+    params(ForOrganization),
+    responses((status = 200, description = "All of them", body = EventTypeList), Usual)
+)]
+pub(super) async fn types(State(api): State<Api>, _: Acting) -> axum::Json<EventTypeList> {
+    let names = api.rules.event_types.iter();
+    let items = names.map(|name| EventTypeView {
+        name: name.to_string(),
+    });
+    axum::Json(EventTypeList {
+        items: items.collect(),
+    })
+}
+
 /// Publish an event, or a batch of them
 ///
 /// The body is the event as receivers get it, byte for byte: a JSON object whose `event` is the
@@ -51,25 +112,20 @@ pub(super) struct PublishedBatch {
 #[utoipa::path(
     post,
     path = "/events",
+    operation_id = "publish_events",
     tag = "events",
     params(
-        ("X-Prism-Event-Id" = Option<String>, Header, description = "The event's id; of a single event only"),
-        ("traceparent" = Option<String>, Header, description = "W3C trace context, carried on to the receivers"),
+        ForOrganization,
+        EventHeaders,
     ),
     request_body(content(
-        (serde_json::Value = "application/json"),
+        (EventBody = "application/json"),
         (String = "application/x-ndjson"),
     )),
     responses(
-        (status = 202, description = "Durable, and on its way", content(
-            (Published = "application/json"),
-        )),
-        (status = 400, description = "It cannot be read", body = Problem, content_type = "application/problem+json"),
-        (status = 413, description = "It is too large", body = Problem, content_type = "application/problem+json"),
-        (status = 415, description = "Neither JSON nor NDJSON", body = Problem, content_type = "application/problem+json"),
-        (status = 422, description = "It is no event", body = Problem, content_type = "application/problem+json"),
-        (status = 503, description = "Events cannot be taken now", body = Problem, content_type = "application/problem+json"),
+        (status = 202, description = "Durable, and on its way", body = PublishedAny),
         (status = 507, description = "The disk is full", body = Problem, content_type = "application/problem+json"),
+        Usual, WithBody,
     )
 )]
 pub(super) async fn publish(
@@ -101,7 +157,11 @@ pub(super) async fn publish(
     let body = body::read(body, api.rules.max_size).await?;
     let id = match headers.get(EVENT_ID) {
         None => Uuid::now_v7().to_string(),
-        Some(id) => String::from_utf8_lossy(id.as_bytes()).into_owned(),
+        Some(id) => {
+            let id = EventId::new(&String::from_utf8_lossy(id.as_bytes()));
+            let id = id.map_err(|error| Problem::field("X-Prism-Event-Id", error.to_string()))?;
+            id.to_string()
+        }
     };
     let event = shared.event(body, id.clone());
     let event = event.and_then(|event| event::decode(&event, &api.rules).map(|_| event));

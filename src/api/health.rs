@@ -13,7 +13,9 @@ use super::problem::Problem;
 #[utoipa::path(
     get,
     path = "/readyz",
+    operation_id = "ready",
     tag = "health",
+    security(()),
     responses(
         (status = 200, description = "Events can be taken", body = String),
         (status = 503, description = "They cannot, and why", body = Problem,
@@ -36,7 +38,9 @@ pub(super) async fn ready(State(api): State<Api>) -> Result<&'static str, Proble
 #[utoipa::path(
     get,
     path = "/livez",
+    operation_id = "live",
     tag = "health",
+    security(()),
     responses((status = 200, description = "It does", body = String))
 )]
 pub(super) async fn live() -> &'static str {

@@ -2,19 +2,24 @@
 //!
 //! | file | what it does |
 //! |---|---|
-//! | [`listener`](Listener) | the port, and who may listen where |
 //! | `authentication` | who may ask, and for which organization |
+//! | `body`, `query` | what comes in, read strictly |
+//! | `answers` | which refusals an operation documents |
 //! | [`problem`] | every error, as problem details (RFC 9457) |
-//! | `events`, `webhooks`, `health` | a resource each |
-//!
-//! The OpenAPI document is made from the handlers themselves ([`document`]).
+//! | `events`, `webhooks`, `attempts`, `deliveries`, `dead_letters`, `health` | a resource each |
+//! | `document` | the OpenAPI document, made from the handlers themselves |
 
+mod answers;
+mod attempts;
 pub(crate) mod authentication;
 mod body;
+mod dead_letters;
+mod deliveries;
+mod document;
 mod events;
 mod health;
-mod listener;
 pub mod problem;
+pub(crate) mod query;
 mod webhooks;
 
 use std::sync::Arc;
@@ -22,16 +27,17 @@ use std::sync::Arc;
 use axum::Router;
 use axum::middleware;
 use tokio_util::sync::CancellationToken;
-use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::config::ApiToken;
 use crate::deployment::Deployment;
+use crate::domain::egress::Egress;
 use crate::domain::event::EventRules;
-use crate::page;
+use crate::operations::passes::Passes;
+use crate::operations::test::Tester;
 
-pub use listener::{Listener, ServeError};
+pub use document::document;
 
 /// What the handlers work with.
 #[derive(Clone)]
@@ -39,7 +45,13 @@ pub struct Api {
     /// What is asked and told.
     pub deployment: Deployment,
     /// What counts as an event.
-    pub rules: EventRules,
+    pub rules: Arc<EventRules>,
+    /// Which addresses may be posted to.
+    pub egress: Arc<Egress>,
+    /// Sends test events.
+    pub tester: Tester,
+    /// Passes through the dead letters that are under way here.
+    pub passes: Passes,
     /// Who may ask; nobody in particular if there are none.
     pub tokens: Arc<[ApiToken]>,
     /// Cancelled once everything behind the API has been set up.
@@ -48,45 +60,44 @@ pub struct Api {
     pub stop: CancellationToken,
 }
 
-#[derive(OpenApi)]
-#[openapi(
-    info(
-        title = "prism-webhooks",
-        description = "Register webhooks, publish events, and read what became of each delivery."
-    ),
-    tags(
-        (name = "events", description = "What happened in the gateway"),
-        (name = "webhooks", description = "Registered receivers"),
-        (name = "health", description = "For whoever watches the process"),
-    )
-)]
-struct Document;
-
 /// All routes, with their documentation.
 fn routes() -> OpenApiRouter<Api> {
     let resources = OpenApiRouter::new()
         .routes(routes!(events::publish))
-        .routes(routes!(webhooks::create));
-    OpenApiRouter::with_openapi(Document::openapi())
+        .routes(routes!(events::types))
+        .routes(routes!(webhooks::create, webhooks::list))
+        .routes(routes!(
+            webhooks::get,
+            webhooks::change::update,
+            webhooks::change::delete
+        ))
+        .routes(routes!(webhooks::change::enable))
+        .routes(routes!(webhooks::change::disable))
+        .routes(routes!(webhooks::change::rotate_secret))
+        .routes(routes!(webhooks::ask::test))
+        .routes(routes!(webhooks::ask::explain))
+        .routes(routes!(webhooks::statistics::get))
+        .routes(routes!(attempts::list))
+        .routes(routes!(attempts::stream::stream))
+        .routes(routes!(deliveries::get))
+        .routes(routes!(deliveries::retry))
+        .routes(routes!(dead_letters::list))
+        .routes(routes!(dead_letters::passes::requeue))
+        .routes(routes!(dead_letters::passes::purge))
+        .routes(routes!(
+            dead_letters::passes::get,
+            dead_letters::passes::stop
+        ));
+    OpenApiRouter::with_openapi(document::frame())
         .nest("/api/v1", resources)
+        .routes(routes!(document::serve))
         .routes(routes!(health::ready))
         .routes(routes!(health::live))
 }
 
-/// The OpenAPI 3.1 document.
-pub fn document() -> utoipa::openapi::OpenApi {
-    routes().split_for_parts().1
-}
-
-/// The service: the API, and the page beside it.
-fn router(api: Api) -> Router {
+/// The API's routes, behind its own doorkeeper.
+pub(crate) fn router(api: &Api) -> Router<Api> {
     let (router, _) = routes().split_for_parts();
     let authenticate = middleware::from_fn_with_state(api.clone(), authentication::check);
-    let page = page::router(&api);
-    router
-        .layer(authenticate)
-        .merge(page)
-        .fallback(problem::no_such_resource)
-        .method_not_allowed_fallback(problem::no_such_method)
-        .with_state(api)
+    router.layer(authenticate)
 }

@@ -7,6 +7,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::deployment::{NotAccepted, Unavailable};
+use crate::domain::webhook::InvalidWebhook;
 use crate::registry::webhooks::WebhooksError;
 
 /// What went wrong. The media type is `application/problem+json`.
@@ -59,6 +60,14 @@ impl Problem {
         Self::new(StatusCode::UNPROCESSABLE_ENTITY, detail)
     }
 
+    /// A request with one field that makes no sense.
+    pub fn field(part: &str, detail: impl Into<String>) -> Self {
+        let detail = detail.into();
+        let part = part.to_owned();
+        Self::unprocessable(format!("{part}: {detail}"))
+            .with_errors(vec![PartProblem { part, detail }])
+    }
+
     /// The same, and what is wrong with single parts.
     pub fn with_errors(self, errors: Vec<PartProblem>) -> Self {
         Self { errors, ..self }
@@ -79,13 +88,13 @@ impl IntoResponse for Problem {
 }
 
 /// Answers what is not there.
-pub(super) async fn no_such_resource(uri: Uri) -> Problem {
+pub(crate) async fn no_such_resource(uri: Uri) -> Problem {
     let path = uri.path();
     Problem::new(StatusCode::NOT_FOUND, format!("there is nothing at {path}"))
 }
 
 /// Answers a method that a resource does not have.
-pub(super) async fn no_such_method(method: Method, parts: Parts) -> Problem {
+pub(crate) async fn no_such_method(method: Method, parts: Parts) -> Problem {
     let path = parts.uri.path();
     let detail = format!("{path} does not take {method}");
     Problem::new(StatusCode::METHOD_NOT_ALLOWED, detail)
@@ -117,10 +126,38 @@ impl From<WebhooksError> for Problem {
             | WebhooksError::NameTaken { .. }
             | WebhooksError::IdTaken { .. }
             | WebhooksError::Conflict { .. } => StatusCode::CONFLICT,
+            WebhooksError::Changed { .. } => StatusCode::PRECONDITION_FAILED,
             WebhooksError::Invalid(_) => StatusCode::UNPROCESSABLE_ENTITY,
             WebhooksError::Secret(_) => StatusCode::INTERNAL_SERVER_ERROR,
             WebhooksError::Store(_) => StatusCode::SERVICE_UNAVAILABLE,
         };
-        Self::new(status, error.to_string())
+        let detail = error.to_string();
+        match field(&error) {
+            Some(part) => Self::new(status, detail.clone()).with_errors(vec![PartProblem {
+                part: part.to_owned(),
+                detail,
+            }]),
+            None => Self::new(status, detail),
+        }
     }
+}
+
+/// The field of a webhook that an error is about, by its name in the API and in the form.
+pub(crate) fn field(error: &WebhooksError) -> Option<&'static str> {
+    let invalid = match error {
+        WebhooksError::NameTaken { .. } => return Some("name"),
+        WebhooksError::Secret(_) => return Some("secret"),
+        WebhooksError::Invalid(invalid) => invalid,
+        _ => return None,
+    };
+    Some(match invalid {
+        InvalidWebhook::Name => "name",
+        InvalidWebhook::Url(_) | InvalidWebhook::Address(_) => "url",
+        InvalidWebhook::Description => "description",
+        InvalidWebhook::Header(_) => "headers",
+        InvalidWebhook::Secret { .. } => "secret",
+        InvalidWebhook::Id(_) => "event_subscriptions",
+        InvalidWebhook::Retry(_) => "retry",
+        InvalidWebhook::Unreadable(_) | InvalidWebhook::IdDiffers { .. } => return None,
+    })
 }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
-pub use run::Run;
+pub use run::{Run, Scope};
 pub use worker::Worker;
 
 use crate::config::{Config, KeepBodies, NotSet};
@@ -28,7 +28,9 @@ use crate::embedded::{self, Embedded};
 use crate::engine;
 use crate::engine::chance::Chance;
 use crate::engine::clock::Clock;
-use crate::http;
+use crate::engine::ports::Log;
+use crate::http::{self, HttpSender};
+use crate::operations::test::Tester;
 use crate::rabbitmq::connection::{InvalidUrl, Server};
 use crate::rabbitmq::consumer;
 use crate::rabbitmq::publisher::Publisher;
@@ -39,6 +41,8 @@ use crate::redis::connection::Connection;
 use crate::redis::deliveries::Deliveries;
 use crate::redis::error::InvalidRedisUrl;
 use crate::redis::keys::Keys;
+use crate::redis::log::RedisLog;
+use crate::redis::statistics::Statistics;
 use crate::redis::webhooks as redis_webhooks;
 use crate::registry::documents::DocumentReader;
 use crate::registry::secrets::{Sealer, SecretKey};
@@ -75,7 +79,7 @@ pub enum StartError {
     Embedded(#[from] embedded::StartError),
     /// API and page cannot be served.
     #[error(transparent)]
-    Api(#[from] crate::api::ServeError),
+    Api(#[from] crate::service::ServeError),
 }
 
 // ------------------------------------------------------------------ what the settings are made into
@@ -129,7 +133,8 @@ pub fn records(config: &Config) -> Result<RedisRecords, ServerError> {
     let (redis, keys) = (redis(config)?, keys(config));
     Ok(RedisRecords {
         attempts: Attempts::new(redis.clone(), keys.clone()),
-        deliveries: Deliveries::new(redis, keys),
+        deliveries: Deliveries::new(redis.clone(), keys.clone()),
+        statistics: Statistics::new(redis, keys),
     })
 }
 
@@ -159,6 +164,21 @@ pub fn servers(
         intake: Arc::new(BrokerIntake(publisher)),
         records: Arc::new(records(config)?),
         dead_letters: Arc::new(dead_letters(config, client)?),
+    })
+}
+
+/// Who sends test events, and puts them on record in Redis; must be called on a Tokio runtime.
+pub fn tester(config: &Config) -> Result<Tester, StartError> {
+    let log = RedisLog::start(redis(config)?, keys(config), log_settings(config));
+    Ok(tester_on(config, Arc::new(log))?)
+}
+
+/// Who sends test events, and puts them on record in this log.
+pub fn tester_on(config: &Config, log: Arc<dyn Log>) -> Result<Tester, http::BuildError> {
+    Ok(Tester {
+        sender: Arc::new(HttpSender::new(sender_settings(config))?),
+        log,
+        worker: worker_name(config),
     })
 }
 
@@ -195,6 +215,14 @@ fn document_reader(config: &Config) -> DocumentReader {
             allow_http: config.allow_http,
         },
     )
+    .registering_only(egress(config))
+}
+
+/// Which addresses this deployment may post to.
+pub fn egress(config: &Config) -> Egress {
+    Egress {
+        allow: config.allow_networks.clone(),
+    }
 }
 
 fn engine_settings(config: &Config, worker: &str) -> engine::Settings {
@@ -234,9 +262,7 @@ fn sender_settings(config: &Config) -> http::Settings {
         keep_limit: config.send.keep_limit,
         idle_connections: config.send.idle_connections,
         idle_timeout: config.send.idle_timeout,
-        egress: Egress {
-            allow: config.allow_networks.clone(),
-        },
+        egress: egress(config),
         ..http::Settings::default()
     }
 }

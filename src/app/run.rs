@@ -1,20 +1,34 @@
-//! Everything in one process: intake, delivery and API, in either mode.
+//! API and page in a process, with delivery beside them or without, in either mode.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
 use super::{StartError, Worker};
-use crate::api::{self, Api};
+use crate::api::Api;
 use crate::config::{Config, Mode};
 use crate::deployment::{self, Deployment};
 use crate::embedded::Embedded;
+use crate::operations::passes::Passes;
+use crate::operations::test::Tester;
 use crate::rabbitmq::publisher::Publisher;
+use crate::service;
 
-/// Everything, ready to run.
+/// How much of everything one process does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scope {
+    /// Intake, delivery, API and page.
+    Everything,
+    /// API and page; what is taken waits for whoever delivers.
+    Api,
+}
+
+/// A process with an API, ready to run.
 pub struct Run {
     config: Config,
-    listener: api::Listener,
+    scope: Scope,
+    listener: service::Listener,
     api: Api,
     store: Store,
     stop: CancellationToken,
@@ -31,29 +45,43 @@ enum Store {
 impl Run {
     /// Opens what can be opened at once: the port, and in embedded mode the data. Servers may be
     /// away. Stops when `stop` is cancelled.
-    pub async fn start(config: &Config, stop: CancellationToken) -> Result<Self, StartError> {
-        let (store, deployment) = match config.mode() {
+    pub async fn start(
+        config: &Config,
+        scope: Scope,
+        stop: CancellationToken,
+    ) -> Result<Self, StartError> {
+        let client = match scope {
+            Scope::Everything => "run",
+            Scope::Api => "api",
+        };
+        let (store, deployment, tester) = match config.mode() {
             Mode::Servers => {
-                let publisher = super::publisher(config, "run")?;
-                let deployment = super::servers(config, publisher.clone(), "run")?;
-                (Store::Servers(publisher), deployment)
+                let publisher = super::publisher(config, client)?;
+                let deployment = super::servers(config, publisher.clone(), client)?;
+                let tester = super::tester(config)?;
+                (Store::Servers(publisher), deployment, tester)
             }
             Mode::Embedded => {
                 let embedded = super::embedded(config, &config.data_dir)?;
                 let deployment = deployment::embedded::deployment(&embedded);
-                (Store::Embedded(Box::new(embedded)), deployment)
+                let tester = super::tester_on(config, embedded.log())?;
+                (Store::Embedded(Box::new(embedded)), deployment, tester)
             }
         };
-        let listener = api::Listener::bind(config.listen, &config.api.token).await?;
+        let listener = service::Listener::bind(config.listen, &config.api.token).await?;
         let api = Api {
             deployment,
-            rules: super::event_rules(config),
+            rules: Arc::new(super::event_rules(config)),
+            egress: Arc::new(super::egress(config)),
+            tester,
+            passes: Passes::default(),
             tokens: config.api.token.clone().into(),
             started: CancellationToken::new(),
             stop: stop.clone(),
         };
         Ok(Self {
             config: config.clone(),
+            scope,
             listener,
             api,
             store,
@@ -69,6 +97,11 @@ impl Run {
     /// What can be asked of it.
     pub fn deployment(&self) -> &Deployment {
         &self.api.deployment
+    }
+
+    /// Who sends its test events.
+    pub fn tester(&self) -> &Tester {
+        &self.api.tester
     }
 
     /// The store, in embedded mode.
@@ -95,6 +128,9 @@ impl Run {
     /// Runs until told to stop; then takes nothing more, finishes what is in flight, and tells what
     /// was done. An error is one of starting the worker, and ends everything.
     pub async fn run(self) -> Result<String, StartError> {
+        if self.scope == Scope::Api {
+            return Ok(self.serve().await);
+        }
         let (config, stop) = (self.config, self.stop);
         let started = self.api.started.clone();
         let serving = tokio::spawn(self.listener.serve(self.api, stop.clone()));
@@ -127,5 +163,16 @@ impl Run {
         // A panic in it has been reported already.
         let _ = serving.await;
         result
+    }
+
+    /// Serves API and page alone.
+    async fn serve(self) -> String {
+        self.api.started.cancel();
+        self.listener.serve(self.api, self.stop).await;
+        match self.store {
+            Store::Servers(publisher) => publisher.close().await,
+            Store::Embedded(embedded) => embedded.store().close().await,
+        }
+        "the API".to_owned()
     }
 }

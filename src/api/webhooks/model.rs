@@ -11,7 +11,7 @@ use crate::api::problem::{PartProblem, Problem};
 use crate::domain::matching::EventSubscription;
 use crate::domain::retry::RetryOverrides;
 use crate::domain::secret::Secret;
-use crate::registry::webhooks::{NewWebhook, StoredWebhook};
+use crate::registry::webhooks::{NewWebhook, StoredWebhook, WebhookPatch};
 
 /// A webhook to be registered.
 #[derive(Deserialize, ToSchema)]
@@ -21,10 +21,15 @@ pub(in crate::api) struct CreateWebhook {
     #[schema(min_length = 1, max_length = 200)]
     name: String,
     /// The endpoint: an absolute URL without credentials; https unless the deployment allows http.
-    #[schema(example = "https://example.com/hooks/prism")]
+    #[schema(
+        example = "https://example.com/hooks/prism",
+        format = "uri",
+        min_length = 1,
+        max_length = 2048
+    )]
     url: String,
     /// The signing secret: any text, or the Standard Webhooks form `whsec_<base64>`.
-    #[schema(write_only)]
+    #[schema(write_only, min_length = 1, max_length = 512)]
     secret: Option<String>,
     /// Whether a secret is to be generated; it is in the answer, this once.
     #[serde(default)]
@@ -34,13 +39,57 @@ pub(in crate::api) struct CreateWebhook {
     description: Option<String>,
     /// Event types to receive: exact names, `guardrail.*`, or `*`. Empty: every event type.
     #[serde(default)]
-    #[schema(example = json!(["request.completed", "guardrail.*"]))]
+    #[schema(example = json!(["request.completed", "guardrail.*"]), value_type = Vec<EventSubscriptionText>)]
     event_subscriptions: Vec<String>,
-    /// Request headers of the webhook's own. Write-only: they may be credentials.
+    /// Request headers of the webhook's own, at most 32. Their values are never shown again: they
+    /// may be credentials.
     #[serde(default)]
     headers: BTreeMap<String, String>,
     /// What differs from the deployment's retry policy.
     retry: Option<RetryPolicy>,
+}
+
+/// An event type, everything below one (`guardrail.*`), or everything (`*`).
+#[derive(ToSchema)]
+#[schema(value_type = String, pattern = "^([*]|[a-z0-9_-]+([.][a-z0-9_-]+)*([.][*])?)$", max_length = 128, example = "request.completed")]
+#[expect(dead_code, reason = "documentation: the domain reads the text")]
+struct EventSubscriptionText(String);
+
+/// What is to change of a webhook. What is not named stays.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::api) struct UpdateWebhook {
+    /// A new name: 1 to 200 characters, unique in its organization.
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = String, required = false, min_length = 1, max_length = 200)]
+    name: Option<String>,
+    /// A new endpoint.
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = String, required = false, format = "uri", min_length = 1, max_length = 2048)]
+    url: Option<String>,
+    /// A new description; null removes it.
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<String>, max_length = 2000)]
+    description: Option<Option<String>>,
+    /// Other event subscriptions; empty: every event type.
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Vec<EventSubscriptionText>, required = false)]
+    event_subscriptions: Option<Vec<String>>,
+    /// Other request headers of its own, all of them.
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = BTreeMap<String, String>, required = false)]
+    headers: Option<BTreeMap<String, String>>,
+    /// Another retry policy; null: the deployment's.
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<RetryPolicy>)]
+    retry: Option<Option<RetryPolicy>>,
+}
+
+/// What is there was meant, null included.
+fn present<'de, D: serde::Deserializer<'de>, T: Deserialize<'de>>(
+    deserializer: D,
+) -> Result<Option<T>, D::Error> {
+    T::deserialize(deserializer).map(Some)
 }
 
 /// What differs from the deployment's retry policy.
@@ -49,15 +98,19 @@ pub(in crate::api) struct CreateWebhook {
 pub(in crate::api) struct RetryPolicy {
     /// The mean delay after the first attempt, in seconds.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 0, maximum = 604800)]
     initial_seconds: Option<f64>,
     /// By how much the delay grows with each attempt: 1 to 10.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 1, maximum = 10)]
     factor: Option<f64>,
     /// The longest mean delay between attempts, in seconds.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 0, maximum = 604800)]
     max_delay_seconds: Option<f64>,
     /// How many attempts there are in all: 1 to 100.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 1, maximum = 100)]
     max_attempts: Option<u32>,
 }
 
@@ -93,6 +146,8 @@ pub(in crate::api) struct WebhookView {
     /// When it was last changed.
     #[schema(value_type = Option<String>, format = DateTime)]
     updated_at: Option<Timestamp>,
+    /// Its version: the `ETag`, without the quotes.
+    version: String,
     /// The generated secret, this once.
     #[serde(skip_serializing_if = "Option::is_none")]
     secret: Option<String>,
@@ -118,13 +173,10 @@ impl CreateWebhook {
             wrong("secret", error.to_string());
             None
         });
-        let mut events = Vec::with_capacity(self.event_subscriptions.len());
-        for text in &self.event_subscriptions {
-            match EventSubscription::parse(text) {
-                Ok(event) => events.push(event),
-                Err(error) => wrong("event_subscriptions", error.to_string()),
-            }
-        }
+        let events = subscriptions(&self.event_subscriptions).unwrap_or_else(|error| {
+            wrong("event_subscriptions", error);
+            Vec::new()
+        });
         if !errors.is_empty() {
             let detail = "the webhook cannot be registered as it is";
             return Err(Problem::unprocessable(detail).with_errors(errors));
@@ -145,6 +197,29 @@ impl CreateWebhook {
     }
 }
 
+impl UpdateWebhook {
+    /// What is to change.
+    pub fn into_patch(self) -> Result<WebhookPatch, Problem> {
+        let events = self.event_subscriptions.as_deref().map(subscriptions);
+        let events = events.transpose();
+        Ok(WebhookPatch {
+            name: self.name,
+            url: self.url,
+            description: self.description,
+            events: events.map_err(|error| Problem::field("event_subscriptions", error))?,
+            headers: self.headers,
+            retry: self.retry.map(|retry| retry.map(RetryOverrides::from)),
+        })
+    }
+}
+
+fn subscriptions(texts: &[String]) -> Result<Vec<EventSubscription>, String> {
+    let parsed = texts.iter().map(|text| EventSubscription::parse(text));
+    parsed
+        .collect::<Result<_, _>>()
+        .map_err(|error| error.to_string())
+}
+
 impl WebhookView {
     /// What is shown of a registered webhook.
     pub fn of(stored: StoredWebhook) -> Self {
@@ -163,6 +238,7 @@ impl WebhookView {
             retry: document.retry.map(RetryPolicy::from),
             created_at: document.created_at,
             updated_at: document.updated_at,
+            version: stored.version.as_str().to_owned(),
             secret: None,
         }
     }

@@ -1,4 +1,4 @@
-//! The port: where the API may listen, and serving until told to stop.
+//! The port: where it may be, and serving until told to stop.
 
 use std::io;
 use std::net::SocketAddr;
@@ -7,7 +7,8 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use super::{Api, router};
+use super::router;
+use crate::api::Api;
 use crate::config::ApiToken;
 
 /// How long requests under way may take once the service is to stop; live streams end then.

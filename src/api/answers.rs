@@ -1,0 +1,120 @@
+//! Which refusals every operation documents, by its kind.
+
+use std::collections::BTreeMap;
+
+use utoipa::openapi::response::{Response, ResponseBuilder};
+use utoipa::openapi::{ContentBuilder, Ref, RefOr};
+use utoipa::{IntoParams, IntoResponses};
+
+/// What any operation may answer.
+pub(super) struct Usual;
+
+/// What an operation on one thing may answer besides.
+pub(super) struct OfOne;
+
+/// What an operation with a JSON body may answer besides.
+pub(super) struct WithBody;
+
+const USUAL: [(&str, &str); 4] = [
+    ("400", "The request cannot be read"),
+    ("401", "A token is missing, or is none"),
+    ("403", "The token may not act for this organization"),
+    ("503", "The store is away"),
+];
+
+const OF_ONE: [(&str, &str); 2] = [
+    ("404", "There is no such thing in this organization"),
+    ("422", "What is stored under the id cannot be used"),
+];
+
+const WITH_BODY: [(&str, &str); 3] = [
+    ("413", "The body is too large"),
+    ("415", "The body is not JSON"),
+    (
+        "422",
+        "The body can be read and makes no sense, and in which fields",
+    ),
+];
+
+impl IntoResponses for Usual {
+    fn responses() -> BTreeMap<String, RefOr<Response>> {
+        described(&USUAL)
+    }
+}
+
+impl IntoResponses for OfOne {
+    fn responses() -> BTreeMap<String, RefOr<Response>> {
+        described(&OF_ONE)
+    }
+}
+
+impl IntoResponses for WithBody {
+    fn responses() -> BTreeMap<String, RefOr<Response>> {
+        described(&WITH_BODY)
+    }
+}
+
+fn described(all: &[(&str, &str)]) -> BTreeMap<String, RefOr<Response>> {
+    let problem = || {
+        let schema = Ref::from_schema_name("Problem");
+        ContentBuilder::new().schema(Some(schema)).build()
+    };
+    let response = |description: &str| {
+        ResponseBuilder::new()
+            .description(description)
+            .content("application/problem+json", problem())
+            .build()
+    };
+    all.iter()
+        .map(|(status, description)| ((*status).to_owned(), response(description).into()))
+        .collect()
+}
+
+/// Whom a request is about.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Header)]
+#[expect(
+    dead_code,
+    reason = "documentation: the header is read by `authentication`"
+)]
+pub(super) struct ForOrganization {
+    /// The organization; the token's own if it is bound to one, else `default`.
+    #[param(rename = "X-Prism-Organization", value_type = String, required = false, pattern = "^[A-Za-z0-9._:@-]{1,128}$")]
+    organization: Option<String>,
+}
+
+/// The version of a webhook that a change is meant for.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Header)]
+#[expect(dead_code, reason = "documentation: the header is read by `IfMatch`")]
+pub(super) struct Precondition {
+    /// The `ETag` that was seen: the change is refused with 412 if the webhook was changed since.
+    #[param(rename = "If-Match", value_type = String, required = false, pattern = "^\"[0-9a-f]{16}\"$")]
+    if_match: Option<String>,
+}
+
+/// Where a reader of a stream goes on.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Header)]
+#[expect(dead_code, reason = "documentation: the header is read by the handler")]
+pub(super) struct LastEventId {
+    /// Go on behind the event with this id.
+    #[param(rename = "Last-Event-ID", value_type = String, required = false, pattern = "^[0-9]{1,18}(-[0-9]{1,18})?$")]
+    last_event_id: Option<String>,
+}
+
+/// What is said of an event beside its body.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Header)]
+#[expect(
+    dead_code,
+    reason = "documentation: the headers are read by the handler"
+)]
+pub(super) struct EventHeaders {
+    /// The event's id, of a single event only; a new one if it is absent.
+    #[param(rename = "X-Prism-Event-Id", value_type = String, required = false, pattern = "^[!-~]{1,255}$")]
+    event_id: Option<String>,
+    /// W3C trace context, carried on to the receivers.
+    #[param(rename = "traceparent", value_type = String, required = false)]
+    traceparent: Option<String>,
+}

@@ -1,0 +1,110 @@
+//! Asking how a webhook does: a test event now, and what it would get.
+
+use axum::extract::State;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use crate::api::Api;
+use crate::api::answers::{ForOrganization, OfOne, Usual};
+use crate::api::attempts::AttemptView;
+use crate::api::authentication::Acting;
+use crate::api::problem::Problem;
+use crate::api::query::{Path, Query};
+use crate::domain::ids::EventType;
+use crate::operations::explain;
+
+/// Send a test event
+///
+/// Posts an event of type `test` to the endpoint now, signed like any other, whatever the webhook
+/// subscribes to and even while it is disabled. The answer is what the endpoint said. The attempt
+/// is in the Delivery Log with the trigger `test`; it is not retried.
+#[utoipa::path(
+    post,
+    path = "/webhooks/{id}/test",
+    operation_id = "test_webhook",
+    tag = "webhooks",
+    params(ForOrganization, ("id" = String, Path, description = "Its id, or its name")),
+    responses(
+        (status = 200, description = "What came back", body = AttemptView),
+        (status = 409, description = "Several webhooks have this name", body = Problem, content_type = "application/problem+json"),
+        Usual, OfOne,
+    )
+)]
+pub(in crate::api) async fn test(
+    State(api): State<Api>,
+    Acting(organization): Acting,
+    Path(id): Path<String>,
+) -> Result<axum::Json<AttemptView>, Problem> {
+    let stored = api.deployment.webhooks.get(&organization, &id).await?;
+    let tested = api.tester.test(&organization, &stored.webhook).await;
+    let attempt = tested.map_err(|error| Problem::unprocessable(error.to_string()))?;
+    Ok(axum::Json(AttemptView::from(attempt)))
+}
+
+/// What is asked.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(in crate::api) struct ExplainQuery {
+    /// The event type.
+    #[param(value_type = String, pattern = "^[a-z0-9_-]+([.][a-z0-9_-]+)*$", max_length = 128)]
+    event_type: EventType,
+}
+
+/// What becomes of events of one type at one webhook.
+#[derive(Debug, Serialize, ToSchema)]
+pub(in crate::api) struct ExplanationView {
+    /// Whether the webhook would get such an event.
+    delivered: bool,
+    /// The entry of its event subscriptions that covers the type; `*` for a webhook without any.
+    covered_by: Option<String>,
+    /// Everything that stands in the way.
+    obstacles: Vec<ObstacleView>,
+}
+
+/// Something that stands in the way.
+#[derive(Debug, Serialize, ToSchema)]
+struct ObstacleView {
+    /// Which: `unknown-event-type`, `not-subscribed`, `disabled`, `address-refused`, `invalid`.
+    kind: &'static str,
+    /// What it is and what mends it, in a sentence.
+    detail: String,
+}
+
+/// Explain whether a webhook would get an event type
+#[utoipa::path(
+    get,
+    path = "/webhooks/{id}/explain",
+    operation_id = "explain_webhook",
+    tag = "webhooks",
+    params(ForOrganization, ("id" = String, Path, description = "Its id, or its name"), ExplainQuery),
+    responses(
+        (status = 200, description = "Whether, and why not", body = ExplanationView),
+        (status = 409, description = "Several webhooks have this name", body = Problem, content_type = "application/problem+json"),
+        Usual, OfOne,
+    )
+)]
+pub(in crate::api) async fn explain(
+    State(api): State<Api>,
+    Acting(organization): Acting,
+    Path(id): Path<String>,
+    Query(asked): Query<ExplainQuery>,
+) -> Result<axum::Json<ExplanationView>, Problem> {
+    let found = explain::explain(
+        &api.deployment,
+        &organization,
+        &id,
+        &asked.event_type,
+        &api.rules,
+        &api.egress,
+    )
+    .await?;
+    let obstacles = found.obstacles.iter().map(|obstacle| ObstacleView {
+        kind: obstacle.name(),
+        detail: obstacle.to_string(),
+    });
+    Ok(axum::Json(ExplanationView {
+        delivered: found.obstacles.is_empty(),
+        covered_by: found.covered_by.map(|entry| entry.to_string()),
+        obstacles: obstacles.collect(),
+    }))
+}

@@ -1,0 +1,19 @@
+//! What answers on the port: the API, and the page beside it.
+
+mod listener;
+
+use axum::Router;
+
+use crate::api::{self, Api, problem};
+use crate::page;
+
+pub use listener::{Listener, ServeError};
+
+/// Everything that is answered.
+fn router(api: Api) -> Router {
+    api::router(&api)
+        .merge(page::router(&api))
+        .fallback(problem::no_such_resource)
+        .method_not_allowed_fallback(problem::no_such_method)
+        .with_state(api)
+}
