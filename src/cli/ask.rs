@@ -8,11 +8,12 @@ use crate::deployment::servers::BrokerIntake;
 use crate::deployment::{self, Deployment, Unavailable};
 use crate::embedded::StartError;
 use crate::embedded::database::OpenError;
+use crate::operations::test::Tester;
 
 use super::console::Console;
 use super::failure::{Failure, Kind};
 use super::relay::Ask;
-use super::{Command, Program, attempts, dead_letters, publish, relay, webhooks};
+use super::{Command, Program, attempts, dead_letters, deliveries, publish, relay, webhooks};
 
 /// Asks RabbitMQ and Redis, and of the two only the one that is needed.
 pub(super) async fn servers(
@@ -23,9 +24,17 @@ pub(super) async fn servers(
     match command {
         Command::Webhooks(args) => {
             let store = app::webhooks(config)?;
-            webhooks::run(args, &store, Timestamp::now(), console).await
+            let tester = || Ok(app::tester(config)?);
+            webhooks::run(args, &store, tester, Timestamp::now(), console).await
         }
         Command::Attempts(args) => attempts::run(args, &app::records(config)?, console).await,
+        Command::Deliveries(args) => {
+            let publisher = app::publisher(config, "commands")?;
+            let deployment = app::servers(config, publisher.clone(), "commands")?;
+            let result = deliveries::run(args, &deployment, config, console).await;
+            publisher.close().await;
+            result
+        }
         Command::DeadLetters(args) => {
             let letters = app::dead_letters(config, "commands")?;
             dead_letters::run(args, &letters, console).await
@@ -60,7 +69,8 @@ pub(super) async fn embedded(
     match app::embedded(config, directory) {
         Ok(embedded) => {
             let deployment = deployment::embedded::deployment(&embedded);
-            let result = on(command, &deployment, config, console).await;
+            let tester = app::tester_on(config, embedded.log()).map_err(app::StartError::from)?;
+            let result = on(command, &deployment, &tester, config, console).await;
             embedded.store().close().await;
             result
         }
@@ -85,25 +95,36 @@ pub(super) async fn embedded(
 pub(super) async fn relayed(
     ask: Ask,
     deployment: &Deployment,
+    tester: &Tester,
     config: &Config,
     mut console: Console,
 ) -> Result<(), Failure> {
     let parsed = <Program as clap::Parser>::try_parse_from(ask.arguments);
     let program = parsed.map_err(|error| Failure::new(Kind::Failed, error))?;
-    on(program.command, deployment, config, &mut console).await
+    on(program.command, deployment, tester, config, &mut console).await
 }
 
 async fn on(
     command: Command,
     deployment: &Deployment,
+    tester: &Tester,
     config: &Config,
     console: &mut Console,
 ) -> Result<(), Failure> {
     match command {
         Command::Webhooks(args) => {
-            webhooks::run(args, &deployment.webhooks, Timestamp::now(), console).await
+            let tester = || Ok(tester.clone());
+            webhooks::run(
+                args,
+                &deployment.webhooks,
+                tester,
+                Timestamp::now(),
+                console,
+            )
+            .await
         }
         Command::Attempts(args) => attempts::run(args, &*deployment.records, console).await,
+        Command::Deliveries(args) => deliveries::run(args, deployment, config, console).await,
         Command::DeadLetters(args) => {
             dead_letters::run(args, &*deployment.dead_letters, console).await
         }

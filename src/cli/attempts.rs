@@ -4,9 +4,9 @@ use clap::{Args, Subcommand};
 use futures::StreamExt as _;
 use jiff::{SignedDuration, Timestamp};
 
-use crate::deployment::Records;
+use crate::deployment::{self, Records};
 use crate::domain::attempt::Attempt;
-use crate::domain::ids::{EventType, Organization, WebhookId};
+use crate::domain::ids::{DeliveryId, EventType, Organization, WebhookId};
 use crate::records::{AttemptFilter, RecordedAttempt};
 
 use super::console::Console;
@@ -51,6 +51,9 @@ struct FilterArgs {
     /// Of this organization; with --webhook, the one that it belongs to
     #[arg(long, value_name = "O")]
     organization: Option<Organization>,
+    /// Of this delivery, by its id
+    #[arg(long, value_name = "ID")]
+    delivery: Option<DeliveryId>,
     /// Of events of this type
     #[arg(long, value_name = "TYPE")]
     event: Option<EventType>,
@@ -80,7 +83,7 @@ pub async fn run(
             limit,
             json,
         } => {
-            let page = records.attempts(&filter.filter(), limit, None).await?;
+            let page = deployment::records::all(records, &filter.filter(), limit).await?;
             if page.unreadable > 0 {
                 let left_out = page.unreadable;
                 console.say(format_args!(
@@ -122,6 +125,7 @@ impl FilterArgs {
         AttemptFilter {
             organization: self.organization.clone().or_else(default),
             webhook: self.webhook,
+            delivery: self.delivery,
             event_type: self.event,
             outcome: self.outcome,
             status_class: self.status,

@@ -1,5 +1,6 @@
-//! The command `dead-letters`: list, requeue, purge.
+//! The command `dead-letters`: list, show, requeue, purge.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::time::{Duration, Instant};
 
@@ -10,7 +11,7 @@ use crate::deployment::DeadLetters;
 use crate::domain::dead_letter::Reason;
 
 use super::console::Console;
-use super::failure::Failure;
+use super::failure::{Failure, Kind};
 use super::table;
 
 /// Look at what was given up, send it round again, throw it away
@@ -33,6 +34,11 @@ enum DeadLettersCommand {
         #[arg(long)]
         json: bool,
     },
+    /// Show everything that a dead letter says, as JSON; changes nothing
+    Show {
+        /// Its id: the delivery's, or the event's of what is no delivery
+        id: String,
+    },
     /// Start deliveries again from attempt 1: all, or those that match
     Requeue(ChangeArgs),
     /// Throw dead letters away for good: all, or those that match
@@ -41,10 +47,10 @@ enum DeadLettersCommand {
 
 #[derive(Debug, Args)]
 #[command(group(ArgGroup::new("which").required(true).multiple(true)
-    .args(["all", "webhook", "event", "reason", "organization"])))]
+    .args(["all", "webhook", "event", "reason", "organization", "ids"])))]
 struct ChangeArgs {
     /// Every dead letter
-    #[arg(long, conflicts_with_all = ["webhook", "event", "reason", "organization"])]
+    #[arg(long, conflicts_with_all = ["webhook", "event", "reason", "organization", "ids"])]
     all: bool,
     #[command(flatten)]
     filter: FilterArgs,
@@ -76,6 +82,9 @@ struct FilterArgs {
     /// Of this organization
     #[arg(long, value_name = "O")]
     organization: Option<String>,
+    /// This one, by the delivery's id, or the event's of what is no delivery; can be repeated
+    #[arg(long = "id", value_name = "ID")]
+    ids: Vec<String>,
 }
 
 /// Runs `dead-letters …`.
@@ -90,6 +99,7 @@ pub async fn run(
             limit,
             json,
         } => list(dead_letters, &filter.filter(), limit, json, console).await,
+        DeadLettersCommand::Show { id } => show(dead_letters, id, console).await,
         DeadLettersCommand::Requeue(change) => {
             self::change(Action::Requeue, change, dead_letters, console).await
         }
@@ -97,6 +107,25 @@ pub async fn run(
             self::change(Action::Purge, change, dead_letters, console).await
         }
     }
+}
+
+async fn show(
+    dead_letters: &dyn DeadLetters,
+    id: String,
+    console: &mut Console,
+) -> Result<(), Failure> {
+    let filter = Filter {
+        ids: Some(BTreeSet::from([id.clone()])),
+        ..Filter::default()
+    };
+    let found = dead_letters.list(&filter, 1).await?;
+    let Some(letter) = found.letters.first() else {
+        let message =
+            format_args!("no dead letter has the id {id}; list them to see those there are");
+        return Err(Failure::new(Kind::Subject, message));
+    };
+    let text = serde_json::to_string_pretty(letter).map_err(io::Error::from)?;
+    Ok(writeln!(console.out, "{text}")?)
 }
 
 async fn list(
@@ -168,6 +197,7 @@ async fn change(
         dry_run: args.dry_run,
         limit: args.limit,
         rate: args.rate,
+        ..Options::default()
     };
     let mut shown = Instant::now();
     let mut reported = false;
@@ -230,6 +260,7 @@ impl FilterArgs {
             webhook: self.webhook.clone(),
             event_type: self.event.clone(),
             organization: self.organization.clone(),
+            ids: (!self.ids.is_empty()).then(|| self.ids.iter().cloned().collect()),
         }
     }
 }

@@ -6,7 +6,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use clap::Args;
 use tokio_util::sync::CancellationToken;
 
-use crate::app::Run;
+use crate::app::{Run, Scope};
 use crate::config::{Config, Flag, Logging};
 use crate::demo::story::{self, Stage, StoryError};
 
@@ -54,7 +54,7 @@ pub async fn run(args: &DemoArgs, console: &mut Console) -> Result<(), Failure> 
     let directory = tempfile::tempdir()?;
     let config = story::config(directory.path(), args.listen);
     let stop = CancellationToken::new();
-    let run = Run::start(&config, stop.clone()).await?;
+    let run = Run::start(&config, Scope::Everything, stop.clone()).await?;
     let address = run.address();
     let out = &mut console.out;
     writeln!(out, "prism-webhooks, {}.\n", run.mode())?;

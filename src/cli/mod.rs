@@ -5,6 +5,7 @@ pub mod attempts;
 pub mod config;
 pub mod console;
 pub mod dead_letters;
+pub mod deliveries;
 pub mod demo;
 pub mod failure;
 pub mod listen;
@@ -26,9 +27,9 @@ use std::io;
 use clap::{Parser, Subcommand};
 use tokio::runtime::{Builder, Runtime};
 
-use crate::api::ServeError;
-use crate::app;
+use crate::app::{self, Scope};
 use crate::config::{Config, ConfigError, Mode, NotSet};
+use crate::service::ServeError;
 
 use config::{ConfigArgs, ConfigCommandError, GlobalArgs, prism_environment};
 use console::Console;
@@ -56,15 +57,18 @@ pub struct Program {
 enum Command {
     Demo(demo::DemoArgs),
     Run(run::RunArgs),
+    Api(run::ApiArgs),
     Worker(worker::WorkerArgs),
     Publish(publish::PublishArgs),
     Listen(listen::ListenArgs),
     Webhooks(webhooks::WebhooksArgs),
     Attempts(attempts::AttemptsArgs),
+    Deliveries(deliveries::DeliveriesArgs),
     DeadLetters(dead_letters::DeadLettersArgs),
     Topology(topology::TopologyArgs),
     Config(ConfigArgs),
     Schema(schema::SchemaArgs),
+    Openapi(schema::OpenapiArgs),
     Ready(ready::ReadyArgs),
 }
 
@@ -88,6 +92,7 @@ fn dispatch(
             Ok(config::run(&args, &program.global, environment, out)?)
         }
         Command::Schema(args) => schema::run(&args, &mut console.out),
+        Command::Openapi(args) => schema::openapi(&args, &mut console.out),
         Command::Demo(args) => {
             logging::start(&demo::logging(environment));
             runtime(1)?.block_on(demo::run(&args, console))
@@ -100,7 +105,10 @@ fn dispatch(
             let loaded = program.global.load(environment)?;
             logging::start(&loaded.config.logging);
             let mut threads = 1;
-            if matches!(command, Command::Run(_) | Command::Worker(_)) {
+            if matches!(
+                command,
+                Command::Run(_) | Command::Worker(_) | Command::Api(_)
+            ) {
                 threads = loaded.config.worker.threads;
                 for warning in &loaded.warnings {
                     tracing::warn!("{warning}");
@@ -129,7 +137,8 @@ async fn with_settings(
     console: &mut Console,
 ) -> Result<(), Failure> {
     match command {
-        Command::Run(args) => run::run(&args, config, console).await,
+        Command::Run(_) => run::run(Scope::Everything, config, console).await,
+        Command::Api(_) => run::run(Scope::Api, config, console).await,
         Command::Worker(args) => worker::run(&args, config, console).await,
         Command::Ready(args) => ready::run(&args, config, console).await,
         Command::Topology(args) => {

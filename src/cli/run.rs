@@ -1,13 +1,14 @@
-//! The command `run`: everything in one process, until told to stop.
+//! The commands `run` and `api`: a process with an API, until told to stop.
 
 use clap::Args;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::app::Run;
+use crate::app::{Run, Scope};
 use crate::config::Config;
 use crate::deployment;
 use crate::embedded::Embedded;
+use crate::operations::test::Tester;
 
 use super::console::Console;
 use super::failure::{Failure, Kind};
@@ -25,20 +26,35 @@ use super::{ask, signals};
 #[derive(Debug, Args)]
 pub struct RunArgs {}
 
-/// Runs everything.
-pub async fn run(_: &RunArgs, config: &Config, console: &mut Console) -> Result<(), Failure> {
+/// Serve the API and the Webhooks page, and deliver nothing
+///
+/// For deployments whose workers run elsewhere: what is published over it waits in RabbitMQ for
+/// them. In embedded mode it waits in PRISM_DATA_DIR for `run`, which serves the API as well: one
+/// process at a time has the data.
+///
+/// SIGTERM or Ctrl-C: lets requests under way end.
+#[derive(Debug, Args)]
+pub struct ApiArgs {}
+
+/// Runs as much as `scope` says.
+pub async fn run(scope: Scope, config: &Config, console: &mut Console) -> Result<(), Failure> {
     let out = &mut console.out;
     let stop = CancellationToken::new();
-    let run = Run::start(config, stop.clone()).await?;
+    let run = Run::start(config, scope, stop.clone()).await?;
+    let tester = run.tester().clone();
     let embedded = run.embedded().cloned();
     let relaying = embedded
         .as_ref()
-        .map(|embedded| relay(embedded, config, &stop));
+        .map(|embedded| relay(embedded, tester, config, &stop));
     let relaying = relaying.transpose()?;
     let (mode, address) = (run.mode(), run.address());
+    let doing = match scope {
+        Scope::Everything => "running",
+        Scope::Api => "serving the API",
+    };
     writeln!(
         out,
-        "prism-webhooks is running {mode}; look at http://{address}/"
+        "prism-webhooks is {doing} {mode}; look at http://{address}/"
     )?;
     out.flush()?;
     let report = signals::until_finished(run.run(), &stop).await;
@@ -58,6 +74,7 @@ pub async fn run(_: &RunArgs, config: &Config, console: &mut Console) -> Result<
 /// Takes the commands of other processes for the store that this one has open.
 fn relay(
     embedded: &Embedded,
+    tester: Tester,
     config: &Config,
     stop: &CancellationToken,
 ) -> Result<AbortOnDropHandle<()>, Failure> {
@@ -71,8 +88,9 @@ fn relay(
     })?;
     let (deployment, config) = (deployment::embedded::deployment(embedded), config.clone());
     let run = move |asked, console| {
-        let (deployment, config) = (deployment.clone(), config.clone());
-        async move { ask::relayed(asked, &deployment, &config, console).await }
+        let (deployment, tester) = (deployment.clone(), tester.clone());
+        let config = config.clone();
+        async move { ask::relayed(asked, &deployment, &tester, &config, console).await }
     };
     let serving = tokio::spawn(relay.serve(run, stop.clone()));
     Ok(AbortOnDropHandle::new(serving))

@@ -1,4 +1,4 @@
-//! The command `schema`: prints the documents that others may build on.
+//! The commands `schema` and `openapi`: print the documents that others may build on.
 
 use std::io::Write;
 
@@ -27,5 +27,16 @@ pub fn run(args: &SchemaArgs, out: &mut impl Write) -> Result<(), Failure> {
         Document::Webhook => schemars::schema_for!(WebhookDocument),
     };
     let text = serde_json::to_string_pretty(&schema).map_err(std::io::Error::from)?;
+    Ok(writeln!(out, "{text}")?)
+}
+
+/// Print the OpenAPI 3.1 document of the API, which is served at /openapi.json too
+#[derive(Debug, Args)]
+pub struct OpenapiArgs {}
+
+/// Runs `openapi`.
+pub fn openapi(_: &OpenapiArgs, out: &mut impl Write) -> Result<(), Failure> {
+    let document = crate::api::document();
+    let text = document.to_pretty_json().map_err(std::io::Error::from)?;
     Ok(writeln!(out, "{text}")?)
 }

@@ -1,7 +1,8 @@
-//! The command `webhooks`: create, list, show, update, delete, enable, disable, rotate-secret,
+//! The command `webhooks`: create, list, show, update, delete, enable, disable, rotate-secret, test,
 //! export, import.
 
 mod moving;
+mod testing;
 mod view;
 
 use std::collections::BTreeMap;
@@ -14,6 +15,7 @@ use crate::domain::ids::Organization;
 use crate::domain::matching::EventSubscription;
 use crate::domain::retry::RetryOverrides;
 use crate::domain::secret::Secret;
+use crate::operations::test::Tester;
 use crate::registry::webhooks::{NewWebhook, WebhookPatch, Webhooks, WebhooksError};
 
 use super::console::Console;
@@ -56,6 +58,8 @@ enum WebhooksCommand {
     Export,
     /// Register what export printed, read from standard input, under the same ids
     Import,
+    /// Send a test event to a webhook's endpoint now, and print what came back
+    Test(Which),
     /// Sign with a new secret; the old one signs beside it while the receiver changes over
     RotateSecret(RotateArgs),
 }
@@ -163,10 +167,11 @@ struct RotateArgs {
     overlap: Duration,
 }
 
-/// Runs `webhooks …` against `store` at `now`.
+/// Runs `webhooks …` against `store` at `now`. `tester` is asked for if a test is to be sent.
 pub async fn run(
     args: WebhooksArgs,
     store: &Webhooks,
+    tester: impl FnOnce() -> Result<Tester, Failure>,
     now: Timestamp,
     console: &mut Console,
 ) -> Result<(), Failure> {
@@ -174,6 +179,10 @@ pub async fn run(
     let view = match args.command {
         WebhooksCommand::Export => return moving::export(store, organization, console).await,
         WebhooksCommand::Import => return moving::import(store, organization, console).await,
+        WebhooksCommand::Test(which) => {
+            let stored = store.get(organization, &which.webhook).await?;
+            return testing::test(&tester()?, organization, &stored, args.json, console).await;
+        }
         WebhooksCommand::List => return list(store, organization, args.json, console).await,
         WebhooksCommand::Create(create) => self::create(create, store, organization, now).await?,
         WebhooksCommand::Show(which) => View::of(store.get(organization, &which.webhook).await?),
@@ -326,6 +335,7 @@ impl From<WebhooksError> for Failure {
             | WebhooksError::Ambiguous { .. }
             | WebhooksError::NameTaken { .. }
             | WebhooksError::IdTaken { .. }
+            | WebhooksError::Changed { .. }
             | WebhooksError::Conflict { .. } => Kind::Subject,
             WebhooksError::Invalid(_) | WebhooksError::Secret(_) => Kind::Failed,
         };
