@@ -1,55 +1,105 @@
 //! One attempt as a row of the Delivery Log.
 
+use jiff::Timestamp;
 use maud::{Markup, html};
 
-use super::layout::time;
+use super::layout::{millis, time};
 use crate::domain::attempt::Attempt;
-use crate::domain::outcome::Outcome;
+use crate::domain::delivery::Trigger;
+use crate::records::RecordedAttempt;
 
 /// The log's columns.
 pub const COLUMNS: [&str; 8] = [
-    "Time",
+    "Timestamp",
     "Event type",
     "Outcome",
-    "HTTP status",
+    "HTTP status code",
     "Response body",
     "Duration",
     "Attempt",
-    "What next",
+    "What happens next",
 ];
 
-/// A row. What a receiver answered is shown as text, whatever it is.
-pub fn row(attempt: &Attempt) -> Markup {
-    let delivered = attempt.outcome == Outcome::Delivered.name();
-    let kind = if delivered { "good" } else { "bad" };
+/// How much of an answer a row shows, in characters.
+const EXCERPT: usize = 160;
+
+/// A row. What a receiver answered is shown as text, whatever it is. `followed` says that a later
+/// attempt of the same delivery is known.
+pub fn row(one: &RecordedAttempt, now: Timestamp, followed: bool) -> Markup {
+    let attempt = &one.attempt;
+    let place = format!("/webhooks/{}/attempts/{}", attempt.webhook_id, one.entry);
     html! {
-        tr {
-            td.number { (time(attempt.started_at)) }
-            td { (attempt.event_type) }
-            td { span class={ "badge " (kind) } { (attempt.outcome) } }
-            td.number { @match attempt.status_code { Some(status) => (status), None => "none" } }
-            td.wide {
-                @if let Some(error) = &attempt.error { div.small { (error) } }
-                @if !attempt.response_body.is_empty() {
-                    code { (attempt.response_body) @if attempt.response_truncated { "…" } }
+        tr role="row" data-delivery=(attempt.delivery_id) {
+            td.number role="cell" data-label=(COLUMNS[0]) { a href=(place) { (time(attempt.started_at)) } }
+            td.type role="cell" data-label=(COLUMNS[1]) { code { (attempt.event_type) } }
+            td role="cell" data-label=(COLUMNS[2]) { (outcome(attempt)) }
+            td.number role="cell" data-label=(COLUMNS[3]) { (status(attempt)) }
+            td.wide role="cell" data-label=(COLUMNS[4]) { (answer(attempt)) }
+            td.number role="cell" data-label=(COLUMNS[5]) { (millis(attempt.duration_ms())) }
+            td.number role="cell" data-label=(COLUMNS[6]) {
+                (attempt.attempt)
+                @match attempt.trigger {
+                    Trigger::Manual => span.small.quiet { " by hand" },
+                    Trigger::Test => span.small.quiet { " test" },
+                    Trigger::Event | Trigger::Retry => {},
                 }
             }
-            td.number { (format!("{:.0} ms", attempt.duration_ms())) }
-            td.number { (attempt.attempt) }
-            td { (next(attempt, delivered)) }
+            td role="cell" data-label=(COLUMNS[7]) { (next(attempt, now, followed)) }
         }
     }
 }
 
-fn next(attempt: &Attempt, delivered: bool) -> Markup {
+/// What it came to, as a badge.
+pub fn outcome(attempt: &Attempt) -> Markup {
+    let kind = if attempt.is_delivered() {
+        "good"
+    } else {
+        "bad"
+    };
+    html! { span class={ "badge " (kind) } { (attempt.outcome.replace('_', " ")) } }
+}
+
+/// The status, or that there was none.
+pub fn status(attempt: &Attempt) -> Markup {
     html! {
-        @if let Some(at) = attempt.next_attempt_at { "tried again " (time(at)) }
-        @else if delivered { span.quiet { "nothing: it arrived" } }
-        @else { "given up" }
-        @if !delivered {
-            form method="post"
-                action={ "/webhooks/" (attempt.webhook_id) "/deliveries/" (attempt.delivery_id) "/retry" } {
-                button aria-label={ "Retry delivery " (attempt.delivery_id) } { "Retry" }
+        @match attempt.status_code { Some(status) => (status), None => span.quiet { "none" } }
+    }
+}
+
+fn answer(attempt: &Attempt) -> Markup {
+    let short: String = attempt.response_body.chars().take(EXCERPT).collect();
+    let cut = attempt.response_truncated || short.len() < attempt.response_body.len();
+    html! {
+        @if let Some(error) = &attempt.error { div.small { (error) } }
+        @if !short.is_empty() { code { (short) @if cut { "…" } } }
+        @else if attempt.error.is_none() { span.quiet { "empty" } }
+    }
+}
+
+/// What happens next, and what can be done about it: an attempt that another has followed is past.
+fn next(attempt: &Attempt, now: Timestamp, followed: bool) -> Markup {
+    html! {
+        @if attempt.trigger == Trigger::Test { span.quiet { "nothing: a test" } }
+        @else if attempt.is_delivered() { span.quiet { "nothing: it arrived" } }
+        @else {
+            @match attempt.next_attempt_at {
+                None if followed => span.quiet { "given up, and sent again later" },
+                Some(at) if at <= now => span.quiet { "tried again " (time(at)) },
+                Some(at) => { span { "next attempt " (time(at)) } " " (retry(attempt, false)) },
+                None => { span { "given up" } " " (retry(attempt, false)) },
+            }
+        }
+    }
+}
+
+/// The button that sends a delivery again.
+pub fn retry(attempt: &Attempt, force: bool) -> Markup {
+    html! {
+        form.inline method="post"
+            action={ "/webhooks/" (attempt.webhook_id) "/deliveries/" (attempt.delivery_id) "/retry" } {
+            @if force { input type="hidden" name="force" value="true"; }
+            button.small aria-label={ @if force { "Send again" } @else { "Retry" } " delivery " (attempt.delivery_id) } {
+                @if force { "Send again" } @else { "Retry" }
             }
         }
     }
@@ -70,12 +120,19 @@ mod tests {
             "duration_ms": 1.5, "remote_addr": null, "next_attempt_at": null, "worker": "x"
         }))
         .unwrap();
-        let row = row(&attempt).into_string();
+        let entry = "1-0".to_owned();
+        let row = row(
+            &RecordedAttempt { entry, attempt },
+            Timestamp::UNIX_EPOCH,
+            false,
+        )
+        .into_string();
         assert!(
             row.contains("&lt;script&gt;") && row.contains("&lt;i&gt;"),
             "{row}"
         );
         assert!(!row.contains("<script>"), "{row}");
         assert!(row.contains("/webhooks/w/deliveries/d/retry"), "{row}");
+        assert!(row.contains("/webhooks/w/attempts/1-0"), "{row}");
     }
 }

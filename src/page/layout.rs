@@ -1,75 +1,114 @@
-//! The frame of every page, how errors look, and what browsers are told to allow.
+//! The frame of every page, and what pages have in common: times, tabs, what was just done.
 
-use axum::extract::Request;
-use axum::http::{HeaderValue, StatusCode, header};
-use axum::middleware::Next;
-use axum::response::{Html, IntoResponse, Response};
 use jiff::Timestamp;
 use maud::{DOCTYPE, Markup, html};
 
 use super::assets;
 use super::session::Visitor;
-use crate::deployment::Unavailable;
-use crate::registry::webhooks::WebhooksError;
+use axum::response::Html;
 
-/// Nothing but our own files, no inline script or style, no frames, forms to ourselves alone.
-const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; \
-                      connect-src 'self'; form-action 'self'; base-uri 'none'; \
-                      frame-ancestors 'none'";
-
-/// Adds what protects a page in the browser.
-pub async fn protect(request: Request, next: Next) -> Response {
-    let mut response = next.run(request).await;
-    let headers = response.headers_mut();
-    let all = [
-        (header::CONTENT_SECURITY_POLICY, POLICY),
-        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-        (header::REFERRER_POLICY, "no-referrer"),
-        (header::CACHE_CONTROL, "no-store"),
-    ];
-    for (name, value) in all {
-        headers.insert(name, HeaderValue::from_static(value));
-    }
-    response
+/// Where in the page a visitor is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// Among the webhooks.
+    Webhooks,
+    /// Among the dead letters of all of them.
+    DeadLetters,
 }
+
+/// What a `pre` with the text of others begins with: browsers drop one line break there, and it
+/// must not be one of theirs.
+pub const DROPPED: &str = "\n";
 
 /// A page for a visitor; none on the way in.
 pub fn page(title: &str, visitor: Option<&Visitor>, content: &Markup) -> Html<String> {
+    page_at(Place::Webhooks, title, visitor, content)
+}
+
+/// A page that is not among the webhooks.
+pub fn page_at(
+    place: Place,
+    title: &str,
+    visitor: Option<&Visitor>,
+    content: &Markup,
+) -> Html<String> {
+    framed(place, title, visitor, None, content)
+}
+
+/// A page that a browser without scripts is to load again after so many seconds. Others look for
+/// themselves what has changed, and leave their readers where they are.
+pub fn passing_page(
+    title: &str,
+    visitor: &Visitor,
+    again_after: Option<u32>,
+    content: &Markup,
+) -> Html<String> {
+    framed(
+        Place::DeadLetters,
+        title,
+        Some(visitor),
+        again_after,
+        content,
+    )
+}
+
+fn framed(
+    place: Place,
+    title: &str,
+    visitor: Option<&Visitor>,
+    again_after: Option<u32>,
+    content: &Markup,
+) -> Html<String> {
     let markup = html! {
         (DOCTYPE)
         html lang="en" {
             head {
                 meta charset="utf-8";
                 meta name="viewport" content="width=device-width, initial-scale=1";
+                meta name="color-scheme" content="light dark";
+                @if let Some(seconds) = again_after { noscript { meta http-equiv="refresh" content=(seconds); } }
                 title { (title) " · Prism webhooks" }
+                link rel="icon" href=(assets::ICON) type="image/svg+xml";
                 link rel="stylesheet" href=(assets::STYLE);
                 script src=(assets::SCRIPT) defer {}
             }
             body {
                 a.skip href="#content" { "Skip to the content" }
-                @if let Some(visitor) = visitor { (top(visitor)) }
-                main #content { (content) }
+                header.top { (top(place, visitor)) }
+                main #content tabindex="-1" { (content) }
             }
         }
     };
     Html(markup.into_string())
 }
 
-fn top(visitor: &Visitor) -> Markup {
+fn top(place: Place, visitor: Option<&Visitor>) -> Markup {
+    let links = [
+        (Place::Webhooks, "/webhooks", "Webhooks"),
+        (Place::DeadLetters, "/dead-letters", "Dead letters"),
+    ];
     html! {
-        header.top {
-            strong { a href="/webhooks" { "Webhooks" } }
-            @if visitor.bound {
-                span.quiet { "Organization " (visitor.organization) }
-            } @else {
-                form method="post" action="/organization" {
-                    label for="organization" { "Organization" }
-                    input #organization type="text" name="organization" value=(visitor.organization);
-                    button { "Switch" }
+        span.brand { img src=(assets::ICON) alt="" width="22" height="22"; "Prism Gateway" }
+        @if let Some(visitor) = visitor {
+            nav aria-label="Gateway" {
+                @for (own, href, name) in links {
+                    a href=(href) aria-current=[(own == place).then_some("true")] { (name) }
                 }
             }
-            @if visitor.signed_in {
-                form.end method="post" action="/sign-out" { button { "Sign out" } }
+            div.end {
+                @if visitor.bound {
+                    span.quiet { "Organization " strong { (visitor.organization) } }
+                } @else {
+                    form.inline method="post" action="/organization" {
+                        label for="organization" { "Organization" }
+                        input #organization type="text" name="organization" value=(visitor.organization)
+                            size="12" autocomplete="off" spellcheck="false";
+                        button.small { "Switch" }
+                    }
+                }
+                @if visitor.signed_in {
+                    form.inline method="post" action="/sign-out" { button.small { "Sign out" } }
+                }
             }
         }
     }
@@ -78,49 +117,32 @@ fn top(visitor: &Visitor) -> Markup {
 /// A moment: in UTC, and by the script in the reader's zone.
 pub fn time(at: Timestamp) -> Markup {
     let exact = format!("{at:.3}");
-    html! { time datetime=(exact) title=(exact) { (format!("{at:.0}")) } }
+    let short = at.strftime("%Y-%m-%d %H:%M:%S UTC");
+    html! { time datetime=(exact) title=(exact) { (short) } }
 }
 
-/// Why a page cannot be shown.
-#[derive(Debug)]
-pub struct Trouble {
-    status: StatusCode,
-    detail: String,
-}
-
-impl Trouble {
-    /// With this status, described by `detail`.
-    pub fn new(status: StatusCode, detail: impl Into<String>) -> Self {
-        let detail = detail.into();
-        Self { status, detail }
+/// A duration as people read it.
+pub fn millis(ms: f64) -> String {
+    if ms < 10.0 {
+        format!("{ms:.1} ms")
+    } else if ms < 10_000.0 {
+        format!("{ms:.0} ms")
+    } else {
+        format!("{:.1} s", ms / 1e3)
     }
 }
 
-impl IntoResponse for Trouble {
-    fn into_response(self) -> Response {
-        let title = self.status.canonical_reason().unwrap_or("Error");
-        let content = html! {
-            h1 { (title) }
-            p.card.notice.bad { (self.detail) }
-            p { a href="/webhooks" { "Back to the webhooks" } }
-        };
-        (self.status, page(title, None, &content)).into_response()
-    }
-}
-
-impl From<WebhooksError> for Trouble {
-    fn from(error: WebhooksError) -> Self {
-        let status = match &error {
-            WebhooksError::NotFound { .. } => StatusCode::NOT_FOUND,
-            WebhooksError::Store(_) => StatusCode::SERVICE_UNAVAILABLE,
-            _ => StatusCode::CONFLICT,
-        };
-        Self::new(status, error.to_string())
-    }
-}
-
-impl From<Unavailable> for Trouble {
-    fn from(error: Unavailable) -> Self {
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string())
-    }
+/// What was just done, as the address that a form leads to says it.
+pub fn said(word: &str) -> Markup {
+    let text = match word {
+        "created" => "The webhook is registered. Send a test to see whether its endpoint answers.",
+        "saved" => "Saved. Deliveries go by it within a second.",
+        "enabled" => "Enabled. It gets deliveries again; what became dead letters can be requeued.",
+        "disabled" => "Disabled. It gets no deliveries until it is enabled again.",
+        "deleted" => "The webhook and its Delivery Log are gone.",
+        "retried" => "The delivery starts again from attempt 1. Its result appears in the log.",
+        "stopping" => "The pass stops. What it has done stays done.",
+        _ => return html! {},
+    };
+    html! { p.card.notice.good role="status" { (text) } }
 }

@@ -1,22 +1,26 @@
-//! The Delivery Log of a webhook: every attempt, new ones as they are made, and retrying by hand.
+//! The Delivery Log of a webhook: every attempt, and new ones as they are made.
 
+use std::collections::HashSet;
 use std::convert::Infallible;
 
 use axum::extract::{Path, Query, State};
-use axum::http::StatusCode;
+use axum::http::HeaderMap;
+use axum::response::Html;
 use axum::response::sse::{Event, KeepAlive, Sse};
-use axum::response::{Html, Redirect};
 use futures::{Stream, StreamExt as _};
+use jiff::Timestamp;
 use maud::{Markup, html};
 use serde::Deserialize;
 
 use super::attempts::{COLUMNS, row};
-use super::layout::{Trouble, page};
+use super::layout::said;
 use super::session::Visitor;
+use super::trouble::Trouble;
+use super::webhook::{Tab, about, find};
 use crate::api::Api;
-use crate::domain::ids::{DeliveryId, EventType};
+use crate::api::query::Cursor;
+use crate::domain::ids::EventType;
 use crate::domain::outcome::Outcome;
-use crate::operations::retry::{self, RetryError};
 use crate::records::{AttemptFilter, Page};
 use crate::registry::webhooks::StoredWebhook;
 
@@ -34,6 +38,8 @@ pub struct Wanted {
     status: String,
     #[serde(default)]
     before: String,
+    #[serde(default)]
+    said: String,
 }
 
 impl Wanted {
@@ -48,6 +54,11 @@ impl Wanted {
         }
     }
 
+    fn is_everything(&self) -> bool {
+        let all = [&self.event_type, &self.outcome, &self.status];
+        all.into_iter().all(String::is_empty)
+    }
+
     /// The query of the same choice, behind the entry `before`.
     fn query(&self, before: &str) -> String {
         url::form_urlencoded::Serializer::new(String::new())
@@ -59,11 +70,7 @@ impl Wanted {
     }
 }
 
-async fn find(api: &Api, visitor: &Visitor, id: &str) -> Result<StoredWebhook, Trouble> {
-    let webhooks = &api.deployment.webhooks;
-    Ok(webhooks.get(&visitor.organization, id).await?)
-}
-
+/// The log.
 pub async fn show(
     State(api): State<Api>,
     visitor: Visitor,
@@ -72,114 +79,126 @@ pub async fn show(
 ) -> Result<Html<String>, Trouble> {
     let webhook = find(&api, &visitor, &id).await?;
     let filter = wanted.filter(&visitor, &webhook);
-    let before = Some(wanted.before.as_str()).filter(|entry| !entry.is_empty());
+    let before = Cursor::new(&wanted.before);
     let records = &api.deployment.records;
-    let found = records.attempts(&filter, ROWS, before).await?;
-    let document = &webhook.document;
+    let found = records
+        .attempts(&filter, ROWS, before.as_ref().map(Cursor::as_str))
+        .await?;
     let content = html! {
-        p { a href="/webhooks" { "All webhooks" } }
-        div.head {
-            h1 { (document.name) }
-            @if document.enabled { span.badge.good { "enabled" } } @else { span.badge.off { "disabled" } }
-        }
-        p { code { (document.url) } }
-        @if let Some(reason) = &document.disabled_reason { p.card.notice.bad { "Disabled: " (reason) } }
-        @if let Some(description) = &document.description { p.quiet { (description) } }
-        h2 { "Delivery Log" }
-        (filters(&api, &document.id, &wanted))
-        (log(&document.id, &wanted, &found))
+        (said(&wanted.said))
+        (filters(&api, &webhook, &wanted))
+        (log(&webhook.document.id, &wanted, before.is_none(), &found))
     };
-    Ok(page(&document.name, Some(&visitor), &content))
+    Ok(about(&visitor, &webhook, Tab::Log, &content))
 }
 
-fn log(id: &str, wanted: &Wanted, found: &Page) -> Markup {
+fn log(id: &str, wanted: &Wanted, newest: bool, found: &Page) -> Markup {
     // Older pages and chosen ones do not change while they are read.
-    let live = wanted.query("") == Wanted::default().query("");
-    let stream = live.then(|| format!("/webhooks/{id}/stream"));
+    let live = newest && wanted.is_everything();
+    // What comes between this answer and the stream's first must not be missed.
+    let last = found.attempts.first().map_or("0", |one| one.entry.as_str());
+    let stream = live.then(|| format!("/webhooks/{id}/stream?after={last}"));
     let none = found.attempts.is_empty();
+    let now = Timestamp::now();
     html! {
         @if none {
             div.card data-empty {
                 @if live {
-                    p { "No attempts yet. They appear here as they are made; publish an event to see one:" }
+                    p { strong { "No attempts yet." } " They appear here as they are made. Publish an event to see one:" }
                     pre { "prism-webhooks publish request.completed" }
+                    p { "Or send a test with the button above." }
+                } @else if found.next.is_some() {
+                    p { "No attempt among those looked through is like that. There are older ones." }
                 } @else { p { "No attempt on record is like that." } }
             }
         }
-        div.card.scroll tabindex="0" role="region" aria-label="Delivery Log" {
-            table hidden[none] {
-                thead { tr { @for column in COLUMNS { th scope="col" { (column) } } } }
-                tbody aria-live="polite" data-stream=[stream] {
-                    @for one in &found.attempts { (row(&one.attempt)) }
+        div.card.scroll hidden[none] data-log {
+            @if live { p.small.quiet.live data-live hidden { "Live: new attempts appear at the top." } }
+            table role="table" aria-label="Delivery Log" {
+                thead role="rowgroup" { tr role="row" { @for column in COLUMNS { th role="columnheader" scope="col" { (column) } } } }
+                tbody role="rowgroup" data-stream=[stream] {
+                    @for (one, followed) in found.attempts.iter().zip(followed(found)) { (row(one, now, followed)) }
                 }
             }
         }
         @if let Some(next) = &found.next {
-            p { a.button href={ "/webhooks/" (id) "?" (wanted.query(next)) } { "Older attempts" } }
+            p { a.button href={ "/webhooks/" (id) "/log?" (wanted.query(next)) } { "Older attempts" } }
         }
     }
 }
 
-fn filters(api: &Api, id: &str, wanted: &Wanted) -> Markup {
+/// Of each attempt, whether a later one of the same delivery stands above it.
+fn followed(found: &Page) -> Vec<bool> {
+    let mut seen = HashSet::new();
+    let deliveries = found.attempts.iter().map(|one| &one.attempt.delivery_id);
+    deliveries.map(|delivery| !seen.insert(delivery)).collect()
+}
+
+fn filters(api: &Api, webhook: &StoredWebhook, wanted: &Wanted) -> Markup {
+    let place = format!("/webhooks/{}/log", webhook.document.id);
     html! {
-        form.head method="get" action={ "/webhooks/" (id) } {
-            label { "Event type "
-                select name="event_type" {
+        form.filters method="get" action=(place) aria-label="Filter" {
+            div {
+                label for="event_type" { "Event type" }
+                select #event_type name="event_type" {
                     option value="" { "any" }
                     @for event_type in &api.rules.event_types {
                         option value=(event_type.as_str()) selected[event_type.as_str() == wanted.event_type] { (event_type) }
                     }
+                    option value="test" selected[wanted.event_type == "test"] { "test" }
                 }
             }
-            label { "Status "
-                select name="status" {
+            div {
+                label for="status" { "HTTP status" }
+                select #status name="status" {
                     option value="" { "any" }
                     @for class in ["2", "3", "4", "5"] {
                         option value=(class) selected[class == wanted.status] { (class) "xx" }
                     }
                 }
             }
-            label { "Outcome "
-                select name="outcome" {
+            div {
+                label for="outcome" { "Outcome" }
+                select #outcome name="outcome" {
                     option value="" { "any" }
                     @for outcome in Outcome::NAMES {
-                        option value=(outcome) selected[outcome == wanted.outcome] { (outcome) }
+                        option value=(outcome) selected[outcome == wanted.outcome] { (outcome.replace('_', " ")) }
                     }
                 }
             }
-            button { "Show" }
+            button { "Filter" }
+            @if !wanted.is_everything() { a.button href=(place) { "Show all" } }
         }
     }
 }
 
-/// New attempts as they are recorded, as rows.
+/// Where a stream begins.
+#[derive(Debug, Deserialize)]
+pub struct After {
+    #[serde(default)]
+    after: String,
+}
+
+/// New attempts as they are recorded, as rows. A browser that lost the connection goes on behind
+/// the last row that it had.
 pub async fn stream(
     State(api): State<Api>,
     visitor: Visitor,
+    headers: HeaderMap,
     Path(id): Path<String>,
+    Query(After { after }): Query<After>,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Trouble> {
     let webhook = find(&api, &visitor, &id).await?;
     let filter = Wanted::default().filter(&visitor, &webhook);
-    let attempts = api.deployment.records.follow(filter, None).await?;
-    let rows = attempts.map(|one| Ok(Event::default().data(row(&one.attempt).into_string())));
+    let last = headers.get("last-event-id");
+    let last = last.and_then(|value| value.to_str().ok());
+    let after = Cursor::new(last.unwrap_or(&after));
+    let after = after.map(|entry| entry.as_str().to_owned());
+    let attempts = api.deployment.records.follow(filter, after).await?;
+    let rows = attempts.map(|one| {
+        let row = row(&one, Timestamp::now(), false).into_string();
+        Ok(Event::default().id(one.entry).data(row))
+    });
     let rows = rows.take_until(api.stop.clone().cancelled_owned());
     Ok(Sse::new(rows).keep_alive(KeepAlive::default()))
-}
-
-pub async fn retry(
-    State(api): State<Api>,
-    visitor: Visitor,
-    Path((id, delivery)): Path<(String, String)>,
-) -> Result<Redirect, Trouble> {
-    let webhook = find(&api, &visitor, &id).await?;
-    let unknown =
-        |error: &dyn std::fmt::Display| Trouble::new(StatusCode::NOT_FOUND, error.to_string());
-    let delivery = DeliveryId::new(&delivery).map_err(|error| unknown(&error))?;
-    let retried = retry::retry(&api.deployment, &visitor.organization, &delivery, false).await;
-    match retried {
-        Ok(()) => Ok(Redirect::to(&format!("/webhooks/{}", webhook.document.id))),
-        Err(RetryError::Unavailable(error)) => Err(error.into()),
-        Err(RetryError::Unknown(_)) => Err(unknown(&RetryError::Unknown(delivery))),
-        Err(error) => Err(Trouble::new(StatusCode::CONFLICT, error.to_string())),
-    }
 }

@@ -1,104 +1,154 @@
 //! The list of an organization's webhooks.
 
-use axum::extract::State;
+use axum::extract::{Query, State};
 use axum::response::Html;
+use futures::future::try_join_all;
+use jiff::{SignedDuration, Timestamp};
 use maud::{Markup, html};
+use serde::Deserialize;
 
-use super::layout::{Trouble, page, time};
+use super::attempts::outcome;
+use super::chart::sparkline;
+use super::layout::{page, said, time};
+use super::overview::success_rate;
 use super::session::Visitor;
+use super::trouble::Trouble;
+use super::webhook::state;
 use crate::api::Api;
+use crate::deployment::Unavailable;
 use crate::domain::attempt::Attempt;
-use crate::domain::ids::WebhookId;
-use crate::domain::outcome::Outcome;
 use crate::domain::webhook::WebhookDocument;
+use crate::operations::statistics::{Period, Statistics, statistics};
 use crate::records::AttemptFilter;
+use crate::records::statistics::Detail;
 use crate::registry::webhooks::Listed;
 
-/// How many of a webhook's last attempts its success rate is made from.
-const LAST: usize = 100;
+/// How many webhooks a page of the list has.
+const ROWS: usize = 100;
 
-/// What is shown of one webhook's last attempts.
-struct Lately {
-    last: Option<Attempt>,
-    delivered: usize,
-    of: usize,
+/// Which part is wanted, and what was just done.
+#[derive(Debug, Deserialize)]
+pub struct Wanted {
+    #[serde(default)]
+    said: String,
+    #[serde(default)]
+    after: String,
 }
 
-pub async fn list(State(api): State<Api>, visitor: Visitor) -> Result<Html<String>, Trouble> {
+const COLUMNS: [&str; 6] = [
+    "Name",
+    "URL",
+    "Event subscriptions",
+    "State",
+    "Last day",
+    "Last attempt",
+];
+
+/// The list.
+pub async fn list(
+    State(api): State<Api>,
+    visitor: Visitor,
+    Query(wanted): Query<Wanted>,
+) -> Result<Html<String>, Trouble> {
     let listed = api.deployment.webhooks.list(&visitor.organization).await?;
-    let mut rows = Vec::with_capacity(listed.len());
-    for one in &listed {
-        rows.push(match one {
-            Listed::Valid(stored) => {
-                let lately = lately(&api, &visitor, &stored.webhook.id).await?;
-                valid(&stored.document, &lately)
-            }
-            Listed::Invalid { id, reason } => invalid(id, &reason.to_string()),
-        });
-    }
+    let mut rest = listed
+        .into_iter()
+        .filter(|one| id(one) > wanted.after.as_str())
+        .peekable();
+    let part: Vec<Listed> = rest.by_ref().take(ROWS).collect();
+    let next = rest
+        .peek()
+        .and_then(|_| part.last())
+        .map(|one| id(one).to_owned());
+    let rows = try_join_all(part.iter().map(|one| row(&api, &visitor, one))).await?;
     let content = html! {
+        (said(&wanted.said))
         div.head {
-            h1 { "Webhooks" }
+            div {
+                h1 { "Webhooks" }
+                p.quiet { "Every event of the gateway is posted, signed, to the webhooks that subscribe to it." }
+            }
             a.button.first href="/webhooks/new" { "+ Create Webhook" }
         }
-        p.quiet { "Every event of the gateway is posted, signed, to the webhooks that subscribe to it." }
         @if rows.is_empty() { (empty()) } @else {
-            div.card.scroll tabindex="0" role="region" aria-label="Webhooks" {
-                table {
-                    thead { tr {
-                        @for column in ["Name", "URL", "Event subscriptions", "State", "Success rate", "Last attempt"] {
-                            th scope="col" { (column) }
-                        }
-                    } }
-                    tbody { @for row in &rows { (row) } }
+            div.card.scroll {
+                table role="table" aria-label="Webhooks" {
+                    thead role="rowgroup" { tr role="row" { @for column in COLUMNS { th role="columnheader" scope="col" { (column) } } } }
+                    tbody role="rowgroup" { @for row in &rows { (row) } }
                 }
             }
         }
+        @if let Some(next) = next { p { a.button href={ "/webhooks?after=" (next) } { "More webhooks" } } }
     };
     Ok(page("Webhooks", Some(&visitor), &content))
 }
 
-async fn lately(api: &Api, visitor: &Visitor, id: &WebhookId) -> Result<Lately, Trouble> {
-    let filter = AttemptFilter {
-        organization: Some(visitor.organization.clone()),
-        webhook: Some(id.clone()),
-        ..AttemptFilter::default()
-    };
-    let page = api.deployment.records.attempts(&filter, LAST, None).await?;
-    let attempts = page.attempts.iter().map(|one| &one.attempt);
-    let delivered = attempts.filter(|attempt| attempt.outcome == Outcome::Delivered.name());
-    Ok(Lately {
-        delivered: delivered.count(),
-        of: page.attempts.len(),
-        last: page.attempts.into_iter().next().map(|one| one.attempt),
-    })
+fn id(listed: &Listed) -> &str {
+    match listed {
+        Listed::Valid(stored) => &stored.document.id,
+        Listed::Invalid { id, .. } => id,
+    }
 }
 
-fn valid(webhook: &WebhookDocument, lately: &Lately) -> Markup {
+async fn row(api: &Api, visitor: &Visitor, listed: &Listed) -> Result<Markup, Unavailable> {
+    let stored = match listed {
+        Listed::Valid(stored) => stored,
+        Listed::Invalid { id, reason } => return Ok(invalid(id, &reason.to_string())),
+    };
+    let filter = AttemptFilter {
+        organization: Some(visitor.organization.clone()),
+        webhook: Some(stored.webhook.id.clone()),
+        ..AttemptFilter::default()
+    };
+    let newest = api.deployment.records.attempts(&filter, 1, None).await?;
+    let last = newest.attempts.into_iter().next().map(|one| one.attempt);
+    let (deployment, organization) = (&api.deployment, &visitor.organization);
+    let day = Period::last(24, SignedDuration::from_hours(1), Timestamp::now());
+    let id = &stored.webhook.id;
+    let counted = statistics(deployment, organization, id, day, Detail::Outcomes).await?;
+    Ok(valid(&stored.document, &counted, last.as_ref()))
+}
+
+/// The last day: how much arrived, and when.
+fn last_day(counted: &Statistics) -> Markup {
+    let total = &counted.total;
     html! {
-        tr {
-            td { a href={ "/webhooks/" (webhook.id) } { (webhook.name) } }
-            td.wide { code { (webhook.url) } }
-            td {
-                @if webhook.event_subscriptions.is_empty() { "all" }
-                @else { (webhook.event_subscriptions.join(", ")) }
+        @match success_rate(total) {
+            Some(rate) => {
+                span {
+                    (sparkline(&counted.buckets, &format!("{} delivered, {} failed in the last day", total.delivered(), total.failed())))
+                    strong { (rate) } span.small.quiet { " of " (total.attempts()) }
+                }
+            },
+            None => span.quiet { "nothing sent" },
+        }
+    }
+}
+
+fn valid(webhook: &WebhookDocument, counted: &Statistics, last: Option<&Attempt>) -> Markup {
+    html! {
+        tr role="row" {
+            td.name role="cell" data-label=(COLUMNS[0]) {
+                span {
+                    a href={ "/webhooks/" (webhook.id) } { (webhook.name) }
+                    @if let Some(description) = &webhook.description { div.small.quiet { (description) } }
+                }
             }
-            td {
-                @if webhook.enabled { span.badge.good { "enabled" } }
-                @else {
-                    span.badge.off { "disabled" }
+            td.wide role="cell" data-label=(COLUMNS[1]) { code { (webhook.url) } }
+            td role="cell" data-label=(COLUMNS[2]) {
+                @if webhook.event_subscriptions.is_empty() { span.quiet { "all" } }
+                @else { span.chips { @for name in &webhook.event_subscriptions { code { (name) } } } }
+            }
+            td role="cell" data-label=(COLUMNS[3]) {
+                span {
+                    (state(webhook.enabled))
                     @if let Some(reason) = &webhook.disabled_reason { div.small.quiet { (reason) } }
                 }
             }
-            td.number {
-                @if let Some(percent) = (lately.delivered * 100).checked_div(lately.of) {
-                    (percent) " %" span.small.quiet { " of the last " (lately.of) }
-                } @else { span.quiet { "no attempts yet" } }
-            }
-            td.number {
-                @if let Some(last) = &lately.last {
-                    (time(last.started_at)) div.small { (last.outcome) }
-                }
+            td.number role="cell" data-label=(COLUMNS[4]) { (last_day(counted)) }
+            td.number role="cell" data-label=(COLUMNS[5]) {
+                @if let Some(last) = last { span { (time(last.started_at)) div { (outcome(last)) } } }
+                @else { span.quiet { "none yet" } }
             }
         }
     }
@@ -106,9 +156,11 @@ fn valid(webhook: &WebhookDocument, lately: &Lately) -> Markup {
 
 fn invalid(id: &str, reason: &str) -> Markup {
     html! {
-        tr {
-            td { (id) }
-            td colspan="5" { span.badge.bad { "invalid" } " " (reason) }
+        tr role="row" {
+            td.name role="cell" data-label=(COLUMNS[0]) { (id) }
+            td role="cell" colspan="5" data-label=(COLUMNS[3]) {
+                span { span.badge.bad { "unusable" } " " (reason) ". Its events become dead letters until the document is mended." }
+            }
         }
     }
 }
@@ -116,7 +168,10 @@ fn invalid(id: &str, reason: &str) -> Markup {
 fn empty() -> Markup {
     html! {
         div.card {
-            p { "No webhooks yet. Create one, and then publish an event to see it arrive:" }
+            h2 { "No webhooks yet" }
+            p { "A webhook is an address of yours that the gateway's events are posted to, signed, as they happen." }
+            p { a.button.first href="/webhooks/new" { "Create your first webhook" } }
+            p.quiet { "Then publish an event to see it arrive:" }
             pre { "prism-webhooks publish request.completed" }
         }
     }

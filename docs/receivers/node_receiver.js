@@ -1,0 +1,25 @@
+// Receives Prism's webhooks with Node.js alone: node node_receiver.js
+"use strict";
+
+const { createHmac, timingSafeEqual } = require("node:crypto");
+const { createServer } = require("node:http");
+
+const secret = process.env.PRISM_WEBHOOK_SECRET;
+if (!secret) throw new Error("PRISM_WEBHOOK_SECRET is not set");
+
+createServer((request, response) => {
+  // The bytes as they came: JSON that was parsed and written again has another signature.
+  const chunks = [];
+  request.on("data", (chunk) => chunks.push(chunk));
+  request.on("end", () => {
+    const digest = createHmac("sha256", secret).update(Buffer.concat(chunks)).digest("hex");
+    const expected = Buffer.from("sha256=" + digest);
+    const given = Buffer.from(request.headers["x-prism-signature"] ?? "");
+    // In constant time: how long it takes must not tell how much of a guess is right.
+    const valid = given.length === expected.length && timingSafeEqual(given, expected);
+    // Answer within ten seconds, and do what takes longer afterwards. A request can come twice:
+    // X-Prism-Delivery is the same then.
+    response.writeHead(valid ? 200 : 401, { "Content-Type": "application/json" });
+    response.end(JSON.stringify(valid ? { received: true } : { error: "wrong signature" }));
+  });
+}).listen(Number(process.env.PORT ?? 9000), "127.0.0.1");
