@@ -3,12 +3,14 @@
 use std::future::Future;
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use prism_webhooks::dead_letters::{Action, Filter, Found, Options, Progress};
 use prism_webhooks::domain::attempt::Attempt;
 use prism_webhooks::domain::event::RawEvent;
-use prism_webhooks::domain::ids::DeliveryId;
+use prism_webhooks::domain::ids::{DeliveryId, WebhookId};
 use prism_webhooks::engine::ports::{Handover, Log, Source, Subscriptions};
-use prism_webhooks::records::{AttemptFilter, Recorded};
+use prism_webhooks::records::statistics::{Bucket, Detail};
+use prism_webhooks::records::{AttemptFilter, Recorded, RecordedAttempt};
 use prism_webhooks::registry::webhooks::Webhooks;
 
 /// How many attempts the adapters keep: of all webhooks, and of each.
@@ -54,6 +56,24 @@ pub trait Adapter: Sized {
         limit: usize,
         before: Option<&str>,
     ) -> impl Future<Output = (Vec<Attempt>, Option<String>)>;
+
+    /// Attempts with their entries.
+    fn entries(&self, filter: &AttemptFilter) -> impl Future<Output = Vec<RecordedAttempt>>;
+
+    /// The attempt under an entry of a webhook's record.
+    fn entry(
+        &self,
+        webhook: &WebhookId,
+        entry: &str,
+    ) -> impl Future<Output = Option<RecordedAttempt>>;
+
+    /// The counts of a webhook.
+    fn statistics(
+        &self,
+        webhook: &WebhookId,
+        period: (Timestamp, Timestamp),
+        detail: Detail,
+    ) -> impl Future<Output = Vec<Bucket>>;
 
     fn delivery(&self, id: &DeliveryId) -> impl Future<Output = Option<Recorded>>;
 

@@ -48,6 +48,7 @@ macro_rules! all_conform {
                 a_document_that_cannot_be_used_hurts_no_other,
                 an_update_keeps_what_this_version_does_not_know,
                 a_deleted_webhook_takes_its_attempts_along,
+                a_change_made_on_an_older_version_is_refused,
             }
             record::{
                 an_attempt_is_read_back_exactly,
@@ -57,6 +58,8 @@ macro_rules! all_conform {
                 marks_are_added_up_and_outlast_their_removal,
                 a_run_of_failures_begins_after_the_last_success,
                 enabling_a_webhook_forgets_its_failures,
+                attempts_are_counted_by_the_quarter_of_an_hour,
+                an_attempt_is_found_by_its_entry,
             }
         })*
     };

@@ -3,18 +3,21 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use prism_webhooks::dead_letters::{Action, Filter, Found, Options, Progress};
 use prism_webhooks::domain::attempt::Attempt;
 use prism_webhooks::domain::event::RawEvent;
-use prism_webhooks::domain::ids::DeliveryId;
+use prism_webhooks::domain::ids::{DeliveryId, WebhookId};
 use prism_webhooks::engine::ports::{Handover, Log, Source, Subscriptions};
 use prism_webhooks::rabbitmq::consumer::SourceHandle;
 use prism_webhooks::rabbitmq::dead_letters::DeadLetters;
 use prism_webhooks::rabbitmq::publisher::Publisher;
-use prism_webhooks::records::{AttemptFilter, LogSettings, Recorded};
+use prism_webhooks::records::statistics::{Bucket, Detail};
+use prism_webhooks::records::{AttemptFilter, LogSettings, Recorded, RecordedAttempt};
 use prism_webhooks::redis::attempts::Attempts;
 use prism_webhooks::redis::deliveries::Deliveries;
 use prism_webhooks::redis::log::RedisLog;
+use prism_webhooks::redis::statistics::Statistics;
 use prism_webhooks::redis::subscriptions::RedisSubscriptions;
 use prism_webhooks::registry::webhooks::Webhooks;
 
@@ -126,6 +129,29 @@ impl Adapter for RabbitAndRedis {
         let page = attempts.list(filter, limit, before).await.unwrap();
         let found = page.attempts.into_iter().map(|one| one.attempt);
         (found.collect(), page.next)
+    }
+
+    async fn entries(&self, filter: &AttemptFilter) -> Vec<RecordedAttempt> {
+        let attempts = Attempts::new(self.space.connection.clone(), self.space.keys.clone());
+        attempts.list(filter, 100, None).await.unwrap().attempts
+    }
+
+    async fn entry(&self, webhook: &WebhookId, entry: &str) -> Option<RecordedAttempt> {
+        let attempts = Attempts::new(self.space.connection.clone(), self.space.keys.clone());
+        let acme = organization();
+        attempts.get(&acme, webhook, entry).await.unwrap()
+    }
+
+    async fn statistics(
+        &self,
+        webhook: &WebhookId,
+        period: (Timestamp, Timestamp),
+        detail: Detail,
+    ) -> Vec<Bucket> {
+        let statistics = Statistics::new(self.space.connection.clone(), self.space.keys.clone());
+        let acme = organization();
+        let found = statistics.get(&acme, webhook, period, detail).await;
+        found.unwrap()
     }
 
     async fn delivery(&self, id: &DeliveryId) -> Option<Recorded> {

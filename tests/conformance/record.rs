@@ -4,11 +4,13 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use futures::future::join_all;
+use jiff::{SignedDuration, Timestamp};
 use prism_webhooks::domain::attempt::Attempt;
 use prism_webhooks::domain::dead_letter::Reason;
 use prism_webhooks::domain::delivery::{Delivery, LastAttempt, Trigger};
 use prism_webhooks::domain::ids::{DeliveryId, EventId, WebhookId};
 use prism_webhooks::engine::ports::{DeliveryRecord, DeliveryState, Entry, Keep, Mark};
+use prism_webhooks::records::statistics::{self, Detail};
 use prism_webhooks::records::{AttemptFilter, Recorded};
 
 use super::adapter::{Adapter, KEPT};
@@ -225,4 +227,70 @@ pub async fn enabling_a_webhook_forgets_its_failures(adapter: &impl Adapter) {
         .unwrap();
     webhooks.enable(&acme, "n", at(20)).await.unwrap();
     assert_eq!(log.failing_since(&key, at(30)).await, at(30));
+}
+
+pub async fn attempts_are_counted_by_the_quarter_of_an_hour(adapter: &impl Adapter) {
+    // Another worker adds to the same counts.
+    let (log, other) = (adapter.log(), adapter.log());
+    let now = statistics::start(statistics::number(Timestamp::now()));
+    let before = now - SignedDuration::from_mins(15);
+    let ago = now - SignedDuration::from_hours(24 * 30);
+    let made = |outcome: &str, started_at, trigger, millis| Attempt {
+        outcome: outcome.to_owned(),
+        started_at,
+        trigger,
+        duration: Duration::from_millis(millis),
+        ..attempt("e", "w1")
+    };
+    for (log, one) in [
+        (&log, made("delivered", now, Trigger::Event, 5)),
+        (&other, made("delivered", now, Trigger::Event, 5)),
+        (&other, made("rejected", now, Trigger::Retry, 80)),
+        (&log, made("timeout", before, Trigger::Event, 10_000)),
+        (&log, made("delivered", now, Trigger::Test, 5)),
+        (&log, made("delivered", ago, Trigger::Event, 5)),
+    ] {
+        log.write(attempted(one)).await;
+        adapter.flush().await;
+    }
+    let webhook = WebhookId::new("w1").unwrap();
+    let day = (
+        now - SignedDuration::from_hours(24),
+        now + SignedDuration::from_mins(15),
+    );
+    let found = adapter.statistics(&webhook, day, Detail::Durations).await;
+    let from: Vec<Timestamp> = found.iter().map(|bucket| bucket.from).collect();
+    assert_eq!(from, [before, now]);
+    let (earlier, later) = (&found[0].counts, &found[1].counts);
+    assert_eq!((earlier.attempts(), earlier.failed()), (1, 1));
+    assert_eq!((later.attempts(), later.delivered()), (3, 2));
+    let half = later.percentile(0.5).unwrap();
+    assert!((4..7).contains(&half.as_millis()), "{half:?}");
+
+    let outcomes = adapter.statistics(&webhook, day, Detail::Outcomes).await;
+    assert_eq!(outcomes[1].counts.outcomes, later.outcomes);
+    assert!(outcomes[1].counts.durations.is_empty());
+    let until_now = adapter
+        .statistics(&webhook, (day.0, now), Detail::Outcomes)
+        .await;
+    assert_eq!(until_now.len(), 1, "the end does not belong to a period");
+    let nobody = WebhookId::new("w2").unwrap();
+    let none = adapter.statistics(&nobody, day, Detail::Outcomes).await;
+    assert_eq!(none, []);
+}
+
+pub async fn an_attempt_is_found_by_its_entry(adapter: &impl Adapter) {
+    let log = adapter.log();
+    for event in ["e1", "e2"] {
+        log.write(attempted(attempt(event, "w1"))).await;
+    }
+    let all = adapter.entries(&of_webhook("w1")).await;
+    assert_eq!(all.len(), 2);
+    let webhook = WebhookId::new("w1").unwrap();
+    for one in &all {
+        let found = adapter.entry(&webhook, &one.entry).await;
+        assert_eq!(found.as_ref(), Some(one));
+    }
+    let elsewhere = WebhookId::new("w2").unwrap();
+    assert_eq!(adapter.entry(&elsewhere, &all[0].entry).await, None);
 }

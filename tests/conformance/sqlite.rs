@@ -2,17 +2,19 @@
 
 use std::sync::{Arc, Mutex};
 
+use jiff::Timestamp;
 use prism_webhooks::dead_letters::{Action, Filter, Found, Options, Progress};
 use prism_webhooks::domain::attempt::Attempt;
 use prism_webhooks::domain::endpoint::EndpointRules;
 use prism_webhooks::domain::event::RawEvent;
-use prism_webhooks::domain::ids::DeliveryId;
+use prism_webhooks::domain::ids::{DeliveryId, WebhookId};
 use prism_webhooks::embedded::database::Database;
 use prism_webhooks::embedded::source::SourceHandle;
 use prism_webhooks::embedded::{Embedded, Settings};
 use prism_webhooks::engine::clock::Clock;
 use prism_webhooks::engine::ports::{Handover, Log, Source, Subscriptions};
-use prism_webhooks::records::{AttemptFilter, LogSettings, Recorded};
+use prism_webhooks::records::statistics::{Bucket, Detail};
+use prism_webhooks::records::{AttemptFilter, LogSettings, Recorded, RecordedAttempt};
 use prism_webhooks::registry::documents::DocumentReader;
 use prism_webhooks::registry::secrets::Sealer;
 use prism_webhooks::registry::webhooks::Webhooks;
@@ -160,6 +162,29 @@ impl<P: Place> Adapter for Sqlite<P> {
         let page = attempts.list(filter, limit, before).await.unwrap();
         let found = page.attempts.into_iter().map(|one| one.attempt);
         (found.collect(), page.next)
+    }
+
+    async fn entries(&self, filter: &AttemptFilter) -> Vec<RecordedAttempt> {
+        let attempts = self.embedded().attempts();
+        attempts.list(filter, 100, None).await.unwrap().attempts
+    }
+
+    async fn entry(&self, webhook: &WebhookId, entry: &str) -> Option<RecordedAttempt> {
+        let attempts = self.embedded().attempts();
+        let acme = organization();
+        attempts.get(&acme, webhook, entry).await.unwrap()
+    }
+
+    async fn statistics(
+        &self,
+        webhook: &WebhookId,
+        period: (Timestamp, Timestamp),
+        detail: Detail,
+    ) -> Vec<Bucket> {
+        let statistics = self.embedded().statistics();
+        let acme = organization();
+        let found = statistics.get(&acme, webhook, period, detail).await;
+        found.unwrap()
     }
 
     async fn delivery(&self, id: &DeliveryId) -> Option<Recorded> {

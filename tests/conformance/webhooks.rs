@@ -3,10 +3,13 @@
 use std::time::Duration;
 
 use futures::future::join_all;
+use jiff::{SignedDuration, Timestamp};
+use prism_webhooks::domain::attempt::Attempt;
 use prism_webhooks::domain::secret::Secret;
 use prism_webhooks::engine::ports::Entry;
 use prism_webhooks::records::AttemptFilter;
-use prism_webhooks::registry::webhooks::{Listed, NewWebhook, WebhookPatch, WebhooksError};
+use prism_webhooks::records::statistics::Detail;
+use prism_webhooks::registry::webhooks::{Listed, NewWebhook, Target, WebhookPatch, WebhooksError};
 
 use super::adapter::Adapter;
 use crate::redis::kit::{at, attempt, eventually, new_webhook, organization, webhook_key, within};
@@ -224,9 +227,65 @@ pub async fn a_deleted_webhook_takes_its_attempts_along(adapter: &impl Adapter) 
         ..AttemptFilter::default()
     };
     assert_eq!(adapter.attempts(&filter, 10, None).await.0.len(), 1);
+    // Recent, or it would not be kept at all.
+    let recent = Attempt {
+        started_at: Timestamp::now(),
+        ..attempt("e2", key.id.as_str())
+    };
+    let entry = Entry {
+        attempt: Some(recent),
+        ..Entry::default()
+    };
+    log.write(entry).await;
+    adapter.flush().await;
+    let end = Timestamp::now() + SignedDuration::from_mins(15);
+    let counts = || adapter.statistics(&key.id, (at(0), end), Detail::Outcomes);
+    assert_eq!(counts().await.len(), 1);
     webhooks.delete(&organization(), "n").await.unwrap();
     assert_eq!(adapter.attempts(&filter, 10, None).await.0.len(), 0);
+    assert_eq!(counts().await, []);
     assert_eq!(log.failing_since(&key, at(50)).await, at(50));
     let gone = webhooks.delete(&organization(), "n").await.unwrap_err();
     assert!(matches!(gone, WebhooksError::NotFound { .. }), "{gone}");
+}
+
+pub async fn a_change_made_on_an_older_version_is_refused(adapter: &impl Adapter) {
+    let (webhooks, acme) = (adapter.webhooks(), organization());
+    let seen = webhooks
+        .create(&acme, new_webhook("n"), at(0))
+        .await
+        .unwrap()
+        .version;
+    let on = |version| Target {
+        reference: "n",
+        version: Some(version),
+    };
+    let described = |text: &str| WebhookPatch {
+        description: Some(Some(text.to_owned())),
+        ..WebhookPatch::default()
+    };
+    let patch = described("first");
+    let first = webhooks.update(&acme, on(&seen), &patch, at(1)).await;
+    let first = first.unwrap();
+    assert_ne!(first.version, seen);
+    let patch = described("second");
+    let second = webhooks.update(&acme, on(&seen), &patch, at(2)).await;
+    assert!(matches!(second, Err(WebhooksError::Changed { .. })));
+    let deleted = webhooks.delete(&acme, on(&seen)).await;
+    assert!(matches!(deleted, Err(WebhooksError::Changed { .. })));
+    let now = webhooks.get(&acme, "n").await.unwrap();
+    assert_eq!(now.document.description.as_deref(), Some("first"));
+    assert_eq!(now.version, first.version);
+    let rotated = webhooks
+        .rotate_secret(
+            &acme,
+            on(&now.version),
+            &Secret::new("s").unwrap(),
+            Duration::ZERO,
+            at(3),
+        )
+        .await
+        .unwrap();
+    assert_ne!(rotated.version, now.version);
+    webhooks.delete(&acme, on(&rotated.version)).await.unwrap();
 }

@@ -24,7 +24,18 @@ async fn without_an_allow_list_no_form_of_a_private_address_gets_a_connection() 
     ];
     for host in hosts {
         let url = format!("http://{host}:{}/", receiver.port());
-        deployment.webhook(host, &url, &["--retry-max-attempts", "1"]);
+        if host != "localhost" {
+            let create = ["webhooks", "create", "--name", host, "--url", &url];
+            let refused = deployment.refused(&create, 1);
+            assert!(
+                refused.contains("loopback") || refused.contains("network"),
+                "{refused}"
+            );
+        }
+        // Registered where more is permitted: the worker judges each connection by itself.
+        let permitted = ["--set", "allow_networks=0.0.0.0/0,::/0"];
+        let once = ["--retry-max-attempts", "1"];
+        deployment.webhook(host, &url, &[once, permitted].concat());
     }
     deployment.publish(&["error.occurred"]);
     let letters = deployment.dead_letters_when(&broker, hosts.len()).await;

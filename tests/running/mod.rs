@@ -1,5 +1,7 @@
 //! `run` and `demo`: everything in one process, as real processes, in either mode.
 
+mod api;
+mod by_hand;
 mod demo;
 mod embedded;
 mod events;

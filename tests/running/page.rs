@@ -145,6 +145,17 @@ async fn forged_forms_and_foreign_hosts_are_refused() {
         .await
         .unwrap();
     assert_eq!(rebound.status(), 403);
+    // The API beside it, which asks for no token here either.
+    for (name, value) in [
+        ("host", "rebound.example"),
+        ("origin", "https://evil.example"),
+    ] {
+        let test = browser
+            .client
+            .post(format!("{}/api/v1/webhooks/a/test", browser.base));
+        let refused = test.header(name, value).send().await.unwrap();
+        assert_eq!(refused.status(), 403, "{name}");
+    }
     let page = browser.get("/webhooks").await;
     let policy = page.headers()["content-security-policy"].to_str().unwrap();
     assert!(
@@ -152,6 +163,37 @@ async fn forged_forms_and_foreign_hosts_are_refused() {
         "{policy}"
     );
     assert!(page.text().await.unwrap().contains("No webhooks yet"));
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn what_is_too_large_or_malformed_is_refused_and_changes_nothing() {
+    let (_directory, site) = site(&[]);
+    let running = site.start().await;
+    let browser = Browser::at(&running);
+    let own = Some(running.base.as_str());
+    let huge = format!("name={}&url=https%3A%2F%2Fexample.com", "x".repeat(3 << 20));
+    let refused = browser.submit("/webhooks", &huge, own).await;
+    assert_eq!(refused.status(), 413);
+    for malformed in ["%", "name=%ff%fe&url=%00", "&&&=", "name=x&name=y&url=://"] {
+        let refused = browser.submit("/webhooks", malformed, own).await;
+        assert_eq!(refused.status(), 422, "{malformed}");
+    }
+    for (path, status) in [
+        ("/webhooks/%ff", 400),
+        ("/webhooks/nobody/attempts/1'--", 404),
+        ("/webhooks?after=%3Cscript%3E", 200),
+        ("/dead-letters?reason=%3Cscript%3E&webhook=%22%3E", 200),
+        ("/dead-letters/passes/nobody", 400),
+    ] {
+        let response = browser.get(path).await;
+        assert_eq!(response.status(), status, "{path}");
+        let shown = response.text().await.unwrap();
+        assert!(!shown.contains("<script>"), "{path}: {shown}");
+    }
+    let nothing = browser.submit("/dead-letters", "do=explode", own).await;
+    assert_eq!(nothing.status(), 422);
+    assert!(browser.shows("/webhooks").await.contains("No webhooks yet"));
     running.stop().await;
 }
 

@@ -55,7 +55,12 @@ impl Site {
 
     /// Starts `run`, and waits until it can take events.
     pub async fn start(&self) -> Running {
-        let mut process = Process::start(&["run"], &self.variables());
+        self.start_with("run").await
+    }
+
+    /// Starts `run` or `api`, and waits until it can take events.
+    pub async fn start_with(&self, command: &str) -> Running {
+        let mut process = Process::start(&[command], &self.variables());
         let line = process.wait_for_line("look at http://", SOON).await;
         let base = line.split("look at ").nth(1).unwrap();
         let base = base.trim().trim_end_matches('/').to_owned();

@@ -1,0 +1,140 @@
+"""What the API promises in /openapi.json, held against a `run` of the real program.
+
+The document is checked to be OpenAPI (openapi-spec-validator), and then schemathesis asks for
+everything in it: what the schemas allow, what they forbid, methods that are not there, tokens that
+are wrong, and chains of requests that create, read, change and delete.
+
+    contract.py PROGRAM     PROGRAM: a built prism-webhooks
+"""
+
+import contextlib
+import http.server
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+import urllib.request
+
+from openapi_spec_validator import OpenAPIV31SpecValidator
+
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent / "support"))
+from program import SOON, running, soon
+
+# Two organizations: what one has made, the other must not see.
+TOKENS = {"acme": "acme-0123456789abcdef", "other": "other-0123456789abcdef"}
+
+SETTINGS = {
+    "PRISM_API_TOKEN": ",".join(f"{name}:{token}" for name, token in TOKENS.items()),
+    "PRISM_SECRET_KEY": "0123456789abcdef" * 4,
+    "PRISM_ALLOW_HTTP": "true",
+    "PRISM_ALLOW_NETWORKS": "127.0.0.0/8",
+    "PRISM_RETRY_MAX_ATTEMPTS": "1",
+}
+
+
+class Receiver(http.server.BaseHTTPRequestHandler):
+    """Takes what comes, but for what is sent to /fails."""
+
+    def do_POST(self):
+        self.rfile.read(int(self.headers["content-length"]))
+        self.send_response(500 if self.path == "/fails" else 200)
+        self.send_header("content-length", "0")
+        self.end_headers()
+
+    def log_message(self, *_):
+        pass
+
+
+@contextlib.contextmanager
+def receiver():
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Receiver)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield f"127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+
+
+def ask(base, path, body=None, token=TOKENS["acme"]):
+    data = None if body is None else json.dumps(body).encode()
+    headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+    request = urllib.request.Request(base + path, data, headers)
+    with urllib.request.urlopen(request, timeout=SOON) as answer:
+        return json.load(answer)
+
+
+def is_sound(document):
+    """Whether the document is what it says it is; tells what is wrong with it."""
+    errors = list(OpenAPIV31SpecValidator(document).iter_errors())
+    for error in errors:
+        print(f"   the document: {getattr(error, 'message', error)}")
+    if not errors:
+        print(f"   the document is sound OpenAPI {document['openapi']}")
+    return not errors
+
+
+def make_something(base, place):
+    """Something of everything to be read: a webhook of each kind, attempts, a dead letter."""
+    for name, path in (("arrives", "/"), ("fails", "/fails")):
+        ask(base, "/api/v1/webhooks", {"name": name, "url": f"http://{place}{path}"})
+    for _ in range(2):
+        ask(base, "/api/v1/events", {"event": "request.completed", "cost": 0.0012})
+    soon("a dead letter", lambda: ask(base, "/api/v1/dead-letters")["items"])
+
+
+def identities(scratch):
+    """The two organizations, in the form in which schemathesis reads them."""
+    users = [
+        {"name": name, "fixedHeaders": [{"name": "Authorization", "value": f"Bearer {token}"}]}
+        for name, token in TOKENS.items()
+    ]
+    (scratch / "identities.json").write_text(json.dumps({"auth": users}))
+
+
+def schemathesis(base, place, scratch):
+    """Runs it, and says whether everything held."""
+    identities(scratch)
+    shutil.copy(HERE / "schemathesis.toml", scratch)
+    done = subprocess.run(
+        [pathlib.Path(sys.executable).with_name("st"), "run", f"{base}/openapi.json", "--no-color"],
+        cwd=scratch,
+        env={
+            **os.environ,
+            "PYTHONPATH": str(HERE),
+            "SCHEMATHESIS_HOOKS": "hooks",
+            "CONTRACT_RECEIVER": place,
+        },
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    print(summary(done.stdout, done.returncode != 0))
+    return done.returncode == 0
+
+
+def summary(output, failed):
+    """Its findings if there are any, and otherwise what it did."""
+    headings = ["= ERRORS =", "= FAILURES ="] if failed else ["= SUMMARY ="]
+    found = [output.index(heading) for heading in headings if heading in output]
+    if found:
+        output = output[min(found) :].split("\n", 1)[1]
+    return "\n".join(f"   {line}".rstrip() for line in output.strip().splitlines())
+
+
+def main(program):
+    program = str(pathlib.Path(program).resolve())
+    with tempfile.TemporaryDirectory(prefix="prism-webhooks-api-") as directory:
+        scratch = pathlib.Path(directory)
+        with receiver() as place, running(program, scratch, SETTINGS) as base:
+            sound = is_sound(ask(base, "/openapi.json"))
+            make_something(base, place)
+            kept = schemathesis(base, place, scratch)
+        sys.exit(0 if sound and kept else 1)
+
+
+main(sys.argv[1])

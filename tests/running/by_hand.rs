@@ -1,0 +1,131 @@
+//! What an operator does by hand, by commands beside a `run`, and `api` without delivery.
+
+use serde_json::{Value, json};
+
+use super::api::{embedded, on_servers};
+use super::site::{Running, SOON, Site};
+use crate::support::deadline::eventually;
+use crate::support::namespace::Namespace;
+use crate::support::process::{Process, Signal};
+use crate::support::receiver::{Answer, Receiver};
+use crate::support::servers::{amqp_url, redis_url};
+
+const SETTINGS: &[(&str, &str)] = &[("PRISM_RETRY_MAX_ATTEMPTS", "1")];
+
+#[tokio::test]
+async fn embedded_a_delivery_is_looked_at_and_sent_again() {
+    let (_kept, site, running) = embedded(SETTINGS).await;
+    a_delivery_is_looked_at_and_sent_again(&site, &running).await;
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn on_servers_a_delivery_is_looked_at_and_sent_again() {
+    let (_kept, site, running) = on_servers(SETTINGS).await;
+    a_delivery_is_looked_at_and_sent_again(&site, &running).await;
+    running.stop().await;
+}
+
+async fn a_delivery_is_looked_at_and_sent_again(site: &Site, running: &Running) {
+    let receiver = Receiver::start({
+        let before = std::sync::atomic::AtomicUsize::new(0);
+        move |_| match before.fetch_add(1, std::sync::atomic::Ordering::Relaxed) {
+            0 | 1 => Answer::status(500).body("not now"),
+            _ => Answer::ok(),
+        }
+    });
+    running.webhook("ours", &receiver.url(), None).await;
+    // A test first: it fails, and so does the command.
+    let (said, problem) = site.exits(&["webhooks", "test", "ours"], 1);
+    assert!(
+        said.contains("status 500") && said.contains("not now"),
+        "{said}"
+    );
+    assert!(problem.contains("did not take it"), "{problem}");
+
+    running.publish(&json!({"event": "budget.exceeded"})).await;
+    let requests = receiver.wait_for(2, SOON).await;
+    let id = requests[1].header("x-prism-delivery").unwrap();
+    let state = async |wanted: &str| {
+        eventually(SOON, &format!("it is {wanted}"), async || {
+            let (json, _) = site.exits(&["deliveries", "show", &id, "--json"], 0);
+            let found: Value = serde_json::from_str(&json).unwrap();
+            // An attempt is on record a moment before what comes of it is.
+            let settled = wanted != "dead" || found["reason"].is_string();
+            (found["state"] == wanted && settled).then_some(found)
+        })
+        .await
+    };
+    let dead = state("dead").await;
+    assert_eq!(dead["reason"], "attempts-exhausted");
+    assert_eq!(dead["body"], "{\"event\":\"budget.exceeded\"}");
+    let (letter, _) = site.exits(&["dead-letters", "show", &id], 0);
+    let letter: Value = serde_json::from_str(&letter).unwrap();
+    assert_eq!(letter["delivery"], id);
+    site.exits(&["dead-letters", "show", "nobody"], 5);
+
+    let (said, _) = site.exits(&["deliveries", "retry", &id], 0);
+    assert!(said.contains("starts again"), "{said}");
+    let delivered = state("delivered").await;
+    assert_eq!(delivered["attempts"].as_array().unwrap().len(), 2);
+    let (_, refused) = site.exits(&["deliveries", "retry", &id], 1);
+    assert!(refused.contains("force"), "{refused}");
+    let (said, _) = site.exits(&["deliveries", "show", &id], 0);
+    assert!(
+        said.contains(": delivered") && said.contains("manual"),
+        "{said}"
+    );
+    site.exits(&["deliveries", "show", "nobody"], 5);
+
+    let explain = ["deliveries", "explain", "ours"];
+    let (said, _) = site.exits(&[&explain[..], &["budget.exceeded"]].concat(), 0);
+    assert!(said.contains("it gets budget.exceeded"), "{said}");
+    let (said, _) = site.exits(&[&explain[..], &["made.up"]].concat(), 1);
+    assert!(said.contains("no event type of this deployment"), "{said}");
+}
+
+#[tokio::test]
+async fn api_takes_events_that_a_worker_delivers() {
+    let namespace = Namespace::unique("api-alone");
+    let site = Site::new(&[
+        ("PRISM_NAMESPACE", namespace.as_str()),
+        ("PRISM_AMQP_URL", amqp_url()),
+        ("PRISM_REDIS_URL", redis_url()),
+    ]);
+    let receiver = Receiver::ok();
+    let mut worker = Process::start(&["worker"], &site.variables());
+    worker.wait_for_line("is delivering", SOON).await;
+    let api = site.start_with("api").await;
+    api.webhook("w", &receiver.url(), None).await;
+    api.publish(&json!({"event": "request.completed"})).await;
+    receiver.wait_for(1, SOON).await;
+    assert_eq!(api.stop().await, "stopped: the API");
+    worker.signal(Signal::TERM);
+    assert!(worker.wait_exit(SOON).await.success());
+}
+
+#[tokio::test]
+async fn embedded_api_keeps_events_for_a_run_to_deliver() {
+    let directory = tempfile::tempdir().unwrap();
+    let site = Site::embedded(directory.path());
+    let receiver = Receiver::ok();
+    let api = site.start_with("api").await;
+    api.webhook("w", &receiver.url(), None).await;
+    api.publish(&json!({"event": "request.completed"})).await;
+    // Commands beside it have the data as well.
+    assert_eq!(site.list(&["webhooks", "list", "--json"]).len(), 1);
+    api.stop().await;
+    assert_eq!(receiver.count(), 0, "it delivers nothing");
+    let running = site.start().await;
+    receiver.wait_for(1, SOON).await;
+    running.stop().await;
+}
+
+#[test]
+fn the_document_is_printed_as_it_is_served() {
+    let site = Site::new(&[]);
+    let (printed, _) = site.exits(&["openapi"], 0);
+    let document: Value = serde_json::from_str(&printed).unwrap();
+    assert_eq!(document["openapi"], "3.1.0");
+    assert!(document["paths"]["/api/v1/webhooks/{id}/explain"].is_object());
+}
