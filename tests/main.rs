@@ -9,6 +9,7 @@
     reason = "a test that cannot go on stops where it is and says why"
 )]
 
+mod browser;
 mod conformance;
 mod crash;
 mod embedded;

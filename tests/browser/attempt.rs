@@ -1,0 +1,68 @@
+//! One attempt opened: what was sent, what came back, and the delivery's other attempts.
+
+use serde_json::json;
+
+use super::chrome::{Browser, SOON};
+use super::{paths, site};
+use crate::support::receiver::{Answer, Receiver};
+
+#[tokio::test]
+async fn an_attempt_shows_what_the_receiver_got_and_said() {
+    let (_kept, running) = site::embedded(&[("PRISM_RETRY_MAX_ATTEMPTS", "2")]).await;
+    let receiver = Receiver::start(|_| Answer::status(503).body("\nback at noon"));
+    let new = json!({
+        "name": "ours", "url": receiver.url(), "secret": "a-secret",
+        "headers": {"X-Team": "hidden-value"},
+    });
+    let created = running.ask("POST", "/webhooks", Some(new)).await.is(201);
+    let id = created.body["id"].as_str().unwrap();
+    // Every blank counts: the first line, too.
+    let body =
+        "\n{\"event\" : \"request.completed\",\t\"cost\": 1.50,\n  \"what\": \"grüße <b>&amp;\"}\n";
+    let json = "application/json";
+    let (status, answer) = running.post_as(json, "/api/v1/events", body, &[]).await;
+    assert_eq!(status, 202, "{answer}");
+    let browser = Browser::start(&running).await;
+    browser.open(&paths::log(id)).await;
+    browser
+        .wait_for_row(&["throttled", "503", "back at noon", "given up"])
+        .await;
+    let requests = receiver.wait_for(2, SOON).await;
+
+    browser.click_in_row(&["given up"], "link", "…").await;
+    browser.find("heading", "Attempt 2 of delivery …").await;
+    let text = browser.text().await;
+    for name in [
+        "x-prism-signature",
+        "x-prism-delivery",
+        "x-prism-event",
+        "webhook-id",
+        "webhook-timestamp",
+        "webhook-signature",
+        "user-agent",
+    ] {
+        let sent = requests[1].header(name).unwrap();
+        let line = format!("{name}: {sent}");
+        assert!(text.contains(&line), "{line}\n{text}");
+    }
+    assert!(text.contains("x-prism-attempt: 2"), "{text}");
+    assert!(text.contains("x-team: (hidden)"), "{text}");
+    assert_eq!(requests[1].body, body, "what the receiver got");
+    assert_eq!(browser.preformatted("Request body").await, body);
+    assert_eq!(
+        browser.preformatted("Response body").await,
+        "\nback at noon"
+    );
+    let line = text.split("All attempts of this delivery").nth(1).unwrap();
+    let places = ["attempt 1, status 503", "attempt 2, status 503", "given up"];
+    let places = places.map(|part| line.find(part).expect(part));
+    assert!(places.is_sorted(), "{line}");
+    // What is opened is marked among them.
+    let opened = "return document.querySelector('ol li[aria-current]').innerText";
+    let opened = browser.script(opened, vec![]).await.to_string();
+    assert!(opened.contains("attempt 2"), "{opened}");
+    browser.click("button", "Retry delivery …").await;
+    browser.wait_for_row(&["throttled", "by hand"]).await;
+    browser.close().await;
+    running.stop().await;
+}

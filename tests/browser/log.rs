@@ -1,0 +1,61 @@
+//! The Delivery Log, live.
+
+use super::chrome::Browser;
+use super::{paths, site};
+use crate::running::site::Running;
+use crate::support::receiver::{Answer, Receiver};
+
+#[tokio::test]
+async fn embedded_attempts_appear_as_they_are_made() {
+    let (_kept, running) = site::embedded(&[]).await;
+    attempts_appear_as_they_are_made(running).await;
+}
+
+#[tokio::test]
+async fn on_servers_attempts_appear_as_they_are_made() {
+    let (_kept, running) = site::on_servers("page-live", &[]).await;
+    attempts_appear_as_they_are_made(running).await;
+}
+
+async fn attempts_appear_as_they_are_made(running: Running) {
+    let answer = "<img src=x onerror=alert(1)>";
+    let receiver = Receiver::start(move |_| Answer::ok().body(answer));
+    let id = running.webhook("live", &receiver.url(), None).await;
+    let browser = Browser::start(&running).await;
+    browser.open(&paths::log(&id)).await;
+    browser.wait_for_text("No attempts yet").await;
+    // Gone if the page were loaded again.
+    browser.script("window.unchanged = true", vec![]).await;
+    site::publish(&running).await;
+    browser
+        .wait_for_row(&["request.completed", "delivered", answer])
+        .await;
+    let text = browser.text().await;
+    assert!(!text.contains("No attempts yet"), "{text}");
+    let unchanged = browser.script("return window.unchanged", vec![]).await;
+    assert_eq!(unchanged, true);
+    browser.close().await;
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn what_failed_is_sent_again_by_hand() {
+    let (_kept, running) = site::embedded(&[("PRISM_RETRY_MAX_ATTEMPTS", "1")]).await;
+    let receiver = Receiver::start({
+        let before = std::sync::atomic::AtomicUsize::new(0);
+        move |_| match before.fetch_add(1, std::sync::atomic::Ordering::Relaxed) {
+            0 => Answer::status(500),
+            _ => Answer::ok(),
+        }
+    });
+    let id = running.webhook("failing", &receiver.url(), None).await;
+    let browser = Browser::start(&running).await;
+    browser.open(&paths::log(&id)).await;
+    site::publish(&running).await;
+    browser.wait_for_row(&["rejected", "500", "given up"]).await;
+    browser.click("button", "Retry delivery …").await;
+    browser.wait_for_row(&["delivered"]).await;
+    assert_eq!(receiver.count(), 2);
+    browser.close().await;
+    running.stop().await;
+}
