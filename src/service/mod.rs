@@ -1,8 +1,9 @@
 //! What answers on the port: the API, and the page beside it.
 
 mod listener;
+mod rest;
 
-use axum::Router;
+use axum::{Router, middleware};
 
 use crate::api::{self, Api, problem};
 use crate::page;
@@ -15,5 +16,6 @@ fn router(api: Api) -> Router {
         .merge(page::router(&api))
         .fallback(problem::no_such_resource)
         .method_not_allowed_fallback(problem::no_such_method)
+        .layer(middleware::from_fn(rest::read))
         .with_state(api)
 }
