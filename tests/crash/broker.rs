@@ -42,6 +42,7 @@ async fn what_the_broker_confirmed_survives_its_death() {
         receiver,
         &WEBHOOKS,
     );
+    rabbit.write_down_queues().await;
     let workers = site.workers(2).await;
     let first = site.publish(0..EVENTS / 2).await;
     let publishing = site.publishing(EVENTS / 2..EVENTS);

@@ -30,6 +30,15 @@ impl PrivateRabbit {
         &self.url
     }
 
+    /// Has the node write down which quorum queues it has. It does so by itself within three
+    /// seconds of a declaration (its registry is a DETS table; `ra_directory_reverse` in 3.10), and
+    /// if it is killed before that, it starts again without the queue's log: empty, and without
+    /// a leader. Operators declare queues long before a broker dies; a test does not.
+    pub async fn write_down_queues(&self) {
+        let sync = "[ok = dets:sync(Table) || Table <- dets:all()].";
+        self.rabbitmqctl(&["eval", sync]).await;
+    }
+
     /// Kills the node with SIGKILL and waits until it is gone. Its data stays.
     pub fn kill9(&mut self) {
         self.server.kill9();
