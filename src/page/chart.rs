@@ -1,17 +1,15 @@
 //! Pictures of counts over time, as SVG: no script draws them, and style alone colours them.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use maud::{Markup, html};
 
 use super::layout::millis;
 use crate::records::statistics::{Bucket, Counts};
 
-/// The inside of a large picture, in its own units.
+/// The inside of a large picture, in its own units: it is stretched to the room that there is.
+/// What is to be read stands beside it, as text that is not stretched.
 const WIDE: f64 = 760.0;
 const HIGH: f64 = 180.0;
-/// The room for the numbers beside it, and for the times below.
-const LEFT: f64 = 76.0;
-const BELOW: f64 = 26.0;
 
 /// A sparkline: what arrived upwards, what failed above it.
 pub fn sparkline(buckets: &[Bucket], label: &str) -> Markup {
@@ -32,17 +30,17 @@ pub fn sparkline(buckets: &[Bucket], label: &str) -> Markup {
 pub fn stacked(buckets: &[Bucket], label: &str) -> Markup {
     let most = scale(most(buckets));
     let step = WIDE / (buckets.len().max(1) as f64);
-    html! {
-        svg.chart viewBox=(view()) role="img" aria-label=(label) {
-            (grid(&[(0.0, "0".to_owned()), (0.5, count(most / 2.0)), (1.0, count(most))]))
-            g transform={ "translate(" (LEFT) " 6)" } {
-                @for (index, bucket) in (0u32..).zip(buckets) {
-                    (bar(bucket, f64::from(index) * step, step, HIGH, HIGH / most))
-                }
-            }
-            (times(buckets))
+    let bars = html! {
+        @for (index, bucket) in (0u32..).zip(buckets) {
+            (bar(bucket, f64::from(index) * step, step, HIGH, HIGH / most))
         }
-    }
+    };
+    figure(
+        buckets,
+        label,
+        &[count(most), count(most / 2.0), count(0.0)],
+        &bars,
+    )
 }
 
 /// Durations over time: half, 95 and 99 of 100 attempts did not exceed them.
@@ -63,13 +61,29 @@ pub fn percentiles(buckets: &[Bucket], label: &str) -> Markup {
             .collect();
         (name, runs(&points))
     });
+    let lines = html! {
+        @for (name, runs) in &lines { @for points in runs { polyline class=(name) points=(points) {} } }
+    };
+    figure(
+        buckets,
+        label,
+        &[millis(most), millis(most / 2.0), "0".to_owned()],
+        &lines,
+    )
+}
+
+/// A picture with its scale, from top to bottom, and the times of its buckets.
+fn figure(buckets: &[Bucket], label: &str, scale: &[String; 3], drawn: &Markup) -> Markup {
     html! {
-        svg.chart viewBox=(view()) role="img" aria-label=(label) {
-            (grid(&[(0.0, "0".to_owned()), (0.5, millis(most / 2.0)), (1.0, millis(most))]))
-            g transform={ "translate(" (LEFT) " 6)" } {
-                @for (name, runs) in &lines { @for points in runs { polyline class=(name) points=(points) {} } }
+        div.chart role="img" aria-label=(label) {
+            div.scale { @for text in scale { span { (text) } } }
+            svg viewBox={ "0 0 " (WIDE) " " (HIGH) } preserveAspectRatio="none" aria-hidden="true" {
+                @for part in [0.0, 0.5, 1.0] {
+                    line.grid x1="0" x2=(WIDE) y1=(HIGH * part) y2=(HIGH * part) {}
+                }
+                (drawn)
             }
-            (times(buckets))
+            div.times { @for at in marks(buckets) { (axis_time(at, is_long(buckets))) } }
         }
     }
 }
@@ -180,40 +194,30 @@ fn bar(bucket: &Bucket, x: f64, step: f64, high: f64, unit: f64) -> Markup {
     }
 }
 
-fn view() -> String {
-    format!("0 0 {} {}", LEFT + WIDE + 8.0, HIGH + BELOW + 6.0)
+/// The buckets whose times are written below: as many as stand at equal distances.
+fn marks(buckets: &[Bucket]) -> impl Iterator<Item = Timestamp> {
+    let divides = |parts: &usize| buckets.len().is_multiple_of(*parts);
+    let parts = [6, 7, 8].into_iter().find(divides).unwrap_or(1);
+    let every = (buckets.len() / parts).max(1);
+    buckets.iter().step_by(every).map(|bucket| bucket.from)
 }
 
-/// Lines across, with what they stand for; places are parts of the height.
-fn grid(lines: &[(f64, String)]) -> Markup {
-    html! {
-        @for (place, name) in lines {
-            @let y = 6.0 + HIGH - place * HIGH;
-            line.grid x1=(LEFT) x2=(LEFT + WIDE) y1=(y) y2=(y) {}
-            text x=(LEFT - 6.0) y=(y + 4.0) text-anchor="end" { (name) }
-        }
-    }
+/// Whether a time of day does not tell which one is meant.
+fn is_long(buckets: &[Bucket]) -> bool {
+    let ends = buckets.first().zip(buckets.last());
+    ends.is_some_and(|(first, last)| {
+        last.from.duration_since(first.from) > SignedDuration::from_hours(36)
+    })
 }
 
-/// The beginning of some buckets, below. In UTC: a picture has no zone of its own.
-fn times(buckets: &[Bucket]) -> Markup {
-    let step = WIDE / (buckets.len().max(1) as f64);
-    let every = buckets.len().div_ceil(6).max(1);
-    let long = match (buckets.first(), buckets.last()) {
-        (Some(first), Some(last)) => {
-            last.from.duration_since(first.from) > jiff::SignedDuration::from_hours(36)
-        }
-        _ => false,
+/// A time below a picture: in UTC, and by the script in the reader's zone.
+fn axis_time(at: Timestamp, long: bool) -> Markup {
+    let (kind, format) = if long {
+        ("day", "%b %-d, %H:%M UTC")
+    } else {
+        ("clock", "%H:%M UTC")
     };
-    let name = |at: Timestamp| {
-        at.strftime(if long { "%b %d %Hh" } else { "%H:%M" })
-            .to_string()
-    };
-    html! {
-        @for (index, bucket) in (0u32..).zip(buckets).step_by(every) {
-            text x=(format!("{:.1}", LEFT + f64::from(index) * step)) y=(HIGH + BELOW) { (name(bucket.from)) }
-        }
-    }
+    html! { time datetime=(at) data-as=(kind) { (at.strftime(format)) } }
 }
 
 /// The next round number: 1, 2 or 5 times a power of ten.
@@ -271,6 +275,21 @@ mod tests {
         let point = |x: f64| Some((x, 1.0));
         let lines = runs(&[point(1.0), point(2.0), None, point(4.0)]);
         assert_eq!(lines, ["1.0,1.0 2.0,1.0", "1.0,1.0 7.0,1.0"]);
+    }
+
+    #[test]
+    fn times_stand_below_at_equal_distances() {
+        let many = |count: usize| buckets(&vec![&[][..]; count]);
+        for (count, marked) in [(24, 6), (48, 6), (56, 7), (5, 1), (0, 0)] {
+            assert_eq!(marks(&many(count)).count(), marked, "{count}");
+        }
+        let (day, week) = (many(48), many(56 * 12));
+        assert!(stacked(&day, "").into_string().contains(">04:00 UTC<"));
+        assert!(
+            stacked(&week, "")
+                .into_string()
+                .contains(">Jan 2, 04:00 UTC<")
+        );
     }
 
     #[test]

@@ -74,7 +74,7 @@ pub(crate) fn router(api: &Api) -> Router<Api> {
         )
         .route(
             "/dead-letters",
-            get(dead_letters::all).post(dead_letters::act),
+            get(dead_letters::all).post(dead_letters::act::act),
         )
         .route("/dead-letters/passes/{id}", get(passes::show))
         .route("/dead-letters/passes/{id}/stop", post(passes::stop))
@@ -89,6 +89,8 @@ pub(crate) fn router(api: &Api) -> Router<Api> {
         ));
     guarded
         .merge(open)
+        .fallback(trouble::nowhere)
+        .layer(middleware::from_fn(trouble::dress))
         .layer(middleware::from_fn(protection::protect))
         .route("/assets/style.css", get(assets::style))
         .route("/assets/script.js", get(assets::script))

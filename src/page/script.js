@@ -1,12 +1,23 @@
 // What the page can do with JavaScript and does without it too, but for live updates.
 "use strict";
 
+// How times are written below a picture.
+const AXIS = {
+  clock: { hour: "numeric", minute: "2-digit" },
+  day: { month: "short", day: "numeric", hour: "numeric" },
+};
+
 // Times in the reader's own zone; the exact one stays on hover.
 function localise(root) {
   const today = new Date().toDateString();
   for (const time of root.querySelectorAll("time[datetime]")) {
     const at = new Date(time.dateTime);
     if (Number.isNaN(at.getTime())) continue;
+    const axis = AXIS[time.dataset.as];
+    if (axis) {
+      time.textContent = at.toLocaleString(undefined, axis);
+      continue;
+    }
     const clock = at.toLocaleTimeString(undefined, { timeStyle: "medium" });
     const day = at.toLocaleDateString(undefined, { dateStyle: "medium" });
     time.textContent = at.toDateString() === today ? `Today ${clock}` : `${day} ${clock}`;

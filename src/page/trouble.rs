@@ -1,10 +1,13 @@
 //! Why a page cannot be shown, as a page.
 
-use axum::http::StatusCode;
+use axum::extract::Request;
+use axum::http::{HeaderMap, StatusCode, Uri, header};
+use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use maud::html;
 
 use super::layout::page;
+use crate::api::problem;
 use crate::deployment::Unavailable;
 use crate::operations::inspect::InspectError;
 use crate::registry::webhooks::WebhooksError;
@@ -44,6 +47,35 @@ impl IntoResponse for Trouble {
             p { a.button href="/webhooks" { "To the webhooks" } }
         };
         (self.status, page(title, None, &content)).into_response()
+    }
+}
+
+/// The longest text of a refusal.
+const TEXT_LIMIT: usize = 4096;
+
+/// Shows as a page what refuses a request before a handler has it: a form that is too large, an
+/// address that cannot be read. It comes as a line of text.
+pub async fn dress(request: Request, next: Next) -> Response {
+    let response = next.run(request).await;
+    let kind = response.headers().get(header::CONTENT_TYPE);
+    let is_text = kind.is_some_and(|kind| kind.as_bytes().starts_with(b"text/plain"));
+    if !response.status().is_client_error() || !is_text {
+        return response;
+    }
+    let status = response.status();
+    let text = axum::body::to_bytes(response.into_body(), TEXT_LIMIT).await;
+    let text = text.unwrap_or_default();
+    Trouble::new(status, String::from_utf8_lossy(&text)).into_response()
+}
+
+/// Answers what is not there: people with a page, programs with a problem document.
+pub async fn nowhere(uri: Uri, headers: HeaderMap) -> Response {
+    let accept = headers.get(header::ACCEPT);
+    let accept = accept.and_then(|value| value.to_str().ok()).unwrap_or("");
+    if accept.contains("text/html") {
+        Trouble::not_found(format!("There is no page at {}.", uri.path())).into_response()
+    } else {
+        problem::no_such_resource(uri).await.into_response()
     }
 }
 

@@ -14,7 +14,6 @@ pub use listener::{Listener, ServeError};
 fn router(api: Api) -> Router {
     api::router(&api)
         .merge(page::router(&api))
-        .fallback(problem::no_such_resource)
         .method_not_allowed_fallback(problem::no_such_method)
         .layer(middleware::from_fn(rest::read))
         .with_state(api)

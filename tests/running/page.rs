@@ -175,6 +175,8 @@ async fn what_is_too_large_or_malformed_is_refused_and_changes_nothing() {
     let huge = format!("name={}&url=https%3A%2F%2Fexample.com", "x".repeat(3 << 20));
     let refused = browser.submit("/webhooks", &huge, own).await;
     assert_eq!(refused.status(), 413);
+    let said = refused.text().await.unwrap();
+    assert!(said.contains("<h1>") && said.contains("limit"), "{said}");
     for malformed in ["%", "name=%ff%fe&url=%00", "&&&=", "name=x&name=y&url=://"] {
         let refused = browser.submit("/webhooks", malformed, own).await;
         assert_eq!(refused.status(), 422, "{malformed}");
@@ -189,7 +191,19 @@ async fn what_is_too_large_or_malformed_is_refused_and_changes_nothing() {
         let response = browser.get(path).await;
         assert_eq!(response.status(), status, "{path}");
         let shown = response.text().await.unwrap();
+        assert!(shown.contains("<h1>"), "{path}: {shown}");
         assert!(!shown.contains("<script>"), "{path}: {shown}");
+    }
+    // People are told with a page what is not there, programs with a problem document.
+    let nowhere = browser.client.get(format!("{}/webhook", browser.base));
+    let asked = |accept| nowhere.try_clone().unwrap().header("accept", accept).send();
+    for (accept, kind) in [
+        ("text/html,*/*;q=0.8", "text/html; charset=utf-8"),
+        ("*/*", "application/problem+json"),
+    ] {
+        let answer = asked(accept).await.unwrap();
+        assert_eq!(answer.status(), 404);
+        assert_eq!(answer.headers()["content-type"], kind);
     }
     let nothing = browser.submit("/dead-letters", "do=explode", own).await;
     assert_eq!(nothing.status(), 422);

@@ -1,28 +1,32 @@
-//! Dead letters: what was given up and why, of one webhook or of all; sending them round again, or
-//! throwing them away.
+//! Dead letters: what was given up and why, of one webhook or of all. [`act`] sends them round
+//! again, or throws them away.
 
-use std::collections::BTreeSet;
-use std::time::Duration;
+pub mod act;
 
-use axum::extract::{Path, Query, RawForm, State};
-use axum::http::StatusCode;
-use axum::response::{Html, Redirect};
+use std::collections::{BTreeMap, BTreeSet};
+
+use axum::extract::{Path, Query, State};
+use axum::response::Html;
 use maud::{Markup, html};
 use serde::Deserialize;
 
-use super::layout::{Place, page_at, time};
-use super::session::Visitor;
-use super::trouble::Trouble;
-use super::webhook::{Tab, about, find};
 use crate::api::Api;
-use crate::dead_letters::{Action, Filter, Found, Options, Summary};
+use crate::dead_letters::{Filter, Found, Summary};
 use crate::domain::dead_letter::Reason;
+use crate::page::layout::{Place, page_at, time};
+use crate::page::session::Visitor;
+use crate::page::trouble::Trouble;
+use crate::page::webhook::{Tab, about, find};
+use crate::registry::webhooks::Listed;
 
 /// How many letters a page shows.
 const ROWS: usize = 100;
 
-/// How long the answer to a form waits for a pass that is soon through.
-const SOON: Duration = Duration::from_millis(800);
+/// Among how many webhooks one can be chosen from a list.
+const CHOICES: usize = 200;
+
+/// The names of the organization's webhooks, by id. On a webhook's own page nobody asks for them.
+type Names = BTreeMap<String, String>;
 
 /// Which letters are wanted. An empty choice is none.
 #[derive(Debug, Default, Deserialize)]
@@ -58,10 +62,11 @@ pub async fn all(
     Query(wanted): Query<Wanted>,
 ) -> Result<Html<String>, Trouble> {
     let found = look(&api, &visitor, &wanted).await?;
+    let names = names(&api, &visitor).await?;
     let content = html! {
         h1 { "Dead letters" }
         p.quiet { "What could not be delivered, of every webhook of the organization, and events that break the contract." }
-        (content(&api, "/dead-letters", &wanted, &found))
+        (content(&api, "/dead-letters", &wanted, &found, Some(&names)))
     };
     Ok(page_at(
         Place::DeadLetters,
@@ -86,7 +91,7 @@ pub async fn of_webhook(
         ..wanted
     };
     let found = look(&api, &visitor, &wanted).await?;
-    let content = content(&api, &place, &wanted, &found);
+    let content = content(&api, &place, &wanted, &found, None);
     Ok(about(&visitor, &webhook, Tab::DeadLetters, &content))
 }
 
@@ -95,22 +100,51 @@ async fn look(api: &Api, visitor: &Visitor, wanted: &Wanted) -> Result<Found, Tr
     Ok(letters.list(&wanted.filter(visitor), ROWS).await?)
 }
 
-fn content(api: &Api, place: &str, wanted: &Wanted, found: &Found) -> Markup {
+async fn names(api: &Api, visitor: &Visitor) -> Result<Names, Trouble> {
+    let listed = api.deployment.webhooks.list(&visitor.organization).await?;
+    let named = listed.into_iter().map(|one| match one {
+        Listed::Valid(stored) => (stored.document.id, stored.document.name),
+        Listed::Invalid { id, .. } => (id.clone(), id),
+    });
+    Ok(named.collect())
+}
+
+fn content(
+    api: &Api,
+    place: &str,
+    wanted: &Wanted,
+    found: &Found,
+    names: Option<&Names>,
+) -> Markup {
+    let of_all = names.is_none() || wanted.webhook.is_empty();
     html! {
-        (filters(api, place, wanted))
+        (filters(api, place, wanted, names))
         @if found.letters.is_empty() {
             div.card {
-                @if wanted.reason.is_empty() && wanted.event_type.is_empty() {
+                @if wanted.reason.is_empty() && wanted.event_type.is_empty() && of_all {
                     p { strong { "No dead letters." } " What cannot be delivered within the retry policy appears here, with the reason, and can be sent round again." }
                 } @else { p { "No dead letter is like that." } }
             }
-        } @else { (letters(wanted, found)) }
+        } @else { (letters(wanted, found, names)) }
     }
 }
 
-fn filters(api: &Api, place: &str, wanted: &Wanted) -> Markup {
+fn filters(api: &Api, place: &str, wanted: &Wanted, names: Option<&Names>) -> Markup {
+    let names = names.filter(|names| names.len() <= CHOICES);
     html! {
         form.filters method="get" action=(place) aria-label="Filter" {
+            @if let Some(names) = names {
+                div {
+                    label for="webhook" { "Webhook" }
+                    select #webhook name="webhook" {
+                        option value="" { "any" }
+                        @for (id, name) in names { option value=(id) selected[*id == wanted.webhook] { (name) } }
+                        @if !wanted.webhook.is_empty() && !names.contains_key(&wanted.webhook) {
+                            option value=(wanted.webhook) selected { "deleted: " (wanted.webhook) }
+                        }
+                    }
+                }
+            }
             div {
                 label for="reason" { "Reason" }
                 select #reason name="reason" {
@@ -142,7 +176,7 @@ const COLUMNS: [&str; 5] = [
     "Delivery",
 ];
 
-fn letters(wanted: &Wanted, found: &Found) -> Markup {
+fn letters(wanted: &Wanted, found: &Found, names: Option<&Names>) -> Markup {
     let more = !found.complete;
     html! {
         form method="post" action="/dead-letters" {
@@ -168,7 +202,7 @@ fn letters(wanted: &Wanted, found: &Found) -> Markup {
                         th role="columnheader" scope="col" { span.unseen { "Select" } }
                         @for column in COLUMNS { th role="columnheader" scope="col" { (column) } }
                     } }
-                    tbody role="rowgroup" { @for letter in &found.letters { (row(letter, wanted)) } }
+                    tbody role="rowgroup" { @for letter in &found.letters { (row(letter, names)) } }
                 }
             }
             @if more { p.small.quiet { "These are the oldest " (found.letters.len()) "; there are more." } }
@@ -176,11 +210,8 @@ fn letters(wanted: &Wanted, found: &Found) -> Markup {
     }
 }
 
-fn row(letter: &Summary, wanted: &Wanted) -> Markup {
+fn row(letter: &Summary, names: Option<&Names>) -> Markup {
     let id = letter.id().unwrap_or("");
-    // On a webhook's own page all letters are its own.
-    let webhook = letter.webhook.as_deref();
-    let webhook = webhook.filter(|id| *id != wanted.webhook);
     html! {
         tr role="row" {
             td role="cell" data-label="Select" {
@@ -203,130 +234,22 @@ fn row(letter: &Summary, wanted: &Wanted) -> Markup {
             }
             td role="cell" data-label=(COLUMNS[4]) {
                 @match (&letter.webhook, &letter.delivery) {
-                    (Some(webhook), Some(delivery)) => a href={ "/webhooks/" (webhook) "/deliveries/" (delivery) } { code.id { (delivery) } },
+                    (Some(webhook), Some(delivery)) if names.is_none_or(|names| names.contains_key(webhook)) => a href={ "/webhooks/" (webhook) "/deliveries/" (delivery) } { code.id { (delivery) } },
                     _ => code.id { (id) },
                 }
-                @if let Some(webhook) = webhook { div.small { a href={ "/webhooks/" (webhook) } { "its webhook" } } }
+                @if let (Some(webhook), Some(names)) = (&letter.webhook, names) { (named(webhook, names)) }
             }
         }
     }
 }
 
-// ----------------------------------------------------------------------- sending round, throwing away
-
-/// What a form asks to be done.
-struct Asked {
-    action: Action,
-    wanted: Wanted,
-    ids: Option<BTreeSet<String>>,
-    rate: Option<f64>,
-    sure: bool,
-}
-
-impl Asked {
-    fn read(form: &[u8]) -> Result<Self, Trouble> {
-        let wrong = |detail: &str| Trouble::new(StatusCode::UNPROCESSABLE_ENTITY, detail);
-        let (mut wanted, mut ids, mut what) = (Wanted::default(), BTreeSet::new(), String::new());
-        let (mut rate, mut sure) = (None, false);
-        for (name, value) in url::form_urlencoded::parse(form) {
-            match &*name {
-                "reason" => wanted.reason = value.into_owned(),
-                "event_type" => wanted.event_type = value.into_owned(),
-                "webhook" => wanted.webhook = value.into_owned(),
-                "id" => drop(ids.insert(value.into_owned())),
-                "do" => what = value.into_owned(),
-                "sure" => sure = true,
-                "rate" if !value.trim().is_empty() => {
-                    let number = value.trim().parse().ok();
-                    let number = number.filter(|rate: &f64| (0.001..=1e6).contains(rate));
-                    let detail = "The rate is a number of dead letters a second, above 0.";
-                    rate = Some(number.ok_or_else(|| wrong(detail))?);
-                }
-                _ => {}
+fn named(webhook: &str, names: &Names) -> Markup {
+    html! {
+        div.small {
+            @match names.get(webhook) {
+                Some(name) => { "to " a href={ "/webhooks/" (webhook) } { (name) } },
+                None => span.quiet { "to a deleted webhook, " (webhook) },
             }
         }
-        let (action, which) = what.split_once('-').unwrap_or((&what, ""));
-        let action = match action {
-            "requeue" => Action::Requeue,
-            "purge" => Action::Purge,
-            _ => return Err(wrong("Say what is to be done.")),
-        };
-        let ids = match which {
-            "all" => None,
-            _ if ids.is_empty() => {
-                return Err(wrong(
-                    "Select at least one dead letter first, or take all that match.",
-                ));
-            }
-            _ => Some(ids),
-        };
-        Ok(Self {
-            action,
-            wanted,
-            ids,
-            rate,
-            sure,
-        })
     }
-}
-
-/// Begins a pass, and leads to its progress. Throwing away is asked about first.
-pub async fn act(
-    State(api): State<Api>,
-    visitor: Visitor,
-    RawForm(form): RawForm,
-) -> Result<Result<Redirect, Html<String>>, Trouble> {
-    let asked = Asked::read(&form)?;
-    if asked.action == Action::Purge && !asked.sure {
-        return Ok(Err(confirm(&visitor, &form, &asked)));
-    }
-    let wanted = asked.wanted.filter(&visitor);
-    let filter = Filter {
-        ids: asked.ids.or(wanted.ids),
-        ..wanted
-    };
-    let options = Options {
-        rate: asked.rate,
-        ..Options::default()
-    };
-    let letters = api.deployment.dead_letters.clone();
-    let organization = &visitor.organization;
-    let passes = &api.passes;
-    let started = passes.start(
-        letters,
-        organization,
-        asked.action,
-        filter,
-        options,
-        &api.stop,
-    );
-    let pass = started.map_err(|error| Trouble::new(StatusCode::CONFLICT, error.to_string()))?;
-    let pass = passes.wait(pass, SOON).await;
-    Ok(Ok(Redirect::to(&format!(
-        "/dead-letters/passes/{}",
-        pass.id
-    ))))
-}
-
-fn confirm(visitor: &Visitor, form: &[u8], asked: &Asked) -> Html<String> {
-    let which = match &asked.ids {
-        Some(ids) if ids.len() == 1 => "the selected dead letter".to_owned(),
-        Some(ids) => format!("{} selected dead letters", ids.len()),
-        None => "all dead letters that match".to_owned(),
-    };
-    let content = html! {
-        h1 { "Purge " (which) "?" }
-        form.card.wide.notice.bad method="post" action="/dead-letters" {
-            @for (name, value) in url::form_urlencoded::parse(form) {
-                input type="hidden" name=(name) value=(value);
-            }
-            input type="hidden" name="sure" value="true";
-            p { "They are thrown away for good, and their events never reach the receiver. This cannot be undone." }
-            div.actions {
-                button.danger { "Purge for good" }
-                a.button href="/dead-letters" { "Keep them" }
-            }
-        }
-    };
-    page_at(Place::DeadLetters, "Purge", Some(visitor), &content)
 }
