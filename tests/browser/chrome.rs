@@ -39,6 +39,9 @@ const FLAGS: [&str; 11] = [
 /// What browsers ask for by themselves, whether a page names it or not.
 const UNASKED: &str = "/favicon.ico";
 
+/// What can be read on a page.
+const TEXT: &str = "return document.body.innerText";
+
 /// The window at first.
 const WINDOW: (u32, u32) = (1280, 900);
 
@@ -114,13 +117,19 @@ impl Browser {
 
     /// Runs a script in the page. Its policy does not hold there: it is the test that asks.
     pub async fn script(&self, script: &str, arguments: Vec<Value>) -> Value {
-        let result = self.client.execute(script, arguments).await;
+        let result = self.try_script(script, arguments).await;
         result.unwrap_or_else(|error| panic!("{script}: {error}"))
+    }
+
+    /// The same while the page may change under it.
+    async fn try_script(&self, script: &str, arguments: Vec<Value>) -> Result<Value, String> {
+        let result = self.client.execute(script, arguments).await;
+        result.map_err(|error| error.to_string())
     }
 
     /// What can be read on the page.
     pub async fn text(&self) -> String {
-        let text = self.script("return document.body.innerText", vec![]).await;
+        let text = self.script(TEXT, vec![]).await;
         text.as_str().unwrap_or_default().to_owned()
     }
 
@@ -138,11 +147,12 @@ impl Browser {
     pub async fn wait_for_text(&self, part: &str) {
         let what = format!("the page says {part:?}");
         eventually_ok(SOON, &what, async || {
-            let text = self.text().await;
+            let text = self.try_script(TEXT, vec![]).await?;
+            let text = text.as_str().unwrap_or_default();
             if text.contains(part) {
                 Ok(())
             } else {
-                Err(text)
+                Err(text.to_owned())
             }
         })
         .await;
@@ -154,7 +164,7 @@ impl Browser {
         let script =
             "return [...document.querySelectorAll('tbody tr')].map((row) => row.innerText)";
         eventually_ok(SOON, &what, async || {
-            let rows = self.script(script, vec![]).await;
+            let rows = self.try_script(script, vec![]).await?;
             let rows: Vec<String> = serde_json::from_value(rows).unwrap_or_default();
             let found = |row: &String| parts.iter().all(|part| row.contains(part));
             if rows.iter().any(found) {
@@ -180,10 +190,12 @@ impl Browser {
             if (root.scrollWidth <= window.innerWidth) return [];
             const scrolls = (e) => e && e !== root &&
                 (getComputedStyle(e).overflowX !== 'visible' || scrolls(e.parentElement));
-            return [...document.body.querySelectorAll('*')]
+            const beyond = [...document.body.querySelectorAll('*')]
                 .filter((e) => e.getBoundingClientRect().right > window.innerWidth)
                 .filter((e) => !scrolls(e.parentElement))
-                .map((e) => e.cloneNode(false).outerHTML);";
+                .map((e) => e.cloneNode(false).outerHTML);
+            // A text may reach further than its element.
+            return beyond.length > 0 ? beyond : [`${root.scrollWidth} pixels of text`];";
         let found = self.script(script, vec![]).await;
         serde_json::from_value(found).expect("a list of elements")
     }
