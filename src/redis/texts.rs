@@ -5,9 +5,10 @@ use std::str::FromStr;
 
 use redis::Value;
 
-/// The fields of a stream's entry or of a hash.
+/// The fields of a stream's entry or of a hash, in the order in which they came. There are few: to
+/// look through them costs less than to hash them.
 #[derive(Debug, Default)]
-pub(super) struct Texts(HashMap<String, Vec<u8>>);
+pub(super) struct Texts(Vec<(String, Vec<u8>)>);
 
 /// A field that is not what it should be.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -18,6 +19,10 @@ pub struct Unreadable {
 
 impl Texts {
     pub(super) fn from_hash(fields: HashMap<String, Vec<u8>>) -> Self {
+        Self(fields.into_iter().collect())
+    }
+
+    pub(super) fn from_pairs(fields: Vec<(String, Vec<u8>)>) -> Self {
         Self(fields)
     }
 
@@ -29,14 +34,19 @@ impl Texts {
         Self(fields.into_iter().filter_map(text).collect())
     }
 
+    fn place(&self, field: &str) -> Option<usize> {
+        self.0.iter().position(|(name, _)| name == field)
+    }
+
     /// Whether the field is there at all.
     pub(super) fn has(&self, field: &str) -> bool {
-        self.0.contains_key(field)
+        self.place(field).is_some()
     }
 
     /// The bytes of a field that must be there.
     pub(super) fn bytes(&mut self, field: &'static str) -> Result<Vec<u8>, Unreadable> {
-        self.0.remove(field).ok_or(Unreadable { field })
+        let place = self.place(field).ok_or(Unreadable { field })?;
+        Ok(self.0.swap_remove(place).1)
     }
 
     /// A field that must be there.
@@ -57,7 +67,8 @@ impl Texts {
 
     /// A field's text; empty if it is absent.
     pub(super) fn text(&self, field: &'static str) -> Result<&str, Unreadable> {
-        let bytes = self.0.get(field).map_or(&[][..], Vec::as_slice);
+        let found = self.0.iter().find(|(name, _)| name == field);
+        let bytes = found.map_or(&[][..], |(_, bytes)| bytes);
         std::str::from_utf8(bytes).map_err(|_| Unreadable { field })
     }
 }
