@@ -31,7 +31,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::process::{Child, Command};
 use tokio::sync::watch;
 
-pub const SERVER: &str = "redis://127.0.0.1:6379";
+use crate::support::servers::redis_url;
 
 /// A namespace of a test's own, removed with everything in it at the end.
 pub struct Space {
@@ -43,7 +43,7 @@ pub struct Space {
 
 impl Space {
     pub fn new() -> Self {
-        Self::at(SERVER)
+        Self::at(redis_url())
     }
 
     pub fn at(url: &str) -> Self {
@@ -298,7 +298,9 @@ async fn pass(
     mut stalls: watch::Receiver<u64>,
     withheld: watch::Sender<bool>,
 ) {
-    let Ok(server) = TcpStream::connect("127.0.0.1:6379").await else {
+    let shared = url::Url::parse(redis_url()).unwrap();
+    let address = (shared.host_str().unwrap(), shared.port().unwrap_or(6379));
+    let Ok(server) = TcpStream::connect(address).await else {
         return;
     };
     let (mut from_client, mut to_client) = client.into_split();

@@ -11,6 +11,7 @@ use prism_webhooks::registry::secrets::{Sealer, SecretKey};
 use prism_webhooks::registry::webhooks::{Listed, NewWebhook, WebhookPatch, WebhooksError};
 
 use super::kit::{Space, at, attempt, eventually, new_webhook, organization, webhook_key};
+use crate::support::servers::redis_url;
 
 #[tokio::test]
 async fn a_webhook_is_found_by_its_id_and_by_its_name() {
@@ -253,7 +254,7 @@ async fn deleting_a_webhook_removes_its_attempts_and_its_health() {
 async fn every_change_is_told() {
     let space = Space::new();
     let webhooks = space.webhooks();
-    let client = redis::Client::open(super::kit::SERVER).unwrap();
+    let client = redis::Client::open(redis_url()).unwrap();
     let (mut sink, mut notices) = client.get_async_pubsub().await.unwrap().split();
     sink.subscribe(space.keys.changed()).await.unwrap();
     let acme = organization();
