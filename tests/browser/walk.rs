@@ -2,13 +2,13 @@
 //! Delivery Log, retry. The receivers are those of `docs/receivers`, unchanged.
 
 use std::io::Read as _;
-use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
 
 use super::chrome::{Browser, SOON};
 use super::site;
 use crate::running::site::Running;
 use crate::support::deadline::eventually;
+use crate::support::private::ports::free_ports;
 
 const SECRET: &str = "a-secret-of-theirs";
 
@@ -26,11 +26,8 @@ impl Documented {
     async fn start(script: &str, port: Option<u16>) -> Self {
         let root = env!("CARGO_MANIFEST_DIR");
         let python = format!("{root}/target/tools/receivers/bin/python");
-        let free = || {
-            let free = TcpListener::bind("127.0.0.1:0").unwrap();
-            free.local_addr().unwrap().port()
-        };
-        let port = port.unwrap_or_else(free);
+        // Its own even while it is away.
+        let port = port.unwrap_or_else(|| free_ports::<1>()[0]);
         let process = Command::new(&python)
             .arg(format!("{root}/docs/receivers/{script}"))
             .env("PRISM_WEBHOOK_SECRET", SECRET)

@@ -4,7 +4,7 @@
 //! `private-server`, which kills its server when its standard input ends: when
 //! the value is dropped, and also when the test process is gone.
 
-mod ports;
+pub mod ports;
 mod rabbit;
 mod redis;
 
