@@ -62,3 +62,25 @@ impl Shows {
         }
     }
 }
+
+/// A line of somebody else's as a terminal may have it: it may hold sequences that a terminal would
+/// obey.
+pub fn printable(line: &str) -> String {
+    let escape = |c: char| match c {
+        '\t' => vec![c],
+        c if c.is_control() => c.escape_unicode().collect(),
+        c => vec![c],
+    };
+    line.chars().flat_map(escape).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_terminal_would_obey_is_shown_instead() {
+        assert_eq!(printable("{\"a\":\t\"ä\"}"), "{\"a\":\t\"ä\"}");
+        assert_eq!(printable("\u{1b}[2J\r"), "\\u{1b}[2J\\u{d}");
+    }
+}

@@ -11,7 +11,7 @@ use crate::operations::explain;
 use crate::operations::inspect::{self, Account, InspectError};
 use crate::operations::retry::{self, RetryError};
 
-use super::console::Console;
+use super::console::{Console, printable};
 use super::failure::{Failure, Kind};
 use super::table;
 
@@ -147,7 +147,11 @@ fn show(account: &Account, json: bool, console: &mut Console) -> Result<(), Fail
         "no attempts on record",
     )?;
     match &account.body {
-        Some(body) => writeln!(out, "{}", body.escape_debug())?,
+        Some(body) => {
+            for line in body.lines() {
+                writeln!(out, "{}", printable(line))?;
+            }
+        }
         None => writeln!(out, "its body is not kept")?,
     }
     Ok(())

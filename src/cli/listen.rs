@@ -13,6 +13,7 @@ use serde_json::json;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+use super::console::printable;
 use super::secret_text::SecretText;
 use crate::domain::secret::InvalidSecret;
 use crate::receiver::{Answer, Behaviour, BindError, Manner, Received, Receiver, Verification};
@@ -286,16 +287,6 @@ fn answer(behaviour: &Behaviour) -> String {
         Manner::Drip => format!("{status}{after}, dripping"),
         Manner::Hang => "none".to_owned(),
     }
-}
-
-/// What came may hold sequences that a terminal would obey.
-fn printable(line: &str) -> String {
-    let escape = |c: char| match c {
-        '\t' => vec![c],
-        c if c.is_control() => c.escape_unicode().collect(),
-        c => vec![c],
-    };
-    line.chars().flat_map(escape).collect()
 }
 
 fn object(request: &Received, quiet: bool) -> serde_json::Value {
