@@ -9,8 +9,11 @@ use utoipa::{IntoParams, IntoResponses};
 /// What any operation may answer.
 pub(super) struct Usual;
 
-/// What an operation on one thing may answer besides.
-pub(super) struct OfOne;
+/// What an operation on one webhook may answer besides.
+pub(super) struct OfWebhook;
+
+/// What a change of a webhook may answer besides.
+pub(super) struct OfChange;
 
 /// What an operation with a JSON body may answer besides.
 pub(super) struct WithBody;
@@ -22,10 +25,13 @@ const USUAL: [(&str, &str); 4] = [
     ("503", "The store is away"),
 ];
 
-const OF_ONE: [(&str, &str); 2] = [
-    ("404", "There is no such thing in this organization"),
+const OF_WEBHOOK: [(&str, &str); 3] = [
+    ("404", "There is no such webhook in this organization"),
+    ("409", "Several webhooks have this name"),
     ("422", "What is stored under the id cannot be used"),
 ];
+
+const OF_CHANGE: [(&str, &str); 1] = [("412", "It was changed since")];
 
 const WITH_BODY: [(&str, &str); 3] = [
     ("413", "The body is too large"),
@@ -42,9 +48,15 @@ impl IntoResponses for Usual {
     }
 }
 
-impl IntoResponses for OfOne {
+impl IntoResponses for OfWebhook {
     fn responses() -> BTreeMap<String, RefOr<Response>> {
-        described(&OF_ONE)
+        described(&OF_WEBHOOK)
+    }
+}
+
+impl IntoResponses for OfChange {
+    fn responses() -> BTreeMap<String, RefOr<Response>> {
+        described(&OF_CHANGE)
     }
 }
 

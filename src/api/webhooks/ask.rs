@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::api::Api;
-use crate::api::answers::{ForOrganization, OfOne, Usual};
+use crate::api::answers::{ForOrganization, OfWebhook, Usual};
 use crate::api::attempts::AttemptView;
 use crate::api::authentication::Acting;
 use crate::api::problem::Problem;
@@ -26,8 +26,7 @@ use crate::operations::explain;
     params(ForOrganization, ("id" = String, Path, description = "Its id, or its name")),
     responses(
         (status = 200, description = "What came back", body = AttemptView),
-        (status = 409, description = "Several webhooks have this name", body = Problem, content_type = "application/problem+json"),
-        Usual, OfOne,
+        Usual, OfWebhook,
     )
 )]
 pub(in crate::api) async fn test(
@@ -79,8 +78,7 @@ struct ObstacleView {
     params(ForOrganization, ("id" = String, Path, description = "Its id, or its name"), ExplainQuery),
     responses(
         (status = 200, description = "Whether, and why not", body = ExplanationView),
-        (status = 409, description = "Several webhooks have this name", body = Problem, content_type = "application/problem+json"),
-        Usual, OfOne,
+        Usual, OfWebhook,
     )
 )]
 pub(in crate::api) async fn explain(

@@ -12,7 +12,7 @@ use utoipa::ToSchema;
 use super::model::{UpdateWebhook, WebhookView};
 use super::tag::{IfMatch, tagged};
 use crate::api::Api;
-use crate::api::answers::{ForOrganization, OfOne, Precondition, Usual, WithBody};
+use crate::api::answers::{ForOrganization, OfChange, OfWebhook, Precondition, Usual, WithBody};
 use crate::api::authentication::Acting;
 use crate::api::body::Json;
 use crate::api::problem::Problem;
@@ -67,9 +67,8 @@ fn a_day() -> u64 {
     responses(
         (status = 200, description = "The webhook as it is now", body = WebhookView,
          headers(("ETag" = String, description = "Its version"))),
-        (status = 409, description = "The name is taken", body = Problem, content_type = "application/problem+json"),
-        (status = 412, description = "It was changed since", body = Problem, content_type = "application/problem+json"),
-        Usual, OfOne, WithBody,
+        Usual, OfWebhook, OfChange, WithBody,
+        (status = 409, description = "The new name is taken, or several webhooks have the one that was named", body = Problem, content_type = "application/problem+json"),
     )
 )]
 pub(in crate::api) async fn update(
@@ -99,9 +98,7 @@ pub(in crate::api) async fn update(
     params(ForOrganization, Precondition, ("id" = String, Path, description = "Its id, or its name")),
     responses(
         (status = 204, description = "It is gone"),
-        (status = 409, description = "Several webhooks have this name", body = Problem, content_type = "application/problem+json"),
-        (status = 412, description = "It was changed since", body = Problem, content_type = "application/problem+json"),
-        Usual, OfOne,
+        Usual, OfWebhook, OfChange,
     )
 )]
 pub(in crate::api) async fn delete(
@@ -128,9 +125,7 @@ pub(in crate::api) async fn delete(
     responses(
         (status = 200, description = "The webhook as it is now", body = WebhookView,
          headers(("ETag" = String, description = "Its version"))),
-        (status = 409, description = "Several webhooks have this name", body = Problem, content_type = "application/problem+json"),
-        (status = 412, description = "It was changed since", body = Problem, content_type = "application/problem+json"),
-        Usual, OfOne,
+        Usual, OfWebhook, OfChange,
     )
 )]
 pub(in crate::api) async fn enable(
@@ -160,9 +155,7 @@ pub(in crate::api) async fn enable(
     responses(
         (status = 200, description = "The webhook as it is now", body = WebhookView,
          headers(("ETag" = String, description = "Its version"))),
-        (status = 409, description = "Several webhooks have this name", body = Problem, content_type = "application/problem+json"),
-        (status = 412, description = "It was changed since", body = Problem, content_type = "application/problem+json"),
-        Usual, OfOne, WithBody,
+        Usual, OfWebhook, OfChange, WithBody,
     )
 )]
 pub(in crate::api) async fn disable(
@@ -197,9 +190,7 @@ pub(in crate::api) async fn disable(
     responses(
         (status = 200, description = "The webhook, with the secret if it was generated", body = WebhookView,
          headers(("ETag" = String, description = "Its version"))),
-        (status = 409, description = "Several webhooks have this name", body = Problem, content_type = "application/problem+json"),
-        (status = 412, description = "It was changed since", body = Problem, content_type = "application/problem+json"),
-        Usual, OfOne, WithBody,
+        Usual, OfWebhook, OfChange, WithBody,
     )
 )]
 pub(in crate::api) async fn rotate_secret(

@@ -23,7 +23,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::Api;
-use super::answers::{ForOrganization, OfOne, Usual, WithBody};
+use super::answers::{ForOrganization, OfWebhook, Usual, WithBody};
 use super::authentication::Acting;
 use super::body::Json;
 use super::problem::Problem;
@@ -160,8 +160,7 @@ fn id(listed: &Listed) -> &str {
     responses(
         (status = 200, description = "The webhook", body = WebhookView,
          headers(("ETag" = String, description = "Its version"))),
-        (status = 409, description = "Several webhooks have this name", body = Problem, content_type = "application/problem+json"),
-        Usual, OfOne,
+        Usual, OfWebhook,
     )
 )]
 pub(super) async fn get(

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::api::Api;
-use crate::api::answers::{ForOrganization, OfOne, Usual};
+use crate::api::answers::{ForOrganization, OfWebhook, Usual};
 use crate::api::authentication::Acting;
 use crate::api::problem::Problem;
 use crate::api::query::{Path, Query};
@@ -134,8 +134,7 @@ impl From<&Counts> for CountsView {
     params(ForOrganization, ("id" = String, Path, description = "Its id, or its name"), StatisticsQuery),
     responses(
         (status = 200, description = "The counts", body = StatisticsView),
-        (status = 409, description = "Several webhooks have this name", body = Problem, content_type = "application/problem+json"),
-        Usual, OfOne,
+        Usual, OfWebhook,
     )
 )]
 pub(in crate::api) async fn get(
