@@ -21,7 +21,7 @@ import urllib.request
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE / "support"))
-from program import SOON, running, settings, soon
+from program import SOON, free_ports, running, settings, soon
 
 RECEIVERS = {
     "fastapi_receiver.py": [sys.executable],
@@ -39,15 +39,10 @@ SETTINGS = {
 }
 
 
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return server.getsockname()[1]
-
-
 @contextlib.contextmanager
 def receiving(command, name, scratch):
     """A receiver; gives the URL that it takes webhooks at."""
-    port = free_port()
+    [port] = free_ports(1)
     log = scratch / f"{name}.log"
     with log.open("w") as output:
         process = subprocess.Popen(

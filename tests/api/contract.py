@@ -1,4 +1,4 @@
-"""What the API promises in /openapi.json, held against a `run` of the real program.
+"""What the API promises in /openapi.json, held against a `run` of the real program, in either mode.
 
 The document is checked to be OpenAPI (openapi-spec-validator), and then schemathesis asks for
 everything in it: what the schemas allow, what they forbid, methods that are not there, tokens that
@@ -23,7 +23,7 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "support"))
-from program import SOON, running, soon
+from program import SOON, free_ports, ready, running, soon
 
 # Two organizations: what one has made, the other must not see.
 TOKENS = {"acme": "acme-0123456789abcdef", "other": "other-0123456789abcdef"}
@@ -48,6 +48,34 @@ class Receiver(http.server.BaseHTTPRequestHandler):
 
     def log_message(self, *_):
         pass
+
+
+@contextlib.contextmanager
+def private(scratch, kind, *ports):
+    """A server of our own, gone with this process at the latest."""
+    script = HERE.parent / "support" / "private-server"
+    directory = scratch / kind
+    directory.mkdir()
+    command = [script, kind, directory, *map(str, ports)]
+    with (scratch / f"{kind}.log").open("w") as log:
+        server = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=log, stderr=log)
+    try:
+        yield
+    finally:
+        # The end of its input is its signal.
+        server.stdin.close()
+        server.wait()
+
+
+@contextlib.contextmanager
+def servers(scratch):
+    """RabbitMQ and Redis; gives the settings that name them."""
+    redis, *rabbit = free_ports(4)
+    with private(scratch, "redis", redis), private(scratch, "rabbitmq", *rabbit):
+        yield {
+            "PRISM_AMQP_URL": f"amqp://guest:guest@127.0.0.1:{rabbit[0]}/%2f",
+            "PRISM_REDIS_URL": f"redis://127.0.0.1:{redis}",
+        }
 
 
 @contextlib.contextmanager
@@ -126,15 +154,25 @@ def summary(output, failed):
     return "\n".join(f"   {line}".rstrip() for line in output.strip().splitlines())
 
 
+def holds(program, scratch, more):
+    """Whether everything held of a `run` with these settings too."""
+    with receiver() as place, running(program, scratch, {**SETTINGS, **more}) as base:
+        ready(base)
+        sound = is_sound(ask(base, "/openapi.json"))
+        make_something(base, place)
+        return schemathesis(base, place, scratch) and sound
+
+
 def main(program):
     program = str(pathlib.Path(program).resolve())
     with tempfile.TemporaryDirectory(prefix="prism-webhooks-api-") as directory:
         scratch = pathlib.Path(directory)
-        with receiver() as place, running(program, scratch, SETTINGS) as base:
-            sound = is_sound(ask(base, "/openapi.json"))
-            make_something(base, place)
-            kept = schemathesis(base, place, scratch)
-        sys.exit(0 if sound and kept else 1)
+        print("   embedded:")
+        held = holds(program, scratch, {})
+        print("   on RabbitMQ and Redis:")
+        with servers(scratch) as named:
+            held = holds(program, scratch, named) and held
+        sys.exit(0 if held else 1)
 
 
 main(sys.argv[1])

@@ -2,12 +2,19 @@
 
 import contextlib
 import os
+import random
 import re
+import socket
 import subprocess
 import time
+import urllib.error
+import urllib.request
 
 # Seconds until something that happens at once has happened, on a machine that is busy.
 SOON = 30
+
+# Seconds that a RabbitMQ of our own may take to start on one.
+START_LIMIT = 90
 
 
 def settings(scratch, more):
@@ -19,7 +26,8 @@ def settings(scratch, more):
 
 @contextlib.contextmanager
 def running(program, scratch, more):
-    """One that is embedded, with these settings, its data in `scratch`; gives its address."""
+    """One with these settings, embedded unless they name servers, its data in `scratch`; gives its
+    address."""
     log = scratch / "run.log"
     with log.open("w") as output:
         process = subprocess.Popen(
@@ -44,10 +52,30 @@ def address(process, log):
     return found and found[1]
 
 
-def soon(what, probe):
+def ready(base):
+    """Waits until it can take events."""
+
+    def answers():
+        with contextlib.suppress(urllib.error.URLError):
+            return urllib.request.urlopen(f"{base}/readyz", timeout=SOON).status == 200
+
+    soon("it can take events", answers, START_LIMIT)
+
+
+def free_ports(many):
+    """So many ports that nobody takes by chance: below those of outgoing connections."""
+    ports = []
+    while len(ports) < many:
+        port = random.randrange(20_000, 32_000)
+        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            ports.append(port)
+    return ports
+
+
+def soon(what, probe, limit=SOON):
     """What `probe` gives, once it gives something."""
-    deadline = time.monotonic() + SOON
+    deadline = time.monotonic() + limit
     while not (found := probe()):
-        assert time.monotonic() < deadline, f"not within {SOON} s: {what}"
+        assert time.monotonic() < deadline, f"not within {limit} s: {what}"
         time.sleep(0.05)
     return found
