@@ -61,8 +61,11 @@ pub enum StartError {
     #[error(transparent)]
     Topology(#[from] TopologyError),
     /// The broker keeps the connection and answers nothing.
-    #[error("RabbitMQ did not answer within {BUILD_LIMIT:?}")]
-    TimedOut,
+    #[error("RabbitMQ did not answer within {BUILD_LIMIT:?}, asked to {asked}")]
+    TimedOut {
+        /// What it was asked: a single queue may be unresponsive.
+        asked: String,
+    },
     /// The broker does not let a queue be consumed.
     #[error("cannot consume the queue {queue}: {source}")]
     Consume {
@@ -77,7 +80,7 @@ impl StartError {
     /// Whether waiting may help.
     fn is_passing(&self) -> bool {
         match self {
-            Self::TimedOut => true,
+            Self::TimedOut { .. } => true,
             Self::Connect(error) => error.is_passing(),
             Self::Topology(error) => error.is_passing(),
             Self::Consume { source, .. } => !source.is_amqp_soft_error(),
@@ -245,13 +248,20 @@ struct Generation {
 
 impl Generation {
     async fn build(settings: &Settings, plans: &[Plan; 2]) -> Result<Self, StartError> {
-        let building = Self::build_patiently(settings, plans);
+        let mut asked = "let us in".to_owned();
+        let building = Self::build_patiently(settings, plans, &mut asked);
         let in_time = tokio::time::timeout(BUILD_LIMIT, building).await;
-        in_time.unwrap_or(Err(StartError::TimedOut))
+        in_time.unwrap_or(Err(StartError::TimedOut { asked }))
     }
 
-    async fn build_patiently(settings: &Settings, plans: &[Plan; 2]) -> Result<Self, StartError> {
+    /// The same without a limit. `asked` always says what the broker is asked.
+    async fn build_patiently(
+        settings: &Settings,
+        plans: &[Plan; 2],
+        asked: &mut String,
+    ) -> Result<Self, StartError> {
         let connection = settings.server.connect(Purpose::Consume).await?;
+        *asked = "compare exchanges and queues".to_owned();
         if settings.declare {
             declare::apply(&settings.topology, &connection).await?;
         } else if let Some(problem) = first_problem(settings, &connection).await? {
@@ -260,6 +270,7 @@ impl Generation {
         let life = Life::default();
         let mut lanes = Vec::with_capacity(plans.len());
         for plan in plans {
+            *asked = format!("consume the queue {}", plan.queue);
             match Lane::open(plan, &connection, &life).await {
                 Ok(lane) => lanes.push(lane),
                 Err(source) => {
