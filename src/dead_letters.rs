@@ -130,6 +130,8 @@ pub struct Progress {
     pub total: u64,
     /// The letters looked at.
     pub looked_at: u64,
+    /// Whether it ended before it had looked at all of them: somebody else has the rest.
+    pub cut_short: bool,
     /// The letters acted upon: requeued or purged, or in a dry run those that would be.
     pub done: u64,
     /// The letters that stay since they do not match.

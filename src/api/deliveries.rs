@@ -57,6 +57,7 @@ pub(super) struct DeliveryQuery {
     responses(
         (status = 200, description = "What is on record of it", body = DeliveryView),
         (status = 404, description = "Nothing is on record of it", body = Problem, content_type = "application/problem+json"),
+        (status = 422, description = "There is too much to look through: its webhook is to be named", body = Problem, content_type = "application/problem+json"),
         Usual,
     )
 )]
@@ -140,6 +141,7 @@ impl From<InspectError> for Problem {
     fn from(error: InspectError) -> Self {
         match error {
             InspectError::Unknown(_) => Self::new(StatusCode::NOT_FOUND, error.to_string()),
+            InspectError::Unfound(_) => Self::field("webhook", error.to_string()),
             InspectError::Webhooks(error) => error.into(),
             InspectError::Unavailable(error) => error.into(),
         }

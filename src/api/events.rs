@@ -15,6 +15,7 @@ use super::problem::{PartProblem, Problem};
 use super::{Api, body};
 use crate::domain::event::{self, EventRules, Header, InvalidEvent, RawEvent, named_event};
 use crate::domain::ids::{EventId, Organization};
+use crate::domain::trace_context::TraceParent;
 
 /// The header with an event's id, of the publisher's choosing.
 pub const EVENT_ID: HeaderName = HeaderName::from_static("x-prism-event-id");
@@ -23,6 +24,9 @@ const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
 /// The largest batch in bytes. Its events are held in memory until they are durable.
 const BATCH_LIMIT: usize = 16 << 20;
+
+/// The most events of a batch: each costs more than its bytes.
+const BATCH_EVENTS: usize = 100_000;
 
 /// How many of a batch's wrong lines are told one by one.
 const TOLD: usize = 20;
@@ -105,8 +109,8 @@ pub(super) async fn types(State(api): State<Api>, _: Acting) -> axum::Json<Event
 /// Publish an event, or a batch of them
 ///
 /// The body is the event as receivers get it, byte for byte: a JSON object whose `event` is the
-/// event type. With `Content-Type: application/x-ndjson` it is a batch, one event a line; empty
-/// lines do not count. A batch with a line that is no event is refused whole, with each such line
+/// event type. With `Content-Type: application/x-ndjson` it is a batch of at most 100,000 events and
+/// 16 MiB, one event a line; empty lines do not count. A batch with a line that is no event is refused whole, with each such line
 /// told. The answer comes when everything is durable. After a 503 some of a batch may have been
 /// taken.
 #[utoipa::path(
@@ -181,11 +185,15 @@ struct Shared {
 
 impl Shared {
     fn new(organization: &Organization, headers: &HeaderMap) -> Self {
+        // As it is carried on, however long it came: each event of a batch has one of its own.
         let traceparent = headers.get(TRACEPARENT);
+        let traceparent = traceparent
+            .and_then(|value| value.to_str().ok())
+            .and_then(TraceParent::parse);
         Self {
             organization: Header::Text(organization.as_str().as_bytes().to_vec()),
-            traceparent: traceparent.map_or(Header::Absent, |value| {
-                Header::Text(value.as_bytes().to_vec())
+            traceparent: traceparent.map_or(Header::Absent, |parent| {
+                Header::Text(parent.to_string().into_bytes())
             }),
         }
     }
@@ -207,6 +215,10 @@ impl Shared {
             let line = line.strip_suffix(b"\r").unwrap_or(line);
             if line.trim_ascii().is_empty() {
                 continue;
+            }
+            if events.len() == BATCH_EVENTS {
+                let detail = format!("the batch has more than {BATCH_EVENTS} events; send several");
+                return Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, detail));
             }
             let event = self.event(body.slice_ref(line), Uuid::now_v7().to_string());
             match event.and_then(|event| event::decode(&event, rules).map(|_| event)) {

@@ -8,6 +8,7 @@ use utoipa::ToSchema;
 
 use crate::deployment::{NotAccepted, Unavailable};
 use crate::domain::webhook::InvalidWebhook;
+use crate::registry::secrets::SealError;
 use crate::registry::webhooks::WebhooksError;
 
 /// What went wrong. The media type is `application/problem+json`.
@@ -127,7 +128,10 @@ impl From<WebhooksError> for Problem {
             | WebhooksError::IdTaken { .. }
             | WebhooksError::Conflict { .. } => StatusCode::CONFLICT,
             WebhooksError::Changed { .. } => StatusCode::PRECONDITION_FAILED,
-            WebhooksError::Invalid(_) => StatusCode::UNPROCESSABLE_ENTITY,
+            WebhooksError::Invalid(_)
+            | WebhooksError::Secret(SealError::ReservedPrefix | SealError::TooLong) => {
+                StatusCode::UNPROCESSABLE_ENTITY
+            }
             WebhooksError::Secret(_) => StatusCode::INTERNAL_SERVER_ERROR,
             WebhooksError::Store(_) => StatusCode::SERVICE_UNAVAILABLE,
         };

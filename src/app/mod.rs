@@ -140,10 +140,8 @@ pub fn records(config: &Config) -> Result<RedisRecords, ServerError> {
 
 /// The dead-letter queue.
 pub fn dead_letters(config: &Config, client: &str) -> Result<BrokerDeadLetters, ServerError> {
-    Ok(BrokerDeadLetters {
-        server: server(config, client)?,
-        topology: Arc::new(topology(config)),
-    })
+    let topology = Arc::new(topology(config));
+    Ok(BrokerDeadLetters::new(server(config, client)?, topology))
 }
 
 /// A publisher that connects in the background; it is to be closed.

@@ -223,6 +223,13 @@ async fn change(
         console.say("");
     }
     let progress = progress?;
+    if progress.cut_short {
+        console.say(format_args!(
+            "looked at {} of {}: somebody else is going through the rest; start it again once that \
+             is over",
+            progress.looked_at, progress.total
+        ));
+    }
     let out = &mut console.out;
     if args.json {
         let text = serde_json::to_string_pretty(&progress).map_err(io::Error::from)?;

@@ -162,7 +162,9 @@ impl From<InspectError> for Failure {
         match error {
             InspectError::Webhooks(error) => error.into(),
             InspectError::Unavailable(error) => error.into(),
-            error @ InspectError::Unknown(_) => Self::caused(Kind::Subject, &error),
+            error @ (InspectError::Unknown(_) | InspectError::Unfound(_)) => {
+                Self::caused(Kind::Subject, &error)
+            }
         }
     }
 }

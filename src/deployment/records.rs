@@ -9,8 +9,25 @@ pub async fn all(
     filter: &AttemptFilter,
     limit: usize,
 ) -> Result<Page, Unavailable> {
+    let mut parts = usize::MAX;
+    let found = newest(records, filter, limit, &mut parts).await?;
+    Ok(found.unwrap_or_default())
+}
+
+/// The same, looking through no more than `parts` of the record, which it takes off: `None` if that
+/// was not enough.
+pub async fn newest(
+    records: &dyn Records,
+    filter: &AttemptFilter,
+    limit: usize,
+    parts: &mut usize,
+) -> Result<Option<Page>, Unavailable> {
     let mut found = Page::default();
     loop {
+        if *parts == 0 {
+            return Ok(None);
+        }
+        *parts -= 1;
         let rest = limit - found.attempts.len();
         let before = found.next.take();
         let page = records.attempts(filter, rest, before.as_deref()).await?;
@@ -18,7 +35,7 @@ pub async fn all(
         found.unreadable += page.unreadable;
         found.next = page.next;
         if found.attempts.len() >= limit || found.next.is_none() {
-            return Ok(found);
+            return Ok(Some(found));
         }
     }
 }

@@ -1,6 +1,7 @@
 //! A deployment on RabbitMQ and Redis.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use futures::StreamExt as _;
@@ -33,6 +34,8 @@ pub struct BrokerDeadLetters {
     pub server: Server,
     /// What is declared there.
     pub topology: Arc<Topology>,
+    /// Held by whoever takes letters in large numbers, which nobody else sees meanwhile.
+    turn: tokio::sync::Mutex<()>,
 }
 
 /// The record in Redis.
@@ -45,7 +48,20 @@ pub struct RedisRecords {
     pub statistics: Statistics,
 }
 
+/// How long a look waits for its turn: longer than others need for a look of theirs.
+const LOOK_PATIENCE: Duration = Duration::from_secs(2);
+
 impl BrokerDeadLetters {
+    /// The dead letters of a deployment.
+    pub fn new(server: Server, topology: Arc<Topology>) -> Self {
+        let turn = tokio::sync::Mutex::new(());
+        Self {
+            server,
+            topology,
+            turn,
+        }
+    }
+
     async fn connect(&self) -> Result<DeadLetters, Unavailable> {
         let connected = DeadLetters::connect(&self.server, self.topology.clone()).await;
         connected.map_err(Unavailable::new)
@@ -129,6 +145,8 @@ impl Records for RedisRecords {
 #[async_trait]
 impl super::DeadLetters for BrokerDeadLetters {
     async fn list(&self, filter: &Filter, limit: usize) -> Result<Found, Unavailable> {
+        // After a while it looks all the same: a pass may take long.
+        let _turn = tokio::time::timeout(LOOK_PATIENCE, self.turn.lock()).await;
         let letters = self.connect().await?;
         let found = letters.list(filter, limit).await;
         letters.close().await;
@@ -142,6 +160,11 @@ impl super::DeadLetters for BrokerDeadLetters {
         options: &Options,
         report: Report<'_>,
     ) -> Result<Progress, Unavailable> {
+        // One at a low rate holds few letters, and may go on for hours.
+        let _turn = match options.rate {
+            Some(_) => None,
+            None => Some(self.turn.lock().await),
+        };
         let letters = self.connect().await?;
         let done = letters.process(action, filter, options, report).await;
         letters.close().await;

@@ -141,9 +141,21 @@ fn after(
     filter: &AttemptFilter,
     last: i64,
 ) -> rusqlite::Result<(Vec<RecordedAttempt>, String)> {
-    let sql = "SELECT id, attempt FROM attempts WHERE id > ? ORDER BY id LIMIT ?";
-    let mut statement = connection.prepare_cached(sql)?;
-    let mut rows = statement.query(params![last, FOLLOWED])?;
+    let mut statement;
+    let mut rows = match (&filter.organization, &filter.webhook) {
+        (Some(organization), Some(webhook)) => {
+            let sql = "SELECT id, attempt FROM webhook_attempts \
+                       WHERE organization = ? AND webhook = ? AND id > ? ORDER BY id LIMIT ?";
+            statement = connection.prepare_cached(sql)?;
+            let of = (organization.as_str(), webhook.as_str());
+            statement.query(params![of.0, of.1, last, FOLLOWED])?
+        }
+        _ => {
+            let sql = "SELECT id, attempt FROM attempts WHERE id > ? ORDER BY id LIMIT ?";
+            statement = connection.prepare_cached(sql)?;
+            statement.query(params![last, FOLLOWED])?
+        }
+    };
     let (mut found, mut reached) = (Vec::new(), last);
     while let Some(row) = rows.next()? {
         reached = row.get(0)?;

@@ -121,13 +121,10 @@ impl Log for EmbeddedLog {
             self.tally.count(attempt);
         }
         let rows = Rows::of(&entry, self);
-        let size = rows
-            .attempt
-            .as_ref()
-            .map_or(0, |(_, _, json)| 2 * json.len())
+        let size = rows.attempt.as_ref().map_or(0, |(_, json)| 2 * json.len())
             + rows.delivery.as_ref().map_or(0, |row| row.size());
         let write = Write::new(Patience::WaitIfItHelps).size(size);
-        if let Some((key, _, _)) = &rows.attempt {
+        if let Some((key, _)) = &rows.attempt {
             let mut touched = self.touched.lock().unwrap_or_else(PoisonError::into_inner);
             if !touched.contains(key) {
                 touched.insert(key.clone());
@@ -285,7 +282,7 @@ fn note_failure(
 
 /// An entry as rows.
 struct Rows {
-    attempt: Option<(WebhookKey, i64, Vec<u8>)>,
+    attempt: Option<(WebhookKey, Vec<u8>)>,
     mark: Option<(Mark, i64)>,
     delivery: Option<deliveries::Row>,
     unmark: Option<(Organization, EventId, i64)>,
@@ -302,7 +299,7 @@ impl Rows {
             };
             // Texts and numbers: nothing that JSON could refuse.
             let json = serde_json::to_vec(attempt).unwrap_or_default();
-            (key, log.store.attempt_id(), json)
+            (key, json)
         });
         let delivery = entry.delivery.as_ref().map(|record: &DeliveryRecord| {
             let kept = match record.keep {
@@ -323,9 +320,12 @@ impl Rows {
     }
 
     fn insert(&self, connection: &Connection) -> rusqlite::Result<()> {
-        if let Some((key, id, json)) = &self.attempt {
-            let sql = "INSERT INTO attempts (id, attempt) VALUES (?, ?)";
-            connection.prepare_cached(sql)?.execute(params![id, json])?;
+        if let Some((key, json)) = &self.attempt {
+            // Numbered by SQLite as they are written, one behind the last: a number that was
+            // drawn before could be written after a greater one, and its followers miss it.
+            let sql = "INSERT INTO attempts (attempt) VALUES (?)";
+            connection.prepare_cached(sql)?.execute([json])?;
+            let id = connection.last_insert_rowid();
             let sql = "INSERT INTO webhook_attempts (organization, webhook, id, attempt) \
                        VALUES (?, ?, ?, ?)";
             let key = [key.organization.as_str(), key.id.as_str()];

@@ -30,7 +30,6 @@ struct Inner {
     /// The highest id of a message when the store was started.
     found: i64,
     messages: AtomicI64,
-    attempts: AtomicI64,
     _writer: AbortOnDropHandle<()>,
 }
 
@@ -59,13 +58,9 @@ impl Store {
     /// Sets a store to work on `database`; must be called on a Tokio runtime. One at a time: what
     /// another left unsettled counts as handed out before.
     pub fn start(database: Arc<Database>) -> Result<Self, ReadError> {
-        let highest = |table: &str| {
-            let sql = format!("SELECT coalesce(max(id), 0) FROM {table}");
-            let found = database.writer().query_row(&sql, [], |row| row.get(0));
-            found.map_err(ReadError)
-        };
-        let found: i64 = highest("messages")?;
-        let attempts: i64 = highest("attempts")?;
+        let sql = "SELECT coalesce(max(id), 0) FROM messages";
+        let found = database.writer().query_row(sql, [], |row| row.get(0));
+        let found: i64 = found.map_err(ReadError)?;
         let (jobs, queue) = mpsc::unbounded_channel();
         let (state, writing) = watch::channel(true);
         let signals = Arc::<Signals>::default();
@@ -77,7 +72,6 @@ impl Store {
             signals,
             found,
             messages: AtomicI64::new(found),
-            attempts: AtomicI64::new(attempts),
             _writer: AbortOnDropHandle::new(tokio::spawn(writer.run(queue))),
         })))
     }
@@ -102,10 +96,6 @@ impl Store {
     pub(super) fn message_ids(&self, count: usize) -> i64 {
         let count = i64::try_from(count).unwrap_or(i64::MAX);
         self.0.messages.fetch_add(count, Ordering::Relaxed) + 1
-    }
-
-    pub(super) fn attempt_id(&self) -> i64 {
-        self.0.attempts.fetch_add(1, Ordering::Relaxed) + 1
     }
 
     /// Whether the message was there when the store was started.

@@ -84,11 +84,8 @@ impl Passes {
         stop: &CancellationToken,
     ) -> Result<Pass, UnderWay> {
         let mut all = self.lock();
-        let running = all.values().find(|slot| {
-            slot.pass.organization == *organization && slot.pass.state == PassState::Running
-        });
-        if let Some(running) = running {
-            return Err(UnderWay(running.pass.id));
+        if let Some(running) = under_way(&all, organization) {
+            return Err(UnderWay(running.id));
         }
         let pass = Pass {
             id: Uuid::now_v7(),
@@ -128,13 +125,9 @@ impl Passes {
             let processing = letters.process(action, &filter, &options, &mut report);
             let state = match processing.await {
                 Ok(progress) => {
-                    let complete = progress.looked_at >= progress.total;
+                    let state = end_state(&progress, stop.is_cancelled());
                     passes.update(id, |pass| pass.progress = progress);
-                    if stop.is_cancelled() && !complete {
-                        PassState::Stopped
-                    } else {
-                        PassState::Done
-                    }
+                    state
                 }
                 Err(error) => PassState::Failed(error.to_string()),
             };
@@ -150,6 +143,11 @@ impl Passes {
         let pass = all.get(&id).map(|slot| &slot.pass);
         pass.filter(|pass| pass.organization == *organization)
             .cloned()
+    }
+
+    /// The pass that is under way for an organization.
+    pub fn running(&self, organization: &Organization) -> Option<Pass> {
+        under_way(&self.lock(), organization).cloned()
     }
 
     /// The pass as it is once it has ended, or after `limit`.
@@ -184,6 +182,26 @@ impl Passes {
     }
 }
 
+fn under_way<'a>(all: &'a BTreeMap<Uuid, Slot>, organization: &Organization) -> Option<&'a Pass> {
+    let mut passes = all.values().map(|slot| &slot.pass);
+    passes.find(|pass| pass.organization == *organization && pass.state == PassState::Running)
+}
+
+/// What a pass that came to an end with this progress is.
+fn end_state(progress: &Progress, stopped: bool) -> PassState {
+    if stopped && progress.looked_at < progress.total {
+        PassState::Stopped
+    } else if progress.cut_short {
+        PassState::Failed(format!(
+            "it looked at {} of {}: somebody else is going through the rest; start it again once \
+             that is over",
+            progress.looked_at, progress.total
+        ))
+    } else {
+        PassState::Done
+    }
+}
+
 /// Ids begin with the time: the first are the oldest.
 fn forget_oldest(all: &mut BTreeMap<Uuid, Slot>) {
     let ended = all
@@ -192,5 +210,27 @@ fn forget_oldest(all: &mut BTreeMap<Uuid, Slot>) {
     let ended: Vec<Uuid> = ended.map(|(id, _)| *id).collect();
     for id in ended.iter().rev().skip(REMEMBERED) {
         all.remove(id);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pass_is_done_only_if_it_has_seen_all_that_it_was_to_see() {
+        let progress = |looked_at, cut_short| Progress {
+            total: 5,
+            looked_at,
+            cut_short,
+            ..Progress::default()
+        };
+        assert_eq!(end_state(&progress(5, false), false), PassState::Done);
+        assert_eq!(end_state(&progress(5, false), true), PassState::Done);
+        // It had a limit, and reached it.
+        assert_eq!(end_state(&progress(2, false), false), PassState::Done);
+        assert_eq!(end_state(&progress(2, false), true), PassState::Stopped);
+        let failed = end_state(&progress(2, true), false);
+        assert!(matches!(failed, PassState::Failed(why) if why.contains("2 of 5")));
     }
 }

@@ -13,6 +13,7 @@ use super::trouble::Trouble;
 use super::webhook::{Tab, about, find};
 use crate::api::Api;
 use crate::api::query::Cursor;
+use crate::deployment::records;
 use crate::domain::attempt::Attempt;
 use crate::domain::delivery::Trigger;
 use crate::domain::ids::DeliveryId;
@@ -167,7 +168,7 @@ pub async fn last(
         delivery: Some(delivery),
         ..AttemptFilter::default()
     };
-    let found = api.deployment.records.attempts(&filter, 1, None).await?;
+    let found = records::all(&*api.deployment.records, &filter, 1).await?;
     let none = "no attempt of this delivery is on record, or not any more";
     let last = found.attempts.first();
     let last = last.ok_or_else(|| Trouble::not_found(none))?;

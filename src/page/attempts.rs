@@ -84,7 +84,8 @@ fn next(attempt: &Attempt, now: Timestamp, followed: bool) -> Markup {
         @else {
             @match attempt.next_attempt_at {
                 None if followed => span.quiet { "given up, and sent again later" },
-                Some(at) if at <= now => span.quiet { "tried again " (time(at)) },
+                Some(_) if followed => span.quiet { "tried again" },
+                Some(at) if at <= now => { span { "was due " (time(at)) } " " (retry(attempt, false)) },
                 Some(at) => { span { "next attempt " (time(at)) } " " (retry(attempt, false)) },
                 None => { span { "given up" } " " (retry(attempt, false)) },
             }
@@ -109,9 +110,8 @@ pub fn retry(attempt: &Attempt, force: bool) -> Markup {
 mod tests {
     use super::*;
 
-    #[test]
-    fn what_a_receiver_answers_is_text() {
-        let attempt: Attempt = serde_json::from_value(serde_json::json!({
+    fn failed() -> Attempt {
+        serde_json::from_value(serde_json::json!({
             "delivery_id": "d", "event_id": "e", "event_type": "request.completed",
             "organization": "default", "webhook_id": "w", "url": "https://example.com/",
             "attempt": 1, "trigger": "event", "outcome": "rejected", "status_code": 500,
@@ -119,8 +119,31 @@ mod tests {
             "response_truncated": false, "started_at": "2026-01-01T00:00:00Z",
             "duration_ms": 1.5, "remote_addr": null, "next_attempt_at": null, "worker": "x"
         }))
-        .unwrap();
-        let entry = "1-0".to_owned();
+        .unwrap()
+    }
+
+    #[test]
+    fn what_is_due_may_never_have_come_and_can_be_sent_again() {
+        let due: Timestamp = "2026-01-01T00:00:10Z".parse().unwrap();
+        let attempt = Attempt {
+            next_attempt_at: Some(due),
+            ..failed()
+        };
+        let said = |now, followed| next(&attempt, now, followed).into_string();
+        let (before, after) = (Timestamp::UNIX_EPOCH, Timestamp::MAX);
+        for (said, what, again) in [
+            (said(before, false), "next attempt", true),
+            (said(after, false), "was due", true),
+            (said(after, true), "tried again", false),
+        ] {
+            assert!(said.contains(what), "{said}");
+            assert_eq!(said.contains("<form"), again, "{said}");
+        }
+    }
+
+    #[test]
+    fn what_a_receiver_answers_is_text() {
+        let (entry, attempt) = ("1-0".to_owned(), failed());
         let row = row(
             &RecordedAttempt { entry, attempt },
             Timestamp::UNIX_EPOCH,

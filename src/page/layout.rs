@@ -16,7 +16,7 @@ pub enum Place {
     DeadLetters,
 }
 
-/// What a `pre` with the text of others begins with: browsers drop one line break there, and it
+/// What a `pre` or `textarea` with the text of others begins with: browsers drop one line break there, and it
 /// must not be one of theirs.
 pub const DROPPED: &str = "\n";
 

@@ -157,7 +157,7 @@ fn patch(webhook: &StoredWebhook, typed: &Typed, fields: Fields) -> WebhookPatch
     WebhookPatch {
         name: (fields.name.trim() != document.name).then_some(fields.name),
         url: (fields.url != document.url).then_some(fields.url),
-        description: Some(fields.description),
+        description: (fields.description != document.description).then_some(fields.description),
         events: Some(fields.events),
         headers: Some(headers),
         retry: None,

@@ -99,7 +99,9 @@ impl From<Unavailable> for Trouble {
 impl From<InspectError> for Trouble {
     fn from(error: InspectError) -> Self {
         match error {
-            InspectError::Unknown(_) => Self::not_found(error.to_string()),
+            InspectError::Unknown(_) | InspectError::Unfound(_) => {
+                Self::not_found(error.to_string())
+            }
             InspectError::Webhooks(error) => error.into(),
             InspectError::Unavailable(error) => error.into(),
         }

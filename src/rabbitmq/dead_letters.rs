@@ -130,7 +130,12 @@ impl DeadLetters {
             total: self.count().await?,
             ..Progress::default()
         };
-        let prefetch = if options.dry_run { LOOK_LIMIT } else { MOVING };
+        let prefetch = match options.rate {
+            _ if options.dry_run => LOOK_LIMIT,
+            // What waits for its turn waits where others see it, and no longer than a second here.
+            Some(rate) => (rate.ceil() as u16).clamp(1, MOVING),
+            None => MOVING,
+        };
         let queue = self.topology.dead_letters_queue();
         let taken = Taking::start(self.connection(), queue, progress.total, prefetch).await;
         let mut taking = taken.map_err(|error| self.failed(error, &progress))?;
@@ -194,7 +199,10 @@ impl DeadLetters {
                 // The broker may only be waiting for the acknowledgement of what is under way.
                 match under_way.next().await {
                     Some(moved) => Self::settle(moved, taking).await?,
-                    None => return Ok(()),
+                    None => {
+                        progress.cut_short = !taking.complete();
+                        return Ok(());
+                    }
                 }
                 continue;
             };

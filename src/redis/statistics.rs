@@ -118,7 +118,8 @@ pub(super) fn add(
             .arg(field)
             .arg(*count);
     }
-    let seconds = DAYS_KEPT * 86_400;
+    // One more: the end of a day is kept as long as its beginning.
+    let seconds = (DAYS_KEPT + 1) * 86_400;
     for key in [&outcomes, &durations] {
         // From its beginning on: what comes later does not prolong it.
         pipeline.cmd("EXPIRE").arg(key).arg(seconds).arg("NX");

@@ -13,7 +13,7 @@ async fn a_webhook_is_changed_and_of_two_at_once_the_second_is_told() {
     let (_kept, running) = site::embedded(&[]).await;
     let receiver = Receiver::ok();
     let new = json!({
-        "name": "ours", "url": receiver.url(), "headers": {"X-Kept": "v4lue-a", "X-Gone": "v4lue-b"},
+        "name": "ours", "url": receiver.url(), "description": "two\nlines", "headers": {"X-Kept": "v4lue-a", "X-Gone": "v4lue-b"},
     });
     let created = running.ask("POST", "/webhooks", Some(new)).await.is(201);
     let id = created.body["id"].as_str().unwrap();
@@ -23,6 +23,11 @@ async fn a_webhook_is_changed_and_of_two_at_once_the_second_is_told() {
     let source = browser.client.source().await.unwrap();
     assert!(!source.contains("v4lue"), "{source}");
     browser.fill("Name", "renamed").await;
+    browser.click("button", "Save").await;
+    browser.wait_for_text("Saved").await;
+    let place = format!("/webhooks/{id}");
+    let saved = running.get(&place).await.is(200).body;
+    assert_eq!(saved["description"], "two\nlines");
     browser
         .fill("Description (optional)", "what it is for")
         .await;
@@ -35,7 +40,6 @@ async fn a_webhook_is_changed_and_of_two_at_once_the_second_is_told() {
     browser.wait_for_text("Saved").await;
     let source = browser.client.source().await.unwrap();
     assert!(!source.contains("v4lue"), "{source}");
-    let place = format!("/webhooks/{id}");
     let saved = running.get(&place).await.is(200).body;
     assert_eq!(saved["name"], "renamed");
     assert_eq!(saved["event_subscriptions"], json!(["budget.exceeded"]));

@@ -225,6 +225,45 @@ async fn a_requeue_keeps_to_its_limit_and_rate() {
 }
 
 #[tokio::test]
+async fn what_waits_for_its_turn_at_a_low_rate_is_seen_by_others() {
+    let world = World::declared().await;
+    let publisher = world.publisher();
+    for id in 0..10 {
+        let id = format!("e{id}");
+        give_up(&publisher, &id, "w", Reason::AttemptsExhausted).await;
+    }
+    let (dead_letters, others) = (open(&world).await, open(&world).await);
+    // The first at once, and the next in a quarter of an hour.
+    let options = Options {
+        rate: Some(0.001),
+        ..Options::default()
+    };
+    let begun = tokio::sync::Notify::new();
+    let all = Filter::default();
+    let passing = dead_letters.process(Action::Requeue, &all, &options, |progress| {
+        if progress.done == 1 {
+            begun.notify_one();
+        }
+    });
+    let watching = async {
+        begun.notified().await;
+        world.queue_has(world.topology.deliveries_queue(), 1).await;
+        // All but the one that is in hand.
+        let queue = world.topology.dead_letters_queue();
+        world.queue_has(queue, 8).await;
+        let seen = others.list(&Filter::default(), 100).await.unwrap();
+        assert_eq!(seen.letters.len(), 8);
+        options.stop.cancel();
+    };
+    let (progress, ()) = tokio::join!(passing, watching);
+    let progress = progress.unwrap();
+    assert_eq!((progress.done, progress.cut_short), (1, false));
+    world
+        .queue_has(world.topology.dead_letters_queue(), 9)
+        .await;
+}
+
+#[tokio::test]
 async fn an_invalid_event_goes_back_to_the_events_under_its_own_key() {
     let world = World::declared().await;
     let publisher = world.publisher();

@@ -46,6 +46,13 @@ async fn a_delivery_is_looked_at_and_sent_again(site: &Site, running: &Running) 
     running.publish(&json!({"event": "budget.exceeded"})).await;
     let requests = receiver.wait_for(2, SOON).await;
     let id = requests[1].header("x-prism-delivery").unwrap();
+    // The receiver knows of an attempt before the record does.
+    eventually(SOON, "its attempt is on record", async || {
+        let attempts = site.list(&["attempts", "list", "--json"]);
+        let found = attempts.iter().any(|attempt| attempt["delivery_id"] == id);
+        found.then_some(())
+    })
+    .await;
     let state = async |wanted: &str| {
         eventually(SOON, &format!("it is {wanted}"), async || {
             let (json, _) = site.exits(&["deliveries", "show", &id, "--json"], 0);

@@ -39,7 +39,8 @@ async fn refuses_what_is_no_event(running: &Running) {
         "x".repeat(1 << 20)
     );
     let json = "application/json";
-    let cases: [(&str, &str, u16, &str); 8] = [
+    let many = "{\"event\":\"request.completed\"}\n".repeat(100_001);
+    let cases: [(&str, &str, u16, &str); 9] = [
         ("text/plain", "{}", 415, "application/x-ndjson"),
         (json, "hello", 422, "not a JSON object"),
         (json, "[]", 422, "not a JSON object"),
@@ -47,6 +48,12 @@ async fn refuses_what_is_no_event(running: &Running) {
         (json, "{\"event\":\"made.up\"}", 422, "not known here"),
         (json, &large, 413, "more than 1048576 bytes"),
         ("application/x-ndjson", "\n\n", 422, "no events"),
+        (
+            "application/x-ndjson",
+            &many,
+            413,
+            "more than 100000 events",
+        ),
         (json, "", 422, "not a JSON object"),
     ];
     for (media_type, body, expected, said) in cases {

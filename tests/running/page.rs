@@ -79,7 +79,7 @@ async fn a_webhook_is_created_through_the_form_and_its_failing_delivery_retried_
     let shown = refused.text().await.unwrap();
     assert!(shown.contains("id=\"url-error\""), "{shown}");
     assert!(
-        shown.contains("value=\"&lt;b&gt;ours\"") && shown.contains("value=\"kept\""),
+        shown.contains("value=\"&lt;b&gt;ours\"") && shown.contains("\nkept</textarea>"),
         "{shown}"
     );
 

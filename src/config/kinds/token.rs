@@ -23,11 +23,11 @@ impl ApiTokens {
             }
             None => (None, item),
         };
-        let fits = |c: char| c.is_ascii_graphic() && c != ',' && c != ':';
+        let fits = |c: char| c.is_ascii_graphic() && !",:;".contains(c);
         if token.len() < SHORTEST || !token.chars().all(fits) {
             return Err(format!(
-                "a token has at least {SHORTEST} visible ASCII characters and no comma or colon; \
-                 make one with: openssl rand -hex 32"
+                "a token has at least {SHORTEST} visible ASCII characters and no comma, colon or \
+                 semicolon; make one with: openssl rand -hex 32"
             ));
         }
         Ok(ApiToken::new(organization, token))
@@ -85,6 +85,7 @@ mod tests {
             "two words:0123456789abcdef",
             "0123456789abcde ü",
             "a:b:0123456789abcdef",
+            "0123456789abcdef;",
         ] {
             let reason = ApiTokens
                 .parse(&Value::String(wrong.into()))

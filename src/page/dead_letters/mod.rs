@@ -11,8 +11,9 @@ use maud::{Markup, html};
 use serde::Deserialize;
 
 use crate::api::Api;
-use crate::dead_letters::{Filter, Found, Summary};
+use crate::dead_letters::{Action, Filter, Found, Summary};
 use crate::domain::dead_letter::Reason;
+use crate::operations::passes::Pass;
 use crate::page::layout::{Place, page_at, time};
 use crate::page::session::Visitor;
 use crate::page::trouble::Trouble;
@@ -63,9 +64,11 @@ pub async fn all(
 ) -> Result<Html<String>, Trouble> {
     let found = look(&api, &visitor, &wanted).await?;
     let names = names(&api, &visitor).await?;
+    let running = api.passes.running(&visitor.organization);
     let content = html! {
         h1 { "Dead letters" }
         p.quiet { "What could not be delivered, of every webhook of the organization, and events that break the contract." }
+        (under_way(running.as_ref()))
         (content(&api, "/dead-letters", &wanted, &found, Some(&names)))
     };
     Ok(page_at(
@@ -91,7 +94,11 @@ pub async fn of_webhook(
         ..wanted
     };
     let found = look(&api, &visitor, &wanted).await?;
-    let content = content(&api, &place, &wanted, &found, None);
+    let running = api.passes.running(&visitor.organization);
+    let content = html! {
+        (under_way(running.as_ref()))
+        (content(&api, &place, &wanted, &found, None))
+    };
     Ok(about(&visitor, &webhook, Tab::DeadLetters, &content))
 }
 
@@ -109,6 +116,19 @@ async fn names(api: &Api, visitor: &Visitor) -> Result<Names, Trouble> {
     Ok(named.collect())
 }
 
+/// What is being done about them already: letters that are under way are not listed.
+fn under_way(pass: Option<&Pass>) -> Markup {
+    html! {
+        @if let Some(pass) = pass {
+            p.card.notice {
+                @match pass.action { Action::Requeue => "A requeue", Action::Purge => "A purge" }
+                " is under way; what it has in hand is not listed. "
+                a href={ "/dead-letters/passes/" (pass.id) } { "How far it is" }
+            }
+        }
+    }
+}
+
 fn content(
     api: &Api,
     place: &str,
@@ -121,8 +141,10 @@ fn content(
         (filters(api, place, wanted, names))
         @if found.letters.is_empty() {
             div.card {
-                @if wanted.reason.is_empty() && wanted.event_type.is_empty() && of_all {
+                @if wanted.reason.is_empty() && wanted.event_type.is_empty() && of_all && found.complete {
                     p { strong { "No dead letters." } " What cannot be delivered within the retry policy appears here, with the reason, and can be sent round again." }
+                } @else if !found.complete {
+                    p { "Among the oldest " (found.looked_at) " there is none like that; there are more." }
                 } @else { p { "No dead letter is like that." } }
             }
         } @else { (letters(wanted, found, names)) }

@@ -14,6 +14,7 @@ use crate::api::problem::field;
 use crate::domain::matching::EventSubscription;
 use crate::domain::secret::Secret;
 use crate::domain::webhook::WebhookDocument;
+use crate::page::layout::DROPPED;
 use crate::registry::webhooks::WebhooksError;
 
 /// What was typed.
@@ -55,7 +56,8 @@ impl Typed {
                 "url" => typed.url = value.trim().to_owned(),
                 "secret" => typed.secret = value,
                 "generate" => typed.generate = true,
-                "description" => typed.description = value,
+                // Browsers send every line break as two characters.
+                "description" => typed.description = value.replace("\r\n", "\n"),
                 "event" => typed.events.push(value),
                 "headers" => typed.headers = value,
                 "keep_header" => typed.kept_headers.push(value),
@@ -172,9 +174,23 @@ pub fn shared(api: &Api, typed: &Typed, errors: &Errors, secret: &Markup) -> Mar
         (line("name", "Name", "What people call it; unique in the organization.", "text", &typed.name, true, errors))
         (line("url", "URL", "Where to post to: https, unless the deployment allows http.", "url", &typed.url, true, errors))
         (secret)
-        (line("description", "Description (optional)", "What it is for.", "text", &typed.description, false, errors))
+        (description(typed, errors))
         (events(api, typed, errors))
         (headers(typed, errors))
+    }
+}
+
+fn description(typed: &Typed, errors: &Errors) -> Markup {
+    let invalid = errors.contains_key("description").then_some("true");
+    html! {
+        div.field {
+            label for="description" { "Description (optional)" }
+            p.hint #description-hint { "What it is for." }
+            textarea.prose #description name="description" rows="2" aria-describedby="description-hint description-error" aria-invalid=[invalid] {
+                (DROPPED) (typed.description)
+            }
+            (error("description", errors))
+        }
     }
 }
 

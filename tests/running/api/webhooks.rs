@@ -107,6 +107,7 @@ async fn what_makes_no_webhook_is_refused_field_by_field(running: &Running) {
     let cases = [
         (json!({"name": "n"}), 409, "name"),
         (json!({"name": " "}), 422, "name"),
+        (json!({"name": "s", "secret": "sealed:v1:x"}), 422, "secret"),
         (json!({"url": "example.com"}), 422, "url"),
         (json!({"url": "ftp://example.com"}), 422, "url"),
         (json!({"url": "https://a:b@example.com"}), 422, "url"),
