@@ -155,6 +155,11 @@ async fn only_what_matches_is_sent_round_again() {
     browser.open(&paths::dead_letters(&id)).await;
     browser.choose("Event type", "budget.exceeded").await;
     browser.click("button", "Filter").await;
+    let chosen = format!(
+        "{}?reason=&event_type=budget.exceeded",
+        paths::dead_letters(&id)
+    );
+    browser.wait_for_path(&chosen).await;
     browser.wait_for_row(&["budget.exceeded"]).await;
     let text = browser.text().await;
     assert!(!text.contains("to failing"), "{text}");

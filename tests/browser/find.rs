@@ -112,6 +112,7 @@ impl Browser {
     }
 
     /// Clicks what has this role and this name. It looks again if the page changes under the mouse.
+    /// A page that the click leads to may not be there yet: wait for what it alone has.
     pub async fn click(&self, role: &str, name: &str) {
         let what = format!("the {role} {name:?} is clicked");
         let css = candidates(role);

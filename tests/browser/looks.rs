@@ -144,6 +144,9 @@ async fn what_comes_of_a_click_is_for_everybody() {
     browser.open(paths::DEAD_LETTERS).await;
     faults.look(&browser, "dead-letters-of-all").await;
     browser.click("button", "Purge all that match…").await;
+    browser
+        .find("heading", "Purge all dead letters that match?")
+        .await;
     faults.look(&browser, "purge").await;
     browser.open(paths::DEAD_LETTERS).await;
     // It takes one, and the next in ten seconds.
@@ -167,8 +170,12 @@ async fn what_comes_of_a_click_is_for_everybody() {
         attempts.is_some_and(|many| many >= 9).then_some(())
     })
     .await;
-    browser.open(&format!("/webhooks/{id}")).await;
+    let overview = format!("/webhooks/{id}");
+    browser.open(&overview).await;
     browser.click("link", "Last week").await;
+    browser
+        .wait_for_path(&format!("{overview}?period=week"))
+        .await;
     faults.look(&browser, "overview-with-counts").await;
     browser.open(paths::LIST).await;
     faults.look(&browser, "list-with-counts").await;

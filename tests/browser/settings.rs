@@ -28,6 +28,7 @@ async fn a_webhook_is_changed_and_of_two_at_once_the_second_is_told() {
     let place = format!("/webhooks/{id}");
     let saved = running.get(&place).await.is(200).body;
     assert_eq!(saved["description"], "two\nlines");
+    browser.open(&settings).await;
     browser
         .fill("Description (optional)", "what it is for")
         .await;
@@ -170,7 +171,8 @@ async fn a_webhook_is_disabled_enabled_and_deleted_after_asking() {
     browser.click("link", "ours").await;
     browser.click("link", "Enable it").await;
     browser.click("button", "Enable webhook").await;
-    browser.wait_for_text("It gets deliveries again").await;
+    let enabled = "Enabled. It gets deliveries again";
+    browser.wait_for_text(enabled).await;
     let text = browser.text().await;
     assert!(!text.contains("on holiday"), "{text}");
     browser.click("link", "Delete webhook…").await;
