@@ -14,14 +14,14 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::millis;
+use super::statistics::Counting;
 use super::store::{Store, Write};
 use super::writer::{Patience, WriteError};
-use super::{deliveries, millis_of, statistics};
+use super::{deliveries, millis_of};
 use crate::domain::ids::{DeliveryId, EventId, Organization, WebhookId};
 use crate::domain::webhook::WebhookKey;
 use crate::engine::clock::Clock;
 use crate::engine::ports::{DeliveryRecord, Entry, Keep, Log, Mark};
-use crate::records::statistics::Tally;
 use crate::records::successes::Successes;
 use crate::records::{
     HEALTH_KEPT, LogSettings, MARKS_KEPT, SEQUENCE_KEPT, SERVED_MARKS_KEPT, SUCCESS_NOTED_EVERY,
@@ -37,7 +37,7 @@ pub struct EmbeddedLog {
     settings: LogSettings,
     clock: Clock,
     notes: Arc<Notes>,
-    tally: Arc<Tally>,
+    counting: Arc<Counting>,
     entries: AtomicU64,
     /// The webhooks with new attempts since the last pruning.
     touched: Mutex<HashSet<WebhookKey>>,
@@ -45,11 +45,9 @@ pub struct EmbeddedLog {
 
 impl EmbeddedLog {
     pub(super) fn new(store: Store, settings: LogSettings, clock: Clock) -> Self {
-        let tally = Arc::new(Tally::default());
-        statistics::keep_adding(&tally, store.clone(), clock);
         Self {
             notes: Notes::start(store.clone(), clock),
-            tally,
+            counting: Counting::start(store.clone(), clock),
             store,
             settings,
             clock,
@@ -62,7 +60,7 @@ impl EmbeddedLog {
     /// included.
     pub async fn flush(&self) {
         self.notes.note_rest();
-        statistics::add(self.tally.take(), &self.store, self.clock);
+        self.counting.add_rest();
         let nothing = self.store.submit(Write::new(Patience::Wait), |_| Ok(()));
         recorded(nothing.await).await;
     }
@@ -118,7 +116,7 @@ impl Log for EmbeddedLog {
 
     async fn write(&self, entry: Entry) {
         if let Some(attempt) = &entry.attempt {
-            self.tally.count(attempt);
+            self.counting.count(attempt);
         }
         let rows = Rows::of(&entry, self);
         let size = rows.attempt.as_ref().map_or(0, |(_, json)| 2 * json.len())

@@ -7,6 +7,7 @@ use rusqlite::{Connection, params};
 
 use super::store::{ReadError, Store, Write};
 use super::writer::Patience;
+use crate::domain::attempt::Attempt;
 use crate::domain::ids::{Organization, WebhookId};
 use crate::engine::clock::Clock;
 use crate::records::statistics::{
@@ -72,21 +73,50 @@ impl Statistics {
     }
 }
 
-/// Adds to the store what is counted, now and then, for as long as somebody counts.
-pub(super) fn keep_adding(tally: &Arc<Tally>, store: Store, clock: Clock) {
-    let here = Arc::downgrade(tally);
-    tokio::spawn(async move {
-        loop {
-            tokio::time::sleep(COUNTED_EVERY).await;
-            let Some(tally) = here.upgrade() else { return };
-            add(tally.take(), &store, clock);
-        }
-    });
+/// What is counted on its way to the store.
+#[derive(Debug)]
+pub(super) struct Counting {
+    tally: Tally,
+    store: Store,
+    clock: Clock,
+}
+
+impl Counting {
+    /// Adds to the store what is counted, now and then, until this has gone; the store is not held
+    /// any longer than that.
+    pub(super) fn start(store: Store, clock: Clock) -> Arc<Self> {
+        let counting = Arc::new(Self {
+            tally: Tally::default(),
+            store,
+            clock,
+        });
+        let here = Arc::downgrade(&counting);
+        tokio::spawn(async move {
+            loop {
+                tokio::time::sleep(COUNTED_EVERY).await;
+                let Some(counting) = here.upgrade() else {
+                    return;
+                };
+                counting.add_rest();
+            }
+        });
+        counting
+    }
+
+    /// Counts an attempt.
+    pub(super) fn count(&self, attempt: &Attempt) {
+        self.tally.count(attempt);
+    }
+
+    /// Adds to the store what has been counted by now.
+    pub(super) fn add_rest(&self) {
+        add(self.tally.take(), &self.store, self.clock);
+    }
 }
 
 /// Adds counts to those there are, and removes what is no longer kept. Handed to the writer;
 /// nobody waits for it.
-pub(super) fn add(counted: Counted, store: &Store, clock: Clock) {
+fn add(counted: Counted, store: &Store, clock: Clock) {
     if counted.is_empty() {
         return;
     }
