@@ -186,7 +186,7 @@ pub fn embedded(config: &Config, directory: &Path) -> Result<Embedded, embedded:
     let settings = embedded::Settings {
         log: log_settings(config),
         max_organizations: config.subscriptions.max_organizations,
-        prefetch: usize::from(config.worker.prefetch),
+        prefetch: usize::from(prefetch(config)),
         clock: Clock::system(),
     };
     let database = Arc::new(Database::open(directory)?);
@@ -238,11 +238,13 @@ fn engine_settings(config: &Config, worker: &str) -> engine::Settings {
         },
         steps: Steps::up_to(config.delay.longest),
         bounds: Bounds {
-            max_in_flight: u32::try_from(config.worker.webhook_max_in_flight).unwrap_or(u32::MAX),
-            line_wait: config.worker.line_wait,
-            attempt_timeout: config.send.timeout,
+            webhook_max_in_flight: u32::try_from(config.worker.webhook_max_in_flight)
+                .unwrap_or(u32::MAX),
+            quick: config.worker.max_in_flight,
+            slow: config.worker.max_slow,
+            hand: usize::from(config.worker.prefetch),
+            breaker_after: config.worker.breaker_after,
         },
-        max_in_flight: config.worker.max_in_flight,
         fanout_inline_max: config.worker.fanout_inline_max,
         keep_all_bodies: config.log.keep_bodies == KeepBodies::All,
         worker: worker.to_owned(),
@@ -250,6 +252,14 @@ fn engine_settings(config: &Config, worker: &str) -> engine::Settings {
         clock: Clock::system(),
         chance: Chance::system(),
     }
+}
+
+/// So many messages of each queue a worker may hold unsettled: what is in hand, and one for each
+/// request that may be open. Were it fewer, slow requests would use it up, and hold up everything.
+fn prefetch(config: &Config) -> u16 {
+    let worker = &config.worker;
+    let all = usize::from(worker.prefetch) + worker.max_in_flight + worker.max_slow;
+    u16::try_from(all).unwrap_or(u16::MAX)
 }
 
 fn sender_settings(config: &Config) -> http::Settings {

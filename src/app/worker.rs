@@ -76,8 +76,8 @@ impl Worker {
         let (source, handle) = consumer::start(consumer::Settings {
             server,
             topology,
-            prefetch_events: config.worker.prefetch,
-            prefetch_deliveries: config.worker.prefetch,
+            prefetch_events: super::prefetch(config),
+            prefetch_deliveries: super::prefetch(config),
             declare: config.worker.declare_topology,
         })
         .await

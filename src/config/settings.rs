@@ -147,25 +147,34 @@ settings! {
         /// enough, a second worker is worth more than a second thread, and fails apart.
         threads: usize = 1, Whole(1..=1024);
 
-        /// The number of requests that a worker has open at once. More than 256 made it no faster
-        /// when measured with a receiver that answers at once; slow receivers gain by more.
-        max_in_flight: usize = 256, Whole(1..=65_535);
+        /// The number of requests that a worker has open at once, for the first half second of
+        /// each: then they count towards `worker.max_slow`. More than 256 made it no faster when
+        /// measured with a receiver that answers at once.
+        max_in_flight: usize = 256, Whole(1..=30_000);
 
-        /// The number of those that one webhook may have, so that a slow one leaves room for the
-        /// others; at most `worker.max_in_flight`.
+        /// The number of requests that may be open for longer than half a second. They cost memory
+        /// and a socket each, and the work of nobody else.
+        max_slow: usize = 1024, Whole(1..=30_000);
+
+        /// The number of requests that one webhook may have open; at most `worker.max_in_flight`.
+        /// It begins with four, and has more while its receiver keeps its time, fewer when it fails
+        /// or takes longer the more it is given.
         webhook_max_in_flight: usize = 64, Whole(1..=65_535);
 
-        /// The number of messages that RabbitMQ hands a worker ahead of their settlement; at least
-        /// `worker.max_in_flight`. Below 1000 throughput falls, above there is little to gain.
+        /// The number of deliveries that wait in a worker for their turn; at least
+        /// `worker.max_in_flight`. What is beyond waits in RabbitMQ. Below 1000 throughput falls,
+        /// above there is little to gain. RabbitMQ hands a worker so many messages ahead of their
+        /// settlement, and one for each request that may be open.
         prefetch: u16 = 1000, Whole(1..=65_535);
+
+        /// After a run of so many failures a webhook's receiver is left alone, and tried with one
+        /// delivery at a time at growing intervals, up to five minutes; its other deliveries are put
+        /// off meanwhile. A timeout counts as four. 0: never.
+        breaker_after: u32 = 20, Whole(0..=1_000_000);
 
         /// An event that more webhooks than this want is split into messages of their own; up to
         /// this many are sent straight from the event.
         fanout_inline_max: usize = 32, Whole(1..=10_000);
-
-        /// How long a delivery may wait in the worker for its webhook to have a request free.
-        /// After that it waits in a delay queue and holds up nothing.
-        line_wait: Duration = 250 * MILLISECOND, DurationIn(Duration::ZERO..=5 * SECOND);
 
         /// How long a worker that is told to stop may take to finish what is in flight. What is
         /// then still open is cut off and repeated by another worker. Under the 30s after which

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use futures::StreamExt as _;
 use futures::future::join_all;
 use futures::stream::FuturesUnordered;
-use tokio::sync::OwnedSemaphorePermit;
 
 use crate::domain::dead_letter::{Content, DeadLetter, Reason};
 use crate::domain::delivery::Delivery;
@@ -15,6 +14,7 @@ use crate::domain::organization::OrganizationWebhooks;
 use crate::domain::webhook::Webhook;
 
 use super::Engine;
+use super::admission::Place;
 use super::origin::{Origin, Siblings, mark};
 use super::ports::{FollowUp, Receipt, Stopped};
 
@@ -125,14 +125,14 @@ impl Engine {
         Ok(())
     }
 
-    /// One attempt for each webhook, side by side. Returns once all are settled, with the place in
-    /// the worker's budget of the one settled last.
+    /// One attempt for each webhook, side by side. Returns once all are settled, with the place of
+    /// the one settled last.
     async fn deliver_to_all(
         &self,
         event: &Arc<Event>,
         wanting: &[Arc<Webhook>],
         origin: Origin<'_>,
-    ) -> Result<Option<OwnedSemaphorePermit>, Stopped> {
+    ) -> Result<Option<Place>, Stopped> {
         let mut last = None;
         let mut result = Ok(());
         let mut settled: FuturesUnordered<_> = wanting
@@ -155,7 +155,7 @@ impl Engine {
         event: &Arc<Event>,
         webhook: &Arc<Webhook>,
         origin: Origin<'_>,
-    ) -> Result<Option<OwnedSemaphorePermit>, Stopped> {
+    ) -> Result<Option<Place>, Stopped> {
         let delivery = Delivery::first(event.clone(), webhook.id.clone());
         self.attempt(&delivery, webhook, origin).await
     }

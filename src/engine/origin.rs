@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use crate::domain::admission::Kind;
 use crate::domain::event::Event;
 use crate::domain::webhook::Webhook;
 
@@ -24,6 +25,14 @@ impl Origin<'_> {
         match self {
             Self::Event(siblings, _) => siblings.redelivered,
             Self::Message(_) => true,
+        }
+    }
+
+    /// The kind of message, for admission.
+    pub(super) fn kind(&self) -> Kind {
+        match self {
+            Self::Event(..) => Kind::Event,
+            Self::Message(_) => Kind::Message,
         }
     }
 

@@ -13,7 +13,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use http::HeaderMap;
 use jiff::Timestamp;
-use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
@@ -25,6 +25,8 @@ use crate::domain::ids::{DeliveryId, EventId, Organization, WebhookId};
 use crate::domain::organization::OrganizationWebhooks;
 use crate::domain::outcome::Reply;
 use crate::domain::webhook::WebhookKey;
+
+use super::admission::Place;
 
 // ------------------------------------------------------------------------------------ the source
 
@@ -96,8 +98,8 @@ pub enum Settlement {
         /// What to remember should the acknowledgement be lost.
         mark: Option<Mark>,
         /// Given back once the acknowledgement is sent, so that the requests that a crash could
-        /// repeat are never more than the worker may have in flight.
-        permit: Option<OwnedSemaphorePermit>,
+        /// repeat are never more than the worker may have open.
+        place: Option<Place>,
     },
     /// It was not settled: return it to its queue.
     Returned {
@@ -132,11 +134,11 @@ impl Receipt {
     }
 
     /// Acknowledges the message.
-    pub fn ack(mut self, mark: Option<Mark>, permit: Option<OwnedSemaphorePermit>) {
+    pub fn ack(mut self, mark: Option<Mark>, place: Option<Place>) {
         self.settle(Settlement::Done {
             tag: self.tag,
             mark,
-            permit,
+            place,
         });
     }
 
@@ -170,6 +172,9 @@ impl Drop for Receipt {
 pub enum FollowUp {
     /// The delivery comes back after a stay in the delay queue of this step.
     Delay(Delivery, Duration),
+    /// The delivery, which is put off, comes back after this long: never sooner, and not later than
+    /// after the shortest step that covers it.
+    Defer(Delivery, Duration),
     /// The delivery comes back at once, as a message of its own.
     Enqueue(Delivery),
     /// Something is given up.

@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use crate::domain::admission::Deferral;
 use crate::domain::attempt::Attempt;
 use crate::domain::dead_letter::{Content, DeadLetter, Reason};
 use crate::domain::delivery::Delivery;
@@ -138,19 +139,23 @@ impl Engine {
         &self,
         delivery: &Delivery,
         webhook: &Webhook,
-        delay: Duration,
+        deferral: Deferral,
         origin: Origin<'_>,
     ) -> Result<(), Stopped> {
         let delivery = &*self.numbered(delivery, origin).await;
-        let wait = self.settings.steps.at_least(delay);
-        let deferred = delivery.deferred(wait.rest);
-        self.hand_over(FollowUp::Delay(deferred, wait.step), origin.receipt())
+        let delay = deferral.delay.min(self.settings.steps.longest());
+        let deferred = delivery.deferred(None);
+        self.hand_over(FollowUp::Defer(deferred, delay), origin.receipt())
             .await?;
         tracing::debug!(
-            delivery_id = %delivery.id, webhook_id = %webhook.id, delay = ?wait.total(), "deferred"
+            delivery_id = %delivery.id,
+            webhook_id = %webhook.id,
+            ?delay,
+            because = deferral.why.name(),
+            "deferred"
         );
         self.counters.deferred.count();
-        let state = DeliveryState::Waiting(self.due(wait.total()));
+        let state = DeliveryState::Waiting(self.due(delay));
         let failed = delivery.has_a_past();
         let entry = self.entry(&unsettled(delivery), webhook, state, failed, origin);
         if entry.mark.is_some() || entry.delivery.is_some() {

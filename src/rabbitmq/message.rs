@@ -63,6 +63,14 @@ pub fn encode(follow_up: &FollowUp, topology: &Topology, now: Timestamp) -> Outg
         FollowUp::Delay(delivery, step) => {
             encode_delivery(delivery).for_queue(&topology.delay_queue(*step))
         }
+        FollowUp::Defer(delivery, delay) => {
+            // The queue ends the wait at its step; by the message's own end it is exact, unless
+            // something before it in the queue waits for longer.
+            let queue = topology.delay_queue(topology.steps().covering(*delay));
+            encode_delivery(delivery)
+                .for_queue(&queue)
+                .expiring_in(*delay)
+        }
         FollowUp::Enqueue(delivery) => {
             encode_delivery(delivery).for_queue(topology.deliveries_queue())
         }
@@ -71,6 +79,15 @@ pub fn encode(follow_up: &FollowUp, topology: &Topology, now: Timestamp) -> Outg
         }
         FollowUp::Publish(event) => encode_event(event)
             .for_exchange(topology.exchange().into(), event.event_type.as_str().into()),
+    }
+}
+
+impl Outgoing {
+    fn expiring_in(mut self, wait: Duration) -> Self {
+        // Rounded up: never early.
+        let millis = wait.as_nanos().div_ceil(1_000_000);
+        self.properties = self.properties.with_expiration(millis.to_string().into());
+        self
     }
 }
 

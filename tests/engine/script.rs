@@ -39,6 +39,8 @@ pub enum Step {
     Wrote(String),
     /// A delivery to this webhook, with the number of its next attempt, for so many seconds.
     Delayed(String, u32, u64),
+    /// A delivery to this webhook, put off with this attempt still to be made, for so many seconds.
+    Deferred(String, u32, u64),
     Enqueued(String),
     Dead(Reason),
     Published(String),
@@ -257,6 +259,11 @@ impl Handover for Scripted {
                 delivery.attempt,
                 step.as_secs(),
             ),
+            FollowUp::Defer(delivery, delay) => Step::Deferred(
+                delivery.webhook.to_string(),
+                delivery.attempt,
+                delay.as_secs(),
+            ),
             FollowUp::Enqueue(delivery) => Step::Enqueued(delivery.webhook.to_string()),
             FollowUp::DeadLetter(letter) => Step::Dead(letter.reason),
             FollowUp::Publish(event) => Step::Published(event.event_type.to_string()),
@@ -357,11 +364,12 @@ fn settings() -> Settings {
         },
         steps: Steps::up_to(Duration::from_secs(64)),
         bounds: Bounds {
-            max_in_flight: 64,
-            line_wait: Duration::from_millis(100),
-            attempt_timeout: Duration::from_secs(10),
+            webhook_max_in_flight: 64,
+            quick: 256,
+            slow: 1024,
+            hand: 1000,
+            breaker_after: 20,
         },
-        max_in_flight: 256,
         fanout_inline_max: 32,
         keep_all_bodies: false,
         worker: "test".to_owned(),
