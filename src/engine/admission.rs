@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{Notify, oneshot};
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep_until};
 
 use crate::domain::admission::{
     Admission, Answer, Asked, Bounds, Deferral, Kind, Shown, Ticket, Why,
@@ -15,6 +15,9 @@ use crate::domain::webhook::WebhookKey;
 
 /// How often the state machine is told the time while somebody waits.
 const TICK: Duration = Duration::from_millis(25);
+
+/// A timer is late by so much of itself: its grain is a millisecond.
+const TIMER: Duration = Duration::from_millis(2);
 
 /// Decides, for every webhook, whether an attempt may be made now.
 #[derive(Debug, Clone)]
@@ -109,8 +112,11 @@ impl Gatekeeper {
         loop {
             let waits = self.gate.waits.notified();
             if self.gate.lock().admission.waits_for_time() {
-                sleep(TICK).await;
-                self.gate.change(|admission| admission.pass_time(now()));
+                let due = Instant::now() + TICK;
+                sleep_until(due).await;
+                let lag = due.elapsed().saturating_sub(TIMER);
+                self.gate
+                    .change(|admission| admission.pass_time(now(), lag));
             } else {
                 waits.await;
             }

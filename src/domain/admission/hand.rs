@@ -98,7 +98,7 @@ impl Admission {
     fn victim(&self, kind: Kind, now: Instant) -> Option<usize> {
         let weighed = self.lines.iter().filter_map(|index| {
             let receiver = &self.receivers[*index];
-            let time = receiver.line_time_at_best(now)?;
+            let time = receiver.line_time_at_best(now, self.lag)?;
             let gives_way = time > SHORT_LINE && self.last_in_line(*index, kind).is_some();
             let in_hand = self.tenants[receiver.tenant].waiting[kind as usize];
             gives_way.then_some((in_hand, time, *index))

@@ -15,9 +15,6 @@ pub const FIRST: u32 = 4;
 /// round, since a burst is over in few rounds.
 const STEP: f64 = 2.0;
 
-/// An answer within this is in good time whatever the receiver did before: it costs nobody a place.
-const QUICK: Duration = Duration::from_millis(50);
-
 /// After so long without need for it, a limit that was grown into is no longer known to hold.
 const UNUSED: Duration = Duration::from_secs(10);
 
@@ -74,9 +71,9 @@ impl Limit {
         if self.found { self.value } else { self.most }
     }
 
-    /// Whether the receiver still shows that it can take more.
-    pub fn is_growing(&self) -> bool {
-        !self.found && self.value < self.most
+    /// Whether the receiver has shown that it can take no more.
+    pub fn is_found(&self) -> bool {
+        self.found
     }
 
     /// A request begins, with so many open, itself included.
@@ -93,19 +90,19 @@ impl Limit {
         }
     }
 
-    /// A request that `began` ended after `took`; `fastest` is the receiver's time while it has
-    /// little to do, and `busy` says whether more would have been sent, had it been allowed.
+    /// A request that `began` ended after `took`, which was good time for its receiver or not;
+    /// `busy` says whether more would have been sent, had it been allowed.
     pub fn ended(
         &mut self,
         how: Ended,
         began: Instant,
         took: Duration,
-        fastest: Duration,
+        in_good_time: bool,
         busy: bool,
     ) {
         match how {
             Ended::Delivered if !busy => {}
-            Ended::Delivered if took <= QUICK.max(2 * fastest) => {
+            Ended::Delivered if in_good_time => {
                 let more = if self.value < self.threshold {
                     STEP
                 } else {
@@ -114,8 +111,10 @@ impl Limit {
                 self.value = (self.value + more).min(self.most);
             }
             Ended::Delivered => {
+                // It answers, if late: no reason to give it less than one of which nothing is known.
+                let least = f64::from(FIRST).min(self.value);
                 self.found = true;
-                self.value = (self.value - 1.0 / self.value).max(1.0);
+                self.value = (self.value - 1.0 / self.value).max(least);
                 self.threshold = self.value;
             }
             Ended::Failed | Ended::TimedOut => self.decrease(how, began, began + took),
@@ -159,7 +158,7 @@ mod tests {
     const FAST: Duration = Duration::from_millis(150);
 
     fn ended(limit: &mut Limit, how: Ended, took: Duration) {
-        limit.ended(how, Instant::now(), took, FAST, true);
+        limit.ended(how, Instant::now(), took, took <= FAST, true);
     }
 
     #[test]
@@ -180,17 +179,18 @@ mod tests {
         let mut limit = Limit::new(64);
         for _ in 0..200 {
             let took = fastest * limit.now();
-            limit.ended(Ended::Delivered, Instant::now(), took, fastest, true);
+            let in_good_time = took <= 2 * fastest;
+            limit.ended(Ended::Delivered, Instant::now(), took, in_good_time, true);
         }
-        assert!((1..=3).contains(&limit.now()), "{limit:?}");
-        assert!(!limit.is_growing());
+        assert_eq!(limit.now(), FIRST, "{limit:?}");
+        assert!(limit.is_found());
     }
 
     #[test]
     fn what_is_not_needed_does_not_grow() {
         let mut limit = Limit::new(64);
         for _ in 0..100 {
-            limit.ended(Ended::Delivered, Instant::now(), FAST, FAST, false);
+            limit.ended(Ended::Delivered, Instant::now(), FAST, true, false);
         }
         assert_eq!(limit.now(), FIRST);
     }
@@ -200,11 +200,11 @@ mod tests {
         let mut limit = Limit::new(64);
         let began = Instant::now();
         for _ in 0..4 {
-            limit.ended(Ended::Failed, began, FAST, FAST, true);
+            limit.ended(Ended::Failed, began, FAST, true, true);
         }
         assert_eq!(limit.now(), 2);
         let later = began + Duration::from_secs(1);
-        limit.ended(Ended::TimedOut, later, 10 * FAST, FAST, true);
+        limit.ended(Ended::TimedOut, later, 10 * FAST, false, true);
         assert_eq!(limit.now(), 1);
     }
 

@@ -49,6 +49,9 @@ pub use limit::FIRST as FIRST_LIMIT;
 /// A request has a place in the quick lane for so long.
 pub const MOMENT: Duration = Duration::from_millis(500);
 
+/// How much of this worker's lag is remembered from one time to the next.
+const LAG_KEPT: f64 = 0.9;
+
 /// What one worker may have open and in hand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Bounds {
@@ -173,6 +176,8 @@ pub struct Admission {
     /// Tells the uses of a ticket apart.
     serial: u64,
     answers: Vec<(Ticket, Answer)>,
+    /// How far behind this worker itself is.
+    lag: Duration,
 }
 
 #[derive(Debug, Default)]
@@ -228,6 +233,7 @@ impl Admission {
             stuck: Vec::new(),
             serial: 0,
             answers: Vec::new(),
+            lag: Duration::ZERO,
             bounds,
         }
     }
@@ -261,7 +267,7 @@ impl Admission {
         };
         request.state = State::Settling(lane);
         let receiver = request.receiver;
-        self.receivers[receiver].ended(ticket, began, took, shown);
+        self.receivers[receiver].ended(ticket, began, took, shown, self.lag);
         self.pull(receiver, now);
     }
 
@@ -284,7 +290,8 @@ impl Admission {
             }
             State::Open { began, lane, .. } => {
                 self.give_back(lane, tenant);
-                self.receivers[receiver].ended(ticket, began, Duration::ZERO, Shown::Nothing);
+                let (took, shown) = (Duration::ZERO, Shown::Nothing);
+                self.receivers[receiver].ended(ticket, began, took, shown, self.lag);
             }
             State::Settling(lane) => self.give_back(lane, tenant),
         }
@@ -298,8 +305,10 @@ impl Admission {
     }
 
     /// Does what time alone brings about. To be called every now and then while somebody
-    /// [waits](Self::waits_for_time).
-    pub fn pass_time(&mut self, now: Instant) {
+    /// [waits](Self::waits_for_time). `lag` is by how much this call came late: so long, at least,
+    /// does an answer lie here before this worker notices it.
+    pub fn pass_time(&mut self, now: Instant, lag: Duration) {
+        self.lag = lag.max(self.lag.mul_f64(LAG_KEPT));
         self.pass_moments(now);
         for receiver in self.lines.iter().copied().collect::<Vec<_>>() {
             self.shorten(receiver, now);

@@ -16,6 +16,13 @@ use crate::domain::webhook::WebhookKey;
 /// What comes back to a receiver that was left alone comes at least so far apart.
 const AFTER_SHUT: Duration = Duration::from_millis(5);
 
+/// An answer within this is in good time whatever the receiver did before.
+const QUICK: Duration = Duration::from_millis(50);
+
+/// What takes less than so many times this worker's own lag says nothing of the receiver: it is a
+/// handful of steps, each of which may have waited for that long.
+const UNTOLD: u32 = 10;
+
 /// A receiver without traffic is remembered for this long.
 const REMEMBERED: Duration = Duration::from_secs(60);
 
@@ -109,7 +116,14 @@ impl Receiver {
     }
 
     /// A request has ended.
-    pub(super) fn ended(&mut self, ticket: Ticket, began: Instant, took: Duration, shown: Shown) {
+    pub(super) fn ended(
+        &mut self,
+        ticket: Ticket,
+        began: Instant,
+        took: Duration,
+        shown: Shown,
+        lag: Duration,
+    ) {
         let now = began + took;
         let busy = !self.line.is_empty() || 2 * self.open >= self.limit.now();
         self.open -= 1;
@@ -121,8 +135,8 @@ impl Receiver {
         };
         let answered = how != Ended::TimedOut;
         self.pulse.ended(began, ticket, took, answered, busy);
-        self.limit
-            .ended(how, began, took, self.pulse.fastest(now), busy);
+        let good = (2 * self.pulse.fastest(now)).max(QUICK).max(UNTOLD * lag);
+        self.limit.ended(how, began, took, took <= good, busy);
         match shown {
             Shown::Asked(wait) => self.breaker.asked(wait, now),
             _ if self.breaker.ended(how, began, now) => self.limit.restart(),
@@ -136,12 +150,12 @@ impl Receiver {
     }
 
     /// The same as it would be if it had little to do: what is longer than that is, perhaps, this
-    /// worker's own doing. `None` while too little is known of it.
-    pub(super) fn line_time_at_best(&self, now: Instant) -> Option<Duration> {
-        let apart = self.pulse.fastest(now).div_f64(self.reach());
-        self.pulse
-            .is_known(now)
-            .then(|| times(apart, self.line.len()))
+    /// worker's own doing. `None` while too little is known of it, or if this worker itself is so
+    /// far behind that nothing can be told.
+    pub(super) fn line_time_at_best(&self, now: Instant, lag: Duration) -> Option<Duration> {
+        let fastest = self.pulse.fastest(now);
+        let told = self.pulse.is_known(now) && fastest > UNTOLD * lag;
+        told.then(|| times(fastest.div_f64(self.reach()), self.line.len()))
     }
 
     /// For how long a delivery is put off, because of `why`; not for less than until `not_before`.
@@ -190,7 +204,7 @@ impl Receiver {
     fn apart(&self, now: Instant) -> Duration {
         let apart = self.pulse.time(now).div_f64(self.reach());
         match self.pulse.apart(now) {
-            Some(seen) if !self.limit.is_growing() => seen.max(apart),
+            Some(seen) if self.limit.is_found() => seen.max(apart),
             _ => apart,
         }
     }

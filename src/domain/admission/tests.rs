@@ -111,7 +111,7 @@ impl World {
 
     fn pass(&mut self, time: Duration) {
         self.now += time;
-        self.admission.pass_time(self.now);
+        self.admission.pass_time(self.now, Duration::ZERO);
         self.look();
     }
 
@@ -278,6 +278,30 @@ fn when_the_worker_is_at_its_limit_nothing_is_put_off_and_the_intake_waits() {
     }
     assert!(world.later.is_empty(), "{:?}", world.later.first());
     assert!(done > 3_000, "{done}");
+}
+
+#[test]
+fn a_worker_that_is_behind_takes_no_receiver_for_slow() {
+    let mut world = World::new(BOUNDS);
+    let mut done = 0;
+    for _ in 0..500 {
+        while world.admission.has_room(Kind::Event, world.now) {
+            world.ask("a/quick", Kind::Event);
+        }
+        world.now += 10 * MS;
+        world.admission.pass_time(world.now, 8 * MS);
+        world.look();
+        // Whatever is open is noticed late, one after the other.
+        if !world.open.is_empty() {
+            world.end(0, Shown::Delivered);
+            done += 1;
+        }
+    }
+    assert!(
+        world.later.is_empty(),
+        "{:?} after {done}",
+        world.later.first()
+    );
 }
 
 #[test]
