@@ -10,8 +10,9 @@ use super::receivers::Receiver;
 /// What a user would not notice.
 const UNNOTICED: Duration = Duration::from_secs(1);
 
-/// Even of a webhook whose receiver fails, every delivery is attempted or settled within this.
-const STARVED: Duration = Duration::from_secs(6 * 3_600);
+/// Where a receiver fails every delivery is still attempted, or settled, within an hour and so much
+/// for each that there is: probes are far apart.
+const PROBE: Duration = Duration::from_secs(600);
 
 impl Account {
     /// Checks what is left when everything should be settled.
@@ -66,19 +67,21 @@ impl Account {
         let ends = self.scenario.endings.len() as u32 * Duration::from_secs(20);
         let general = UNNOTICED + share + down + ends + self.scenario.costs.all() * ahead;
         let service = receiver.service();
+        let all = u32::try_from(self.scenario.deliveries()[one.webhook]).unwrap();
         match receiver {
             Receiver::Gone => None,
             _ if receiver.is_healthy() => {
                 Some(general + service.unwrap_or_default() * ahead / at_once)
             }
-            // Put off, and back within a while: twice as long as one after the other takes.
+            // Put off, and back within a while, in whatever order: all of them take no longer than
+            // twice what they take one after the other.
             Receiver::Steady { .. } | Receiver::OneByOne { .. } | Receiver::Dripping => {
-                Some(general + Duration::from_secs(60) + service.unwrap_or_default() * ahead * 2)
+                Some(general + Duration::from_secs(60) + service.unwrap_or_default() * all * 2)
             }
             Receiver::Throttling { seconds } => {
-                Some(general + Duration::from_secs(60 + 2 * seconds) + UNNOTICED * ahead)
+                Some(general + Duration::from_secs(60 + 2 * seconds) + UNNOTICED * all)
             }
-            _ => Some(STARVED),
+            _ => Some(Duration::from_secs(3_600) + PROBE * all),
         }
     }
 

@@ -119,7 +119,7 @@ impl Scenario {
             webhooks: Vec::new(),
             traffic: Vec::new(),
             endings: Vec::new(),
-            horizon: Duration::from_secs(5 * 86_400),
+            horizon: Duration::from_secs(10 * 86_400),
         }
     }
 
