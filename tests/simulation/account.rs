@@ -1,7 +1,7 @@
 //! The account of a simulation: what became of each delivery and each webhook, and everything that
 //! happened, in virtual time. What must hold at each step is checked as it is written down.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use prism_webhooks::domain::dead_letter::Reason;
@@ -128,6 +128,8 @@ pub struct Account {
     pub webhooks: Vec<WebhookAccount>,
     pub deliveries: Vec<DeliveryAccount>,
     pub broken: Vec<Broken>,
+    /// How often each promise was broken.
+    pub times_broken: BTreeMap<&'static str, usize>,
     pub most_open: usize,
     pub worker_up: bool,
     pub worker_ends: u32,
@@ -146,6 +148,7 @@ impl Account {
             trace: Vec::new(),
             deliveries: Vec::new(),
             broken: Vec::new(),
+            times_broken: BTreeMap::new(),
             most_open: 0,
             worker_up: false,
             worker_ends: 0,

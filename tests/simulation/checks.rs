@@ -8,6 +8,9 @@ use super::receivers::Receiver;
 /// For so long a place may be left unused that a healthy webhook's delivery could have used.
 const UNUSED: Duration = Duration::from_millis(250);
 
+/// Of each promise that is broken so many times are told.
+const TOLD: usize = 3;
+
 /// A request holds a place of the quick lane for no longer.
 pub const FIRST_MOMENT: Duration = Duration::from_secs(1);
 
@@ -18,7 +21,7 @@ pub const AT_FIRST: usize = 4;
 pub const HANDFUL: usize = 5;
 
 /// A delivery that would wait for its own receiver for no longer than this is not put off.
-const WORTH_WAITING: Duration = Duration::from_secs(4);
+const WORTH_WAITING: Duration = Duration::from_secs(5);
 
 impl Account {
     pub(super) fn broke(
@@ -28,8 +31,10 @@ impl Account {
         delivery: Option<usize>,
         webhook: usize,
     ) {
-        // One broken promise is usually the cause of the next: the first few tell enough.
-        if self.broken.len() < 20 {
+        // One broken promise is usually the cause of the next: of each the first few tell enough.
+        let before = self.times_broken.entry(promise).or_default();
+        *before += 1;
+        if *before <= TOLD {
             self.broken.push(Broken {
                 at: self.now,
                 promise,

@@ -18,6 +18,7 @@ mod receivers;
 mod record;
 mod run;
 mod scenario;
+mod selftest;
 mod settings;
 mod story;
 mod sweep;

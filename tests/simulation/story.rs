@@ -13,7 +13,11 @@ const LINES: usize = 60;
 pub fn of(account: &Account) -> String {
     let mut story = String::new();
     let scenario = &account.scenario;
-    let _ = writeln!(story, "\n{} promises broken:", account.broken.len());
+    let _ = writeln!(story, "\nBroken:");
+    for (promise, times) in &account.times_broken {
+        let _ = writeln!(story, "  {times} times: {promise}");
+    }
+    let _ = writeln!(story, "First:");
     for broken in &account.broken {
         let who = name(broken.delivery, Some(broken.webhook));
         let (at, promise) = (time(broken.at), broken.promise);
