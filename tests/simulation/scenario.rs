@@ -31,7 +31,7 @@ impl Default for Limits {
             slow: 1024,
             webhook: 64,
             hand: 1000,
-            prefetch: 1000,
+            prefetch: 2280,
             inline: 32,
         }
     }
