@@ -4,3 +4,5 @@ mod chaos;
 mod limits;
 mod simulation;
 mod world;
+
+pub use simulation::mixed;
