@@ -77,8 +77,9 @@ fn a_backlog_for_hanging_webhooks_delays_nobody_else() {
 }
 
 #[test]
-fn a_backlog_for_hanging_webhooks_larger_than_the_workers_hand_delays_nobody_else() {
-    hurts_nobody(|scenario| {
+fn a_backlog_for_hanging_webhooks_larger_than_the_workers_hand_delays_others_by_a_moment_once() {
+    // Until it is known how they are the intake waits: half a second at most.
+    hurts_nobody_by(Duration::from_millis(500), |scenario| {
         scenario.retry.max_attempts = 1;
         for _ in 0..10 {
             let webhook = scenario.webhook(0, Receiver::Hanging);

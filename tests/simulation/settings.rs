@@ -11,7 +11,6 @@ use prism_webhooks::engine::Settings;
 use prism_webhooks::engine::chance::Chance;
 use prism_webhooks::engine::clock::Clock;
 
-use super::receivers::TIMEOUT;
 use super::scenario::Scenario;
 
 /// The event type that every webhook of the organization wants.
@@ -38,11 +37,12 @@ pub fn settings(scenario: &Scenario, clock: Clock) -> Settings {
         },
         steps: Steps::up_to(Duration::from_secs(3 * 86_400)),
         bounds: Bounds {
-            max_in_flight: limits.webhook,
-            line_wait: Duration::from_millis(250),
-            attempt_timeout: TIMEOUT,
+            webhook_max_in_flight: limits.webhook,
+            quick: limits.quick,
+            slow: limits.slow,
+            hand: limits.hand,
+            breaker_after: 20,
         },
-        max_in_flight: limits.quick,
         fanout_inline_max: limits.inline,
         keep_all_bodies: false,
         worker: "simulated".to_owned(),

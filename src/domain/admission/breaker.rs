@@ -12,7 +12,10 @@ use super::limit::Ended;
 const FIRST_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The longest that it is left alone of our own accord.
-const LONGEST_INTERVAL: Duration = Duration::from_secs(300);
+const LONGEST_INTERVAL: Duration = Duration::from_secs(60);
+
+/// After so long without traffic, what went before is forgotten.
+const FORGOTTEN: Duration = Duration::from_secs(300);
 
 /// How far apart the first requests are after it has opened.
 const FIRST_PACE: Duration = Duration::from_secs(1);
@@ -58,6 +61,8 @@ pub struct Breaker {
     after: u32,
     run: u32,
     shut: Option<Shut>,
+    /// Since when it has not been fully open, if it is not.
+    down_since: Option<Instant>,
     /// The interval that it was shut for last, until it has fully opened.
     interval: Option<Duration>,
     /// The least time between two requests, while it opens.
@@ -78,6 +83,7 @@ impl Breaker {
             after,
             run: 0,
             shut: None,
+            down_since: None,
             interval: None,
             pace: None,
             last_began: None,
@@ -129,9 +135,14 @@ impl Breaker {
         self.shut.map(|shut| (shut.until, shut.cause))
     }
 
+    /// Since when it has not been fully open, if failures are why it is not.
+    pub fn down_since(&self) -> Option<Instant> {
+        self.down_since
+    }
+
     /// Whether nothing would be lost by forgetting it.
     pub fn is_idle(&self, now: Instant) -> bool {
-        let quiet = |since: Instant| now > since + LONGEST_INTERVAL;
+        let quiet = |since: Instant| now > since + FORGOTTEN;
         match self.shut {
             Some(shut) => quiet(shut.until),
             // A failure so long ago is no part of a run any more.
@@ -155,6 +166,7 @@ impl Breaker {
             self.pace = (quicker > NO_PACE).then_some(quicker);
             if self.pace.is_none() {
                 self.interval = None;
+                self.down_since = None;
             }
         }
         false
@@ -177,6 +189,7 @@ impl Breaker {
         let interval = interval.min(LONGEST_INTERVAL);
         self.interval = Some(interval);
         self.pace = None;
+        self.down_since.get_or_insert(now);
         let (until, cause) = (now + interval, Cause::Failures);
         self.shut = Some(Shut { until, cause });
         false
@@ -224,7 +237,7 @@ mod tests {
             assert_eq!(breaker.standing(false, now), Standing::Probe);
             breaker.ended(Ended::Failed, now, now);
         }
-        assert_eq!(waits, [1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300, 300]);
+        assert_eq!(waits, [1, 2, 4, 8, 16, 32, 60, 60, 60, 60, 60, 60]);
     }
 
     #[test]

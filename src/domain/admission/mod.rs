@@ -42,6 +42,7 @@ use super::ids::Organization;
 use super::webhook::WebhookKey;
 use places::{Lane, Places};
 use receiver::{May, Receiver};
+use schedule::Schedule;
 use turns::Turns;
 
 pub use limit::FIRST as FIRST_LIMIT;
@@ -186,6 +187,8 @@ struct Tenant {
     /// Its places in the quick lane and in the slow lane.
     quick: usize,
     slow: usize,
+    /// When those come back that found no place in the slow lane.
+    slow_turns: Schedule,
     /// How many of its deliveries wait, by kind.
     waiting: [usize; 2],
     receivers: usize,
@@ -397,7 +400,7 @@ impl Admission {
         let known = &mut self.receivers[receiver];
         let (tenant, slow) = (known.tenant, known.is_slow());
         if slow && !self.slow.has_room_for(self.tenants[tenant].slow) {
-            return self.put_off(ticket, None, Why::Slow, now);
+            return self.wait_for_slow_lane(ticket, now);
         }
         known.open += 1;
         if slow {
@@ -543,6 +546,19 @@ impl Admission {
         let request = self.requests.remove(ticket);
         let deferral = self.receivers[request.receiver].put_off(now, until, why);
         self.answers.push((ticket, Answer::Later(deferral)));
+    }
+
+    /// Puts off what is slow until, by its turn among all of its organization that is, one of the
+    /// slow requests should have ended.
+    fn wait_for_slow_lane(&mut self, ticket: Ticket, now: Instant) {
+        let request = self.requests.remove(ticket);
+        let receiver = &self.receivers[request.receiver];
+        let tenant = &mut self.tenants[receiver.tenant];
+        let open = u32::try_from(tenant.slow.max(1)).unwrap_or(u32::MAX);
+        let apart = receiver.time(now) / open;
+        let (delay, why) = (tenant.slow_turns.put_off(now, now, apart), Why::Slow);
+        self.answers
+            .push((ticket, Answer::Later(Deferral { delay, why })));
     }
 
     /// One more or one less waits.

@@ -16,6 +16,9 @@ const KNOWN_BY: Duration = Duration::from_millis(500);
 /// Over this span, roughly, it is counted how many requests end while there are always more.
 const COUNTED: Duration = Duration::from_secs(5);
 
+/// A request that is open for so many times the usual time tells more than those before it.
+const STUCK: f64 = 3.0;
+
 /// What is known of one receiver's time.
 #[derive(Debug, Clone, Default)]
 pub struct Pulse {
@@ -102,8 +105,13 @@ impl Pulse {
         self.ended >= KNOWN_AFTER || self.first_began.is_some_and(waited)
     }
 
-    /// How far apart its requests end while there are always more, if that was seen.
+    /// How far apart its requests end while there are always more, if that was seen, and none is
+    /// open for much longer than is usual.
     pub fn apart(&self, now: Instant) -> Option<Duration> {
+        let usual = self.usual.unwrap_or(0.0);
+        if self.time(now).as_secs_f64() > STUCK * usual {
+            return None;
+        }
         let busy = self
             .busy
             .filter(|busy| busy.done >= f64::from(KNOWN_AFTER))?;

@@ -9,7 +9,7 @@ use url::Url;
 use super::breaker::{Breaker, Cause, Standing};
 use super::limit::{Ended, Limit};
 use super::pulse::Pulse;
-use super::schedule::{self, Schedule};
+use super::schedule::{self, Schedule, Spread};
 use super::{Bounds, Deferral, MOMENT, Shown, Ticket, Why};
 use crate::domain::webhook::WebhookKey;
 
@@ -41,6 +41,7 @@ pub(super) struct Receiver {
     pulse: Pulse,
     breaker: Breaker,
     schedule: Schedule,
+    spread: Spread,
     seen: Instant,
 }
 
@@ -73,6 +74,7 @@ impl Receiver {
             pulse: Pulse::default(),
             breaker: Breaker::new(bounds.breaker_after),
             schedule: Schedule::default(),
+            spread: Spread::default(),
             seen: now,
         }
     }
@@ -165,6 +167,11 @@ impl Receiver {
         not_before: Option<Instant>,
         why: Why,
     ) -> Deferral {
+        if let (Some(probe), Some(since)) = (not_before, self.breaker.down_since()) {
+            let down_for = now.saturating_duration_since(since);
+            let delay = self.spread.put_off(now, probe, down_for);
+            return Deferral { delay, why };
+        }
         let behind = now + self.line_time(self.line.len(), now);
         let first = not_before.map_or(behind, |at| at.max(behind));
         let apart = match not_before {
@@ -173,6 +180,11 @@ impl Receiver {
         };
         let delay = self.schedule.put_off(now, first, apart);
         Deferral { delay, why }
+    }
+
+    /// How long a request takes now.
+    pub(super) fn time(&self, now: Instant) -> Duration {
+        self.pulse.time(now)
     }
 
     /// Until when it is left alone and why, if it is.
@@ -202,10 +214,9 @@ impl Receiver {
     /// How far apart deliveries are that it takes one after the other, as many at once as it may
     /// have.
     fn apart(&self, now: Instant) -> Duration {
-        let apart = self.pulse.time(now).div_f64(self.reach());
         match self.pulse.apart(now) {
-            Some(seen) if self.limit.is_found() => seen.max(apart),
-            _ => apart,
+            Some(seen) if self.limit.is_found() => seen,
+            _ => self.pulse.time(now).div_f64(self.reach()),
         }
     }
 

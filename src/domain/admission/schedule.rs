@@ -51,6 +51,37 @@ impl Schedule {
     }
 }
 
+/// When what is put off comes back to a receiver that is down: nobody knows when it will be up. So
+/// it comes back evenly over as long a time as the receiver has been down, and the longer that is,
+/// the seldomer; once the receiver is up, everything is back within that time. The first comes back
+/// in time for the next probe.
+#[derive(Debug, Clone, Default)]
+pub struct Spread {
+    /// The probe that it is for.
+    probe: Option<Instant>,
+    count: u32,
+}
+
+/// Multiples of it fill the space between 0 and 1 evenly, however many there are.
+const GOLDEN: f64 = 0.618_033_988_749_895;
+
+impl Spread {
+    /// Puts one more delivery off at `now`, until `probe` or later, for a receiver that has been
+    /// down for this long.
+    pub fn put_off(&mut self, now: Instant, probe: Instant, down_for: Duration) -> Duration {
+        if self.probe != Some(probe) {
+            *self = Self {
+                probe: Some(probe),
+                count: 0,
+            };
+        }
+        let part = (f64::from(self.count) * GOLDEN).fract();
+        self.count = self.count.saturating_add(1);
+        let until_probe = probe.saturating_duration_since(now);
+        (until_probe + down_for.mul_f64(part)).clamp(SHORTEST, LONGEST)
+    }
+}
+
 /// `span` as it would be at another distance.
 fn scaled(span: Duration, from: Duration, to: Duration) -> Duration {
     let ratio = to.as_secs_f64() / from.as_secs_f64().max(1e-6);
@@ -95,6 +126,23 @@ mod tests {
         }
         let delay = schedule.put_off(now, now, APART);
         assert_eq!(delay, SHORTEST + 100 * APART);
+    }
+
+    #[test]
+    fn what_comes_back_to_a_receiver_that_is_down_is_spread_over_as_long_as_it_is_down() {
+        let now = Instant::now();
+        let mut spread = Spread::default();
+        let minute = Duration::from_secs(60);
+        let mut delays: Vec<_> = (0..100)
+            .map(|_| spread.put_off(now, now + minute, 10 * minute))
+            .collect();
+        assert_eq!(delays[0], minute, "in time for the probe");
+        delays.sort();
+        for (n, delay) in (0..).zip(&delays) {
+            let even = minute + 10 * minute * n / 100;
+            assert!(delay.abs_diff(even) < Duration::from_secs(15), "{delays:?}");
+        }
+        assert_eq!(spread.put_off(now, now + 2 * minute, minute), 2 * minute);
     }
 
     #[test]
