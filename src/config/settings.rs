@@ -217,7 +217,8 @@ settings! {
     /// When a webhook is taken out of service by itself.
     disable: Disable {
         /// Nothing but failures for so long disables a webhook. Longer than a weekend, so that
-        /// its owner has a working day to notice.
+        /// its owner has a working day to notice. It takes at least five failed attempts, and a
+        /// silence of more than half of this time begins the count anew; one event a day is enough.
         after: Duration = 5 * DAY, DurationIn(SECOND..=365 * DAY);
 
         /// Whether the answer `410 Gone` disables a webhook at once.

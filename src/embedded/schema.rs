@@ -6,7 +6,7 @@
 use rusqlite::{Connection, TransactionBehavior};
 
 /// The steps, oldest first.
-const STEPS: [&str; 2] = [STEP_1, STEP_2];
+const STEPS: [&str; 3] = [STEP_1, STEP_2, STEP_3];
 
 /// Times are milliseconds since 1970. `head` is JSON: everything of a message but its body.
 const STEP_1: &str = "
@@ -100,6 +100,12 @@ CREATE TABLE statistics (
     PRIMARY KEY (organization, webhook, bucket, what)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX statistics_bucket ON statistics (bucket);
+";
+
+/// How many failures a streak has, and when the last one was.
+const STEP_3: &str = "
+ALTER TABLE health ADD COLUMN failures INTEGER;
+ALTER TABLE health ADD COLUMN last_failure INTEGER;
 ";
 
 /// The version that this program writes.

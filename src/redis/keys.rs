@@ -68,7 +68,7 @@ impl Keys {
         )
     }
 
-    /// Hash, expires: when a webhook last answered well, and since when it has only failed.
+    /// Hash, expires: when a webhook last answered well, and its streak of failures.
     pub fn health(&self, webhook: &WebhookKey) -> String {
         let WebhookKey { organization, id } = webhook;
         format!("{}:{{{organization}}}:health:{id}", self.prefix)

@@ -2,6 +2,7 @@
 //! stands on.
 
 mod adapter;
+mod failures;
 mod messages;
 mod rabbitmq_and_redis;
 mod record;
@@ -49,6 +50,10 @@ macro_rules! all_conform {
                 an_update_keeps_what_this_version_does_not_know,
                 a_deleted_webhook_takes_its_attempts_along,
                 a_change_made_on_an_older_version_is_refused,
+            }
+            failures::{
+                a_streak_of_failures_is_what_the_domain_says,
+                a_test_that_is_taken_ends_a_streak_of_failures,
             }
             record::{
                 an_attempt_is_read_back_exactly,

@@ -14,7 +14,9 @@ use prism_webhooks::records::statistics::{self, Detail};
 use prism_webhooks::records::{AttemptFilter, Recorded};
 
 use super::adapter::{Adapter, KEPT};
-use crate::redis::kit::{at, attempt, delivery, new_webhook, organization, webhook_key};
+use crate::redis::kit::{
+    at, attempt, delivery, failing_since, new_webhook, organization, webhook_key,
+};
 
 fn attempted(attempt: Attempt) -> Entry {
     Entry {
@@ -199,18 +201,18 @@ pub async fn marks_are_added_up_and_outlast_their_removal(adapter: &impl Adapter
 pub async fn a_run_of_failures_begins_after_the_last_success(adapter: &impl Adapter) {
     let log = adapter.log();
     let key = webhook_key("w1");
-    assert_eq!(log.failing_since(&key, at(0)).await, at(0));
-    assert_eq!(log.failing_since(&key, at(100)).await, at(0));
+    assert_eq!(failing_since(&*log, &key, at(0)).await, at(0));
+    assert_eq!(failing_since(&*log, &key, at(100)).await, at(0));
     log.succeeded(&key, at(200));
     adapter.flush().await;
-    assert_eq!(log.failing_since(&key, at(300)).await, at(300));
-    assert_eq!(log.failing_since(&key, at(400)).await, at(300));
+    assert_eq!(failing_since(&*log, &key, at(300)).await, at(300));
+    assert_eq!(failing_since(&*log, &key, at(400)).await, at(300));
     // Noted once a minute at most, so within one the run goes on.
     log.succeeded(&key, at(210));
     adapter.flush().await;
-    assert_eq!(log.failing_since(&key, at(500)).await, at(300));
+    assert_eq!(failing_since(&*log, &key, at(500)).await, at(300));
     let other = webhook_key("w2");
-    assert_eq!(log.failing_since(&other, at(600)).await, at(600));
+    assert_eq!(failing_since(&*log, &other, at(600)).await, at(600));
 }
 
 pub async fn enabling_a_webhook_forgets_its_failures(adapter: &impl Adapter) {
@@ -220,13 +222,13 @@ pub async fn enabling_a_webhook_forgets_its_failures(adapter: &impl Adapter) {
         .await
         .unwrap();
     let key = webhook_key(&created.document.id);
-    log.failing_since(&key, at(0)).await;
+    failing_since(&*log, &key, at(0)).await;
     webhooks
         .disable(&acme, "n", "days of failures", at(10))
         .await
         .unwrap();
     webhooks.enable(&acme, "n", at(20)).await.unwrap();
-    assert_eq!(log.failing_since(&key, at(30)).await, at(30));
+    assert_eq!(failing_since(&*log, &key, at(30)).await, at(30));
 }
 
 pub async fn attempts_are_counted_by_the_quarter_of_an_hour(adapter: &impl Adapter) {

@@ -1,6 +1,7 @@
 //! What the embedded adapter promises beyond the suite that all adapters pass.
 
 mod chaos;
+mod disabling;
 mod limits;
 mod simulation;
 mod world;

@@ -17,7 +17,7 @@ use prism_webhooks::domain::endpoint::EndpointRules;
 use prism_webhooks::domain::event::Event;
 use prism_webhooks::domain::ids::{EventId, Organization, WebhookId};
 use prism_webhooks::domain::webhook::WebhookKey;
-use prism_webhooks::engine::ports::Subscriptions as _;
+use prism_webhooks::engine::ports::{Log, Subscriptions as _};
 use prism_webhooks::redis::connection::Connection;
 use prism_webhooks::redis::keys::Keys;
 use prism_webhooks::redis::subscriptions::{RedisSubscriptions, SubscriptionsSettings};
@@ -166,6 +166,15 @@ pub fn webhook_key(id: &str) -> WebhookKey {
 
 pub fn at(second: i64) -> Timestamp {
     Timestamp::from_second(1_780_000_000 + second).unwrap()
+}
+
+/// Notes a failure at `now`, whatever silence went before, and tells since when the webhook fails.
+pub async fn failing_since(
+    log: &(impl Log + ?Sized),
+    webhook: &WebhookKey,
+    now: Timestamp,
+) -> Timestamp {
+    log.failed(webhook, now, Duration::MAX).await.since
 }
 
 pub fn new_webhook(name: &str) -> NewWebhook {
