@@ -20,6 +20,9 @@ pub const SUCCESS_NOTED_EVERY: Duration = Duration::from_secs(60);
 /// How long the record of a webhook's failures outlives the last of them: 30 days.
 pub const HEALTH_KEPT: Duration = Duration::from_secs(30 * 86_400);
 
+/// How long Redis keeps the attempts of a webhook that has no new ones: 90 days.
+pub const QUIET_KEPT: Duration = Duration::from_secs(90 * 86_400);
+
 /// How long marks are kept in case nobody removes them: longer than a message stays unsettled.
 pub const MARKS_KEPT: Duration = Duration::from_secs(86_400);
 

@@ -197,7 +197,8 @@ settings! {
         /// A million take about 400 MB of Redis's memory while the responses are short.
         attempts_kept: usize = 1_000_000, Whole(1..=1_000_000_000);
 
-        /// About so many attempts are kept for each webhook: its delivery log.
+        /// About so many attempts are kept for each webhook: its delivery log. It goes with its
+        /// webhook; in Redis also when the webhook had no attempt for 90 days.
         attempts_kept_per_webhook: usize = 1000, Whole(1..=1_000_000);
 
         /// Of which deliveries the body is kept for a manual retry: `failed`, those that failed at

@@ -6,6 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, params};
 
+use super::documents::registered;
 use super::log::recorded;
 use super::store::{Store, Write};
 use super::writer::Patience;
@@ -83,6 +84,9 @@ impl Health {
         drop(self.store.submit(
             Write::new(Patience::WaitIfItHelps),
             move |connection| {
+                if !registered(connection, &key)? {
+                    return Ok(());
+                }
                 let sql = "INSERT INTO health (organization, webhook, last_success, expires_at) \
                            VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO UPDATE SET \
                            failing_since = CASE WHEN expires_at > ?5 THEN failing_since END, \
@@ -119,6 +123,9 @@ fn note_failure(
     let (succeeded, before): (Option<i64>, _) = found.optional()?.unwrap_or_default();
     let last_success = succeeded.and_then(|millis| Timestamp::from_millisecond(millis).ok());
     let streak = Streak::after_failure(before, last_success, now, silence);
+    if !registered(connection, webhook)? {
+        return Ok(streak);
+    }
     let sql = "INSERT INTO health (organization, webhook, last_success, failing_since, \
                last_failure, failures, expires_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) \
                ON CONFLICT DO UPDATE SET last_success = ?3, failing_since = ?4, \

@@ -14,6 +14,7 @@ use jiff::Timestamp;
 
 use rusqlite::{Connection, OptionalExtension as _, params};
 
+use super::documents::registered;
 use super::health::Health;
 use super::millis;
 use super::statistics::Counting;
@@ -223,12 +224,14 @@ impl Rows {
             let sql = "INSERT INTO attempts (attempt) VALUES (?)";
             connection.prepare_cached(sql)?.execute([json])?;
             let id = connection.last_insert_rowid();
-            let sql = "INSERT INTO webhook_attempts (organization, webhook, id, attempt) \
-                       VALUES (?, ?, ?, ?)";
-            let key = [key.organization.as_str(), key.id.as_str()];
-            connection
-                .prepare_cached(sql)?
-                .execute(params![key[0], key[1], id, json])?;
+            if registered(connection, key)? {
+                let sql = "INSERT INTO webhook_attempts (organization, webhook, id, attempt) \
+                           VALUES (?, ?, ?, ?)";
+                let key = [key.organization.as_str(), key.id.as_str()];
+                connection
+                    .prepare_cached(sql)?
+                    .execute(params![key[0], key[1], id, json])?;
+            }
         }
         if let Some((mark, expires_at)) = &self.mark {
             let (organization, event) = (mark.organization.as_str(), mark.event.as_str());

@@ -102,10 +102,13 @@ CREATE TABLE statistics (
 CREATE INDEX statistics_bucket ON statistics (bucket);
 ";
 
-/// How many failures a streak has, and when the last one was.
+/// How many failures a streak has, and when the last one was; nothing of a webhook outlives it.
 const STEP_3: &str = "
 ALTER TABLE health ADD COLUMN failures INTEGER;
 ALTER TABLE health ADD COLUMN last_failure INTEGER;
+-- Left behind by attempts that ended after their webhook was deleted.
+DELETE FROM webhook_attempts WHERE NOT EXISTS (SELECT 1 FROM webhooks
+    WHERE webhooks.organization = webhook_attempts.organization AND webhooks.id = webhook);
 ";
 
 /// The version that this program writes.

@@ -37,7 +37,7 @@ impl Keys {
         format!("{}:attempts", self.prefix)
     }
 
-    /// Stream, capped: the attempts of one webhook.
+    /// Stream, capped, expires without new ones: the attempts of one webhook.
     pub fn webhook_attempts(&self, organization: &Organization, webhook: &WebhookId) -> String {
         format!("{}:{{{organization}}}:attempts:{webhook}", self.prefix)
     }
@@ -54,18 +54,18 @@ impl Keys {
 
     /// Hash, expires: how many attempts of one webhook came to what, on a day counted from 1970.
     pub fn outcomes(&self, organization: &Organization, webhook: &WebhookId, day: i64) -> String {
-        format!(
-            "{}:{{{organization}}}:outcomes:{webhook}:{day}",
-            self.prefix
-        )
+        format!("{}{day}", self.counts(organization, webhook)[0])
     }
 
     /// Hash, expires: how long they took.
     pub fn durations(&self, organization: &Organization, webhook: &WebhookId, day: i64) -> String {
-        format!(
-            "{}:{{{organization}}}:durations:{webhook}:{day}",
-            self.prefix
-        )
+        format!("{}{day}", self.counts(organization, webhook)[1])
+    }
+
+    /// What the keys of a webhook's counts begin with, before the day: outcomes and durations.
+    pub fn counts(&self, organization: &Organization, webhook: &WebhookId) -> [String; 2] {
+        ["outcomes", "durations"]
+            .map(|what| format!("{}:{{{organization}}}:{what}:{webhook}:", self.prefix))
     }
 
     /// Hash, expires: when a webhook last answered well, and its streak of failures.

@@ -75,6 +75,9 @@ pub trait Adapter: Sized {
         detail: Detail,
     ) -> impl Future<Output = Vec<Bucket>>;
 
+    /// How many keys have the webhook in their name, where there are keys.
+    fn keys_of(&self, webhook: &WebhookId) -> impl Future<Output = usize>;
+
     fn delivery(&self, id: &DeliveryId) -> impl Future<Output = Option<Recorded>>;
 
     fn dead_letters(&self, filter: &Filter) -> impl Future<Output = Found>;

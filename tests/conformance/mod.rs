@@ -2,6 +2,7 @@
 //! stands on.
 
 mod adapter;
+mod deletion;
 mod failures;
 mod messages;
 mod rabbitmq_and_redis;
@@ -50,6 +51,10 @@ macro_rules! all_conform {
                 an_update_keeps_what_this_version_does_not_know,
                 a_deleted_webhook_takes_its_attempts_along,
                 a_change_made_on_an_older_version_is_refused,
+            }
+            deletion::{
+                what_ends_after_a_webhook_was_deleted_leaves_nothing_of_it,
+                what_other_workers_write_of_a_deleted_webhook_goes_and_a_new_one_of_its_id_begins_anew,
             }
             failures::{
                 a_streak_of_failures_is_what_the_domain_says,

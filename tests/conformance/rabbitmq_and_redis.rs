@@ -154,6 +154,12 @@ impl Adapter for RabbitAndRedis {
         found.unwrap()
     }
 
+    async fn keys_of(&self, webhook: &WebhookId) -> usize {
+        let pattern = format!("{}:*:{webhook}*", self.space.keys.webhooks(&organization()));
+        let keys: Vec<String> = self.space.ask(&["KEYS", &pattern]).await;
+        keys.len()
+    }
+
     async fn delivery(&self, id: &DeliveryId) -> Option<Recorded> {
         let deliveries = Deliveries::new(self.space.connection.clone(), self.space.keys.clone());
         deliveries.get(&organization(), id).await.unwrap()

@@ -15,7 +15,7 @@ use prism_webhooks::records::{AttemptFilter, Recorded};
 
 use super::adapter::{Adapter, KEPT};
 use crate::redis::kit::{
-    at, attempt, delivery, failing_since, new_webhook, organization, webhook_key,
+    at, attempt, delivery, document, failing_since, new_webhook, organization, webhook_key,
 };
 
 fn attempted(attempt: Attempt) -> Entry {
@@ -44,7 +44,15 @@ fn of_webhook(id: &str) -> AttemptFilter {
     }
 }
 
+/// What is not registered has no record of its own.
+async fn register(adapter: &impl Adapter) {
+    for id in ["w1", "w2", "quiet"] {
+        adapter.put_document(id, &document(id)).await;
+    }
+}
+
 pub async fn an_attempt_is_read_back_exactly(adapter: &impl Adapter) {
+    register(adapter).await;
     let full = Attempt {
         attempt: 3,
         trigger: Trigger::Retry,
@@ -84,6 +92,7 @@ pub async fn an_attempt_is_read_back_exactly(adapter: &impl Adapter) {
 }
 
 pub async fn attempts_are_capped_and_paged(adapter: &impl Adapter) {
+    register(adapter).await;
     let log = adapter.log();
     log.write(attempted(attempt("quiet", "quiet"))).await;
     for round in 0..20 {
@@ -199,6 +208,7 @@ pub async fn marks_are_added_up_and_outlast_their_removal(adapter: &impl Adapter
 }
 
 pub async fn a_run_of_failures_begins_after_the_last_success(adapter: &impl Adapter) {
+    register(adapter).await;
     let log = adapter.log();
     let key = webhook_key("w1");
     assert_eq!(failing_since(&*log, &key, at(0)).await, at(0));
@@ -232,6 +242,7 @@ pub async fn enabling_a_webhook_forgets_its_failures(adapter: &impl Adapter) {
 }
 
 pub async fn attempts_are_counted_by_the_quarter_of_an_hour(adapter: &impl Adapter) {
+    register(adapter).await;
     // Another worker adds to the same counts.
     let (log, other) = (adapter.log(), adapter.log());
     let now = statistics::start(statistics::number(Timestamp::now()));
@@ -282,6 +293,7 @@ pub async fn attempts_are_counted_by_the_quarter_of_an_hour(adapter: &impl Adapt
 }
 
 pub async fn an_attempt_is_found_by_its_entry(adapter: &impl Adapter) {
+    register(adapter).await;
     let log = adapter.log();
     for event in ["e1", "e2"] {
         log.write(attempted(attempt(event, "w1"))).await;

@@ -187,6 +187,10 @@ impl<P: Place> Adapter for Sqlite<P> {
         found.unwrap()
     }
 
+    async fn keys_of(&self, _: &WebhookId) -> usize {
+        0
+    }
+
     async fn delivery(&self, id: &DeliveryId) -> Option<Recorded> {
         let deliveries = self.embedded().deliveries();
         deliveries.get(&organization(), id).await.unwrap()

@@ -4,4 +4,4 @@ mod chaos;
 mod disabling;
 mod limits;
 mod simulation;
-mod world;
+pub mod world;

@@ -86,6 +86,14 @@ impl Space {
         )
     }
 
+    /// Registers webhooks under these ids, which are their names too.
+    pub async fn register(&self, ids: &[&str]) {
+        let key = self.keys.webhooks(&organization());
+        for id in ids {
+            self.ask::<()>(&["HSET", &key, id, &document(id)]).await;
+        }
+    }
+
     /// Waits until `count` workers are subscribed to changes.
     pub async fn listened_to_by(&self, count: u32) {
         let channel = self.keys.changed();
@@ -166,6 +174,11 @@ pub fn webhook_key(id: &str) -> WebhookKey {
 
 pub fn at(second: i64) -> Timestamp {
     Timestamp::from_second(1_780_000_000 + second).unwrap()
+}
+
+/// The document of a webhook with this id.
+pub fn document(id: &str) -> String {
+    format!(r#"{{"id":"{id}","name":"{id}","url":"https://example.com/hook"}}"#)
 }
 
 /// Notes a failure at `now`, whatever silence went before, and tells since when the webhook fails.

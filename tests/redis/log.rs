@@ -45,6 +45,7 @@ fn recorded(delivery: &Delivery, state: DeliveryState, keep: Keep) -> Entry {
 #[tokio::test]
 async fn an_attempt_is_on_record_in_both_streams_exactly_as_it_was() {
     let space = Space::new();
+    space.register(&["w1"]).await;
     let log = log(&space);
     let written = attempt("e1", "w1");
     let entry = Entry {
@@ -68,6 +69,7 @@ async fn an_attempt_is_on_record_in_both_streams_exactly_as_it_was() {
 #[tokio::test]
 async fn streams_are_capped() {
     let space = Space::new();
+    space.register(&["w1"]).await;
     let settings = LogSettings {
         attempts_kept: 400,
         attempts_kept_per_webhook: 200,
@@ -215,6 +217,7 @@ async fn the_settled_sequence_is_the_highest_and_never_shortens_a_whole_record()
 #[tokio::test]
 async fn a_run_of_failures_begins_after_the_last_success() {
     let space = Space::new();
+    space.register(&["w1"]).await;
     let (one, other) = (log(&space), log(&space));
     let key = webhook_key("w1");
     assert_eq!(failing_since(&one, &key, at(0)).await, at(0));
@@ -230,6 +233,7 @@ async fn a_run_of_failures_begins_after_the_last_success() {
 #[tokio::test]
 async fn a_recovery_within_a_minute_of_the_last_success_ends_the_run_of_failures() {
     let space = Space::new();
+    space.register(&["w1"]).await;
     let log = log(&space);
     let key = webhook_key("w1");
     log.succeeded(&key, at(0));
@@ -243,6 +247,7 @@ async fn a_recovery_within_a_minute_of_the_last_success_ends_the_run_of_failures
 #[tokio::test]
 async fn successes_are_noted_at_once_or_at_the_end() {
     let space = Space::new();
+    space.register(&["w1"]).await;
     let log = log(&space);
     let key = webhook_key("w1");
     let noted = async || {

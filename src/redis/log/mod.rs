@@ -169,8 +169,9 @@ impl Log for RedisLog {
         self.successes.failed(webhook);
         let silence = u64::try_from(silence.as_millis()).unwrap_or(u64::MAX);
         let mut call = self.failed.key(self.keys.health(webhook));
+        call.key(self.keys.webhooks(&webhook.organization));
         call.arg(now.as_millisecond()).arg(silence);
-        call.arg(HEALTH_KEPT.as_secs());
+        call.arg(HEALTH_KEPT.as_secs()).arg(webhook.id.as_str());
         let streak = self.connection.persist(|| self.connection.script(&call));
         let streak: Result<(i64, i64, u64), _> = streak.await;
         let (since, last, attempts) = streak.unwrap_or_else(|error| {

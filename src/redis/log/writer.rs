@@ -4,6 +4,7 @@
 //! reported and counts as written, so that one broken key cannot hold up every webhook; whatever
 //! may pass is tried again, alone, for as long as it takes.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -70,18 +71,21 @@ impl Writer {
         let mut waiting = Vec::with_capacity(self.batch);
         while let Some(first) = queue.recv().await {
             let mut pipeline = Pipeline::with_capacity(2 * self.batch);
+            let mut touched = HashSet::new();
+            note_touched(&first, &mut touched);
             let mut size = self.add(first, &mut pipeline, &mut waiting);
             for _ in 1..self.batch {
-                match queue.try_recv() {
-                    Ok(job) if size < MAX_BYTES => {
-                        size += self.add(job, &mut pipeline, &mut waiting);
-                    }
-                    Ok(job) => {
-                        self.add(job, &mut pipeline, &mut waiting);
-                        break;
-                    }
-                    Err(_) => break,
+                let Ok(job) = queue.try_recv() else { break };
+                note_touched(&job, &mut touched);
+                let full = size >= MAX_BYTES;
+                size += self.add(job, &mut pipeline, &mut waiting);
+                if full {
+                    break;
                 }
+            }
+            let now = Timestamp::now();
+            for webhook in &touched {
+                self.encoder.tend(webhook, now, &mut pipeline);
             }
             self.write(pipeline).await;
             for done in waiting.drain(..) {
@@ -154,8 +158,25 @@ impl Writer {
     }
 
     async fn load_scripts(&self) -> bool {
-        let load = self.encoder.load();
-        self.connection.call::<Value>(&load).await.is_ok()
+        for load in self.encoder.load() {
+            if self.connection.call::<Value>(&load).await.is_err() {
+                return false;
+            }
+        }
+        true
+    }
+}
+
+/// Notes of which webhooks something is written that is to go with them.
+fn note_touched(job: &Job, touched: &mut HashSet<WebhookKey>) {
+    match job {
+        Job::Write(entry, _) => touched.extend(entry.attempt.as_ref().map(|attempt| WebhookKey {
+            organization: attempt.organization.clone(),
+            id: attempt.webhook_id.clone(),
+        })),
+        Job::Success(webhook, _) => drop(touched.insert(webhook.clone())),
+        Job::Counts(counted) => touched.extend(counted.keys().cloned()),
+        Job::Flush(_) => {}
     }
 }
 

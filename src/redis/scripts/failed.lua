@@ -1,7 +1,11 @@
 -- Notes a failure and tells the streak of failures that it belongs to: since when, until when, how
 -- many. The rule is that of Streak::after_failure in the domain.
--- KEYS: the webhook's health. ARGV: now in milliseconds, milliseconds of silence that end a streak,
---       seconds to keep the record.
+-- Of a webhook that is not registered nothing is kept.
+-- KEYS: the webhook's health, the organization's webhooks. ARGV: now in milliseconds, milliseconds of
+--       silence that end a streak, seconds to keep the record, id.
+if redis.call('HEXISTS', KEYS[2], ARGV[4]) == 0 then
+  return {tonumber(ARGV[1]), tonumber(ARGV[1]), 1}
+end
 local fields = redis.call('HMGET', KEYS[1], 'last_success', 'failing_since', 'last_failure', 'failures')
 local function number(field) return tonumber(fields[field] or '') end
 local now, succeeded, since, last = tonumber(ARGV[1]), number(1), number(2), number(3)
