@@ -46,17 +46,22 @@ pub struct LogSettings {
     pub attempts_kept_per_webhook: u64,
     /// How long a delivery that failed, with its body, is kept after its last change.
     pub deliveries_kept: Duration,
+    /// How many bytes of bodies are kept with the deliveries of one organization; beyond that the
+    /// oldest go.
+    pub bodies_per_organization: u64,
     /// The most entries that are written together.
     pub batch: usize,
 }
 
 impl Default for LogSettings {
-    /// A million attempts in all, a thousand for each webhook, deliveries for a week.
+    /// A million attempts in all, a thousand for each webhook, deliveries for a week, 64 MiB of their
+    /// bodies for each organization.
     fn default() -> Self {
         Self {
             attempts_kept: 1_000_000,
             attempts_kept_per_webhook: 1_000,
             deliveries_kept: Duration::from_secs(7 * 86_400),
+            bodies_per_organization: 64 << 20,
             batch: 512,
         }
     }
@@ -135,6 +140,8 @@ pub enum Recorded {
     /// The delivery as it was when its last settled message began, with its body, and what became
     /// of it.
     Whole(Box<Delivery>, DeliveryState),
+    /// The same without its body, which had to make room for newer ones.
+    WithoutBody(Box<Delivery>, DeliveryState),
     /// The sequence of its last settled message alone: it never failed.
     Sequence(u32),
 }

@@ -211,6 +211,12 @@ settings! {
         /// `delay.longest`, or it could be gone before the delivery is tried again.
         deliveries_kept: Duration = 7 * DAY, DurationIn(2 * SECOND..=365 * DAY);
 
+        /// At most so many bytes of bodies are kept for each organization; beyond that the oldest go,
+        /// and such a delivery can no longer be retried from its record, only from its dead letter.
+        /// So no organization fills the store for the others. Plan for so much times the
+        /// organizations whose deliveries fail at the same time; 0 keeps no bodies.
+        bodies_per_organization: usize = 64 * MIB, Size(0..=1024 * 1024 * MIB);
+
         /// At most so many attempts go to Redis in one batch.
         batch: usize = 512, Whole(1..=10_000);
     }

@@ -110,7 +110,7 @@ pub(super) async fn recorded<T: Default>(written: Result<T, WriteError>) -> T {
 impl Log for EmbeddedLog {
     async fn available(&self) {
         let mut writing = self.store.writing();
-        if writing.wait_for(|well| *well).await.is_err() {
+        if writing.wait_for(Option::is_none).await.is_err() {
             std::future::pending::<()>().await;
         }
     }
@@ -204,7 +204,8 @@ impl Rows {
                 Keep::Whole => log.settings.deliveries_kept,
                 Keep::Sequence => SEQUENCE_KEPT,
             };
-            deliveries::Row::of(record, now, expiry(kept))
+            let budget = log.settings.bodies_per_organization;
+            deliveries::Row::of(record, now, expiry(kept), budget)
         });
         Self {
             attempt,

@@ -32,6 +32,11 @@ impl Keys {
         format!("{}:changed", self.prefix)
     }
 
+    /// Text, expires: written to find out whether that is possible.
+    pub fn probe(&self) -> String {
+        format!("{}:probe", self.prefix)
+    }
+
     /// Stream, capped: every attempt of every webhook.
     pub fn attempts(&self) -> String {
         format!("{}:attempts", self.prefix)
@@ -45,6 +50,22 @@ impl Keys {
     /// Hash, expires: the state of a delivery, and its body if it failed.
     pub fn delivery(&self, organization: &Organization, delivery: &DeliveryId) -> String {
         format!("{}:{{{organization}}}:delivery:{delivery}", self.prefix)
+    }
+
+    /// Sorted set, expires: the deliveries of an organization whose bodies are kept, by the
+    /// microsecond in which their records expire.
+    pub fn bodies(&self, organization: &Organization) -> String {
+        format!("{}:{{{organization}}}:bodies", self.prefix)
+    }
+
+    /// Hash, expires: the sizes of those bodies by delivery, and their sum under an empty name.
+    pub fn body_sizes(&self, organization: &Organization) -> String {
+        format!("{}:{{{organization}}}:bodies:sizes", self.prefix)
+    }
+
+    /// What the keys of an organization's deliveries begin with, before the id.
+    pub fn deliveries(&self, organization: &Organization) -> String {
+        format!("{}:{{{organization}}}:delivery:", self.prefix)
     }
 
     /// Set, expires: the webhooks for which an event is settled while others are still open.

@@ -2,6 +2,7 @@
 //! stands on.
 
 mod adapter;
+mod bodies;
 mod deletion;
 mod failures;
 mod messages;
@@ -51,6 +52,11 @@ macro_rules! all_conform {
                 an_update_keeps_what_this_version_does_not_know,
                 a_deleted_webhook_takes_its_attempts_along,
                 a_change_made_on_an_older_version_is_refused,
+            }
+            bodies::{
+                beyond_the_budget_the_oldest_bodies_go_and_their_states_stay,
+                a_body_that_comes_again_is_the_newest_and_counts_once,
+                a_body_larger_than_the_budget_is_not_kept_and_costs_no_other,
             }
             deletion::{
                 what_ends_after_a_webhook_was_deleted_leaves_nothing_of_it,

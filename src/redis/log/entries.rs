@@ -149,14 +149,21 @@ impl Encoder {
             }
             Keep::Sequence => (SEQUENCE_KEPT, 0, 256),
         };
-        let mut command = Cmd::with_capacity(6 + 2 * fields, size);
-        command.arg("EVALSHA").arg(self.record.get_hash()).arg(1);
-        command.arg(
-            self.keys
-                .delivery(&delivery.event.organization, &delivery.id),
-        );
+        let organization = &delivery.event.organization;
+        let whole = record.keep == Keep::Whole;
+        let mut command = Cmd::with_capacity(11 + 2 * fields, size);
+        command.arg("EVALSHA").arg(self.record.get_hash());
+        command.arg(if whole { 3 } else { 1 });
+        command.arg(self.keys.delivery(organization, &delivery.id));
+        if whole {
+            command.arg(self.keys.bodies(organization));
+            command.arg(self.keys.body_sizes(organization));
+        }
         command.arg(delivery.sequence).arg(kept.as_secs().max(1));
-        if record.keep == Keep::Whole {
+        if whole {
+            command.arg(self.settings.bodies_per_organization);
+            command.arg(self.keys.deliveries(organization));
+            command.arg(delivery.id.as_str());
             delivery_fields::write(delivery, record.state, &mut command);
         }
         pipeline.add_command(command);

@@ -122,7 +122,7 @@ impl Writer {
     async fn write(&self, mut pipeline: Pipeline) {
         let mut reconnect = Reconnect::new();
         let mut limit = TIME_LIMIT;
-        let mut reported = false;
+        let mut refused = false;
         while !pipeline.is_empty() {
             let problem = match self.connection.pipeline(&mut pipeline, limit).await {
                 Ok(results) => match remaining(&pipeline, results) {
@@ -142,16 +142,15 @@ impl Writer {
                 // The keeper of the connection reports these, once for everybody.
                 StoreError::Away { .. } => {}
                 StoreError::TimedOut { .. } => limit = (limit * 2).min(LONGEST_LIMIT),
-                error if !reported => {
-                    reported = true;
-                    tracing::warn!(%error, "Redis takes no entries of the log; deliveries wait");
+                error => {
+                    refused = true;
+                    self.connection.complain(error);
                 }
-                _ => {}
             }
             self.connection.pause(&mut reconnect).await;
         }
-        if reported {
-            tracing::info!("Redis takes entries of the log again");
+        if refused {
+            self.connection.relent();
         }
         self.writing
             .send_if_modified(|well| !std::mem::replace(well, true));
