@@ -118,6 +118,17 @@ mod tests {
             decide(&id, sequence, true),
             Err(RetryError::NoBody(_))
         ));
+        let Some(Recorded::Whole(delivery, state)) =
+            recorded(DeliveryState::Dead(Reason::AttemptsExhausted))
+        else {
+            panic!("recorded whole");
+        };
+        let outgrown = decide(&id, Some(Recorded::WithoutBody(delivery, state)), true);
+        let error = outgrown.unwrap_err();
+        assert!(
+            error.to_string().contains("its dead letter has the body"),
+            "{error}"
+        );
         assert!(matches!(
             decide(&id, None, true),
             Err(RetryError::Unknown(_))

@@ -9,12 +9,12 @@
 local settled = tonumber(redis.call('HGET', KEYS[1], 'sequence') or '') or 0
 if settled > tonumber(ARGV[1]) then return 0 end
 local seconds = tonumber(ARGV[2])
-local function keep(key)
-  if redis.call('TTL', key) < seconds then redis.call('EXPIRE', key, seconds) end
+local function keep()
+  if redis.call('TTL', KEYS[1]) < seconds then redis.call('EXPIRE', KEYS[1], seconds) end
 end
 if #KEYS == 1 then
   redis.call('HSET', KEYS[1], 'sequence', ARGV[1])
-  keep(KEYS[1])
+  keep()
   return 1
 end
 
@@ -22,29 +22,29 @@ local budget, size, id = tonumber(ARGV[3]), #ARGV[#ARGV], ARGV[5]
 local fits = size <= budget
 -- Written first: where there is no room at all, this fails before anything is changed.
 redis.call('HSET', KEYS[1], 'sequence', ARGV[1], unpack(ARGV, 6, fits and #ARGV or #ARGV - 2))
-keep(KEYS[1])
+keep()
 
-local function bytes(other) return tonumber(redis.call('HGET', KEYS[3], other) or '') or 0 end
-local total = bytes('') - bytes(id)
+local sums = redis.call('HMGET', KEYS[3], '', id)
+local total = (tonumber(sums[1] or '') or 0) - (tonumber(sums[2] or '') or 0)
 local function drop(other)
   redis.call('ZREM', KEYS[2], other)
   redis.call('HDEL', KEYS[3], other)
   redis.call('HDEL', ARGV[4] .. other, 'body')
 end
+local time = redis.call('TIME')
+local now = time[1] * 1000000 + time[2]
 if fits then
-  -- It is the newest now.
-  redis.call('ZREM', KEYS[2], id)
+  -- It is the newest now, so it comes up only once all others are gone.
+  redis.call('ZADD', KEYS[2], string.format('%.0f', now + seconds * 1000000), id)
   total = total + size
 else
   drop(id)
 end
-local time = redis.call('TIME')
-local now = time[1] * 1000000 + time[2]
 -- Those whose records have expired come up first, and are dropped with what is over the budget.
 local expired = 0
 while true do
   local oldest = redis.call('ZRANGE', KEYS[2], 0, 0, 'WITHSCORES')
-  if #oldest == 0 then
+  if #oldest == 0 or oldest[1] == id then
     -- Nothing else is kept, whatever the sum said.
     total = fits and size or 0
     break
@@ -53,14 +53,18 @@ while true do
     if tonumber(oldest[2]) > now or expired == 100 then break end
     expired = expired + 1
   end
-  total = total - bytes(oldest[1])
+  total = total - (tonumber(redis.call('HGET', KEYS[3], oldest[1]) or '') or 0)
   drop(oldest[1])
 end
+total = string.format('%.0f', total)
 if fits then
-  redis.call('ZADD', KEYS[2], string.format('%.0f', now + seconds * 1000000), id)
-  redis.call('HSET', KEYS[3], id, size)
+  redis.call('HSET', KEYS[3], '', total, id, size)
+else
+  redis.call('HSET', KEYS[3], '', total)
 end
-redis.call('HSET', KEYS[3], '', string.format('%.0f', total))
-keep(KEYS[2])
-keep(KEYS[3])
+-- A day longer than the records, so that this need not be done each time.
+if redis.call('TTL', KEYS[3]) < seconds then
+  redis.call('EXPIRE', KEYS[2], seconds + 86400)
+  redis.call('EXPIRE', KEYS[3], seconds + 86400)
+end
 return 1
