@@ -8,8 +8,8 @@ use super::problem::Problem;
 
 /// Whether events can be taken now
 ///
-/// In embedded mode: the database can be read. Otherwise: there is a connection to RabbitMQ, and
-/// exchange and queues are there.
+/// In embedded mode: the database can be read and takes writes. Otherwise: there is a connection to
+/// RabbitMQ, exchange and queues are there, and Redis takes writes.
 #[utoipa::path(
     get,
     path = "/readyz",
@@ -26,6 +26,12 @@ pub(super) async fn ready(State(api): State<Api>) -> Result<&'static str, Proble
     let away = |why: String| Problem::new(StatusCode::SERVICE_UNAVAILABLE, why);
     let ready = api.deployment.intake.ready().await;
     ready.map_err(|error| away(error.to_string()))?;
+    let writable = api.deployment.records.writable().await;
+    writable.map_err(|error| {
+        away(format!(
+            "nothing can be put on record, so deliveries wait: {error}"
+        ))
+    })?;
     if !api.started.is_cancelled() {
         return Err(away(
             "starting: what takes the events is being set up".to_owned(),

@@ -42,6 +42,7 @@ use crate::redis::deliveries::Deliveries;
 use crate::redis::error::InvalidRedisUrl;
 use crate::redis::keys::Keys;
 use crate::redis::log::RedisLog;
+use crate::redis::probe::Probe;
 use crate::redis::statistics::Statistics;
 use crate::redis::webhooks as redis_webhooks;
 use crate::registry::documents::DocumentReader;
@@ -134,7 +135,8 @@ pub fn records(config: &Config) -> Result<RedisRecords, ServerError> {
     Ok(RedisRecords {
         attempts: Attempts::new(redis.clone(), keys.clone()),
         deliveries: Deliveries::new(redis.clone(), keys.clone()),
-        statistics: Statistics::new(redis, keys),
+        statistics: Statistics::new(redis.clone(), keys.clone()),
+        probe: Probe::new(redis, keys),
     })
 }
 
@@ -280,6 +282,7 @@ fn log_settings(config: &Config) -> LogSettings {
         attempts_kept: config.log.attempts_kept as u64,
         attempts_kept_per_webhook: config.log.attempts_kept_per_webhook as u64,
         deliveries_kept: config.log.deliveries_kept,
+        bodies_per_organization: config.log.bodies_per_organization as u64,
         batch: config.log.batch,
     }
 }

@@ -206,7 +206,8 @@ settings! {
         /// A million take about 400 MB of Redis's memory while the responses are short.
         attempts_kept: usize = 1_000_000, Whole(1..=1_000_000_000);
 
-        /// About so many attempts are kept for each webhook: its delivery log.
+        /// About so many attempts are kept for each webhook: its delivery log. It goes with its
+        /// webhook; in Redis also when the webhook had no attempt for 90 days.
         attempts_kept_per_webhook: usize = 1000, Whole(1..=1_000_000);
 
         /// Of which deliveries the body is kept for a manual retry: `failed`, those that failed at
@@ -219,6 +220,12 @@ settings! {
         /// `delay.longest`, or it could be gone before the delivery is tried again.
         deliveries_kept: Duration = 7 * DAY, DurationIn(2 * SECOND..=365 * DAY);
 
+        /// At most so many bytes of bodies are kept for each organization; beyond that the oldest go,
+        /// and such a delivery can no longer be retried from its record, only from its dead letter.
+        /// So no organization fills the store for the others. Plan for so much times the
+        /// organizations whose deliveries fail at the same time; 0 keeps no bodies.
+        bodies_per_organization: usize = 64 * MIB, Size(0..=1024 * 1024 * MIB);
+
         /// At most so many attempts go to Redis in one batch.
         batch: usize = 512, Whole(1..=10_000);
     }
@@ -226,7 +233,8 @@ settings! {
     /// When a webhook is taken out of service by itself.
     disable: Disable {
         /// Nothing but failures for so long disables a webhook. Longer than a weekend, so that
-        /// its owner has a working day to notice.
+        /// its owner has a working day to notice. It takes at least five failed attempts, and a
+        /// silence of more than half of this time begins the count anew; one event a day is enough.
         after: Duration = 5 * DAY, DurationIn(SECOND..=365 * DAY);
 
         /// Whether the answer `410 Gone` disables a webhook at once.

@@ -22,6 +22,7 @@
 //! | [`retry_after`] | what a `Retry-After` header asks for |
 //! | [`retry`] | when the next attempt is due |
 //! | [`delay`] | which delay queues hold a delivery until then |
+//! | [`streak`] | whether a webhook has had nothing but failures for long |
 //! | [`verdict`] | what happens to the delivery next |
 //! | [`admission`] | whether an attempt may be made now |
 //! | [`delivery`] | one event on its way to one webhook |
@@ -47,6 +48,7 @@ pub mod retry;
 pub mod retry_after;
 pub mod secret;
 pub mod signature;
+pub mod streak;
 pub mod trace_context;
 pub mod verdict;
 pub mod webhook;

@@ -10,6 +10,7 @@
 //! | [`handover`] | taking events in, and taking what comes next |
 //! | [`source`] | handing out what is due, settling it |
 //! | [`log`] | the record, for the engine |
+//! | `health` | when a webhook last answered well, and its streak of failures |
 //! | [`attempts`], [`deliveries`] | the record, read |
 //! | [`statistics`] | how many attempts came to what |
 //! | [`documents`] | the webhooks' documents, and telling of changes |
@@ -26,6 +27,7 @@ pub mod dead_letters;
 pub mod deliveries;
 pub mod documents;
 pub mod handover;
+mod health;
 pub mod log;
 mod message;
 mod schema;

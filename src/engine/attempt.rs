@@ -9,6 +9,7 @@ use crate::domain::attempt::Attempt;
 use crate::domain::delivery::{Delivery, Trigger};
 use crate::domain::outcome::{self, FailureKind, Outcome};
 use crate::domain::request;
+use crate::domain::streak;
 use crate::domain::verdict::{self, Circumstances, Verdict};
 use crate::domain::webhook::{Webhook, WebhookKey};
 
@@ -96,20 +97,22 @@ impl Engine {
         key: &WebhookKey,
         now: Timestamp,
     ) -> Verdict {
-        let failing_for = if outcome.is_delivered() {
+        let disable = self.settings.disable;
+        let failing = if outcome.is_delivered() {
             self.ports.log.succeeded(key, now);
-            std::time::Duration::ZERO
+            None
         } else {
-            let since = self.ports.log.failing_since(key, now).await;
-            now.duration_since(since).try_into().unwrap_or_default()
+            let longest = self.settings.steps.longest();
+            let silence = streak::silence(delivery.attempt, disable.after, longest);
+            Some(self.ports.log.failed(key, now, silence).await)
         };
         verdict::decide(
             outcome,
             &Circumstances {
                 attempt: delivery.attempt,
-                failing_for,
+                failing,
                 retry: self.settings.retry.with(&webhook.retry),
-                disable: self.settings.disable,
+                disable,
                 steps: &self.settings.steps,
                 random: self.settings.chance.draw(delivery).jitter,
             },

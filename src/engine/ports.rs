@@ -24,6 +24,7 @@ use crate::domain::event::{Event, RawEvent};
 use crate::domain::ids::{DeliveryId, EventId, Organization, WebhookId};
 use crate::domain::organization::OrganizationWebhooks;
 use crate::domain::outcome::Reply;
+use crate::domain::streak::Streak;
 use crate::domain::webhook::WebhookKey;
 
 use super::admission::Place;
@@ -274,9 +275,9 @@ pub trait Log: Send + Sync {
     /// The highest settled sequence of a delivery; 0 if none is known.
     async fn settled_sequence(&self, organization: &Organization, delivery: &DeliveryId) -> u32;
 
-    /// Notes a failed attempt at `now` and says since when the webhook, over all workers, has had
-    /// nothing but failures.
-    async fn failing_since(&self, webhook: &WebhookKey, now: Timestamp) -> Timestamp;
+    /// Notes a failed attempt at `now` and tells the webhook's streak of failures, over all workers:
+    /// the one before if it [goes on](Streak::after_failure) after at most so much silence.
+    async fn failed(&self, webhook: &WebhookKey, now: Timestamp, silence: Duration) -> Streak;
 
     /// Notes that the webhook answered well at `now`. Cheap: it need not be on record at once.
     fn succeeded(&self, webhook: &WebhookKey, now: Timestamp);

@@ -13,7 +13,7 @@ use crate::domain::event::Event;
 use crate::domain::ids::{EventId, EventType, InvalidId, Organization};
 use crate::domain::outcome;
 use crate::domain::request;
-use crate::domain::webhook::Webhook;
+use crate::domain::webhook::{Webhook, WebhookKey};
 use crate::engine::ports::{Entry, Log, Request, Sender};
 
 /// How long the record may take: whoever waits has seen the answer matter more.
@@ -43,7 +43,8 @@ struct Body<'a> {
 impl Tester {
     /// Sends an event of type `test` to the webhook's endpoint, signed like any other, whether or
     /// not the webhook is enabled or subscribes to anything. It is one attempt, on record with the
-    /// trigger `test`, and never retried.
+    /// trigger `test`, and never retried. One that is taken ends the webhook's streak of failures;
+    /// one that is not says nothing of its traffic.
     pub async fn test(
         &self,
         organization: &Organization,
@@ -61,7 +62,17 @@ impl Tester {
             body: delivery.event.body.clone(),
         };
         let reply = self.sender.send(sent).await;
-        let outcome = outcome::classify(&reply, Timestamp::now());
+        let now = Timestamp::now();
+        let outcome = outcome::classify(&reply, now);
+        let key = WebhookKey {
+            organization: organization.clone(),
+            id: webhook.id.clone(),
+        };
+        if outcome.is_delivered() {
+            // Before the attempt is written: what is handed to the log first is on record first, and
+            // the process may end after that.
+            self.log.succeeded(&key, now);
+        }
         let attempt = Attempt::made(&delivery, webhook, started_at, outcome, reply, &self.worker);
         let entry = Entry {
             attempt: Some(attempt.clone()),

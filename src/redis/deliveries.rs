@@ -58,7 +58,6 @@ impl Deliveries {
         let texts = Texts::from_hash(fields);
         let recorded = if texts.has("state") {
             delivery_fields::read(id, texts)
-                .map(|(delivery, state)| Recorded::Whole(Box::new(delivery), state))
         } else {
             texts.required("sequence").map(Recorded::Sequence)
         };

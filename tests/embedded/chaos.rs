@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use prism_webhooks::domain::ids::{DeliveryId, EventId, Organization, WebhookId};
 use prism_webhooks::domain::organization::OrganizationWebhooks;
 use prism_webhooks::domain::outcome::{FailureKind, Reply, Response, SendFailure};
+use prism_webhooks::domain::streak::Streak;
 use prism_webhooks::domain::webhook::WebhookKey;
 use prism_webhooks::engine::Ports;
 use prism_webhooks::engine::ports::{
@@ -123,8 +124,8 @@ impl Log for Chaotic {
         self.fuse.round(asking).await
     }
 
-    async fn failing_since(&self, webhook: &WebhookKey, now: Timestamp) -> Timestamp {
-        let noting = self.inner.log.failing_since(webhook, now);
+    async fn failed(&self, webhook: &WebhookKey, now: Timestamp, silence: Duration) -> Streak {
+        let noting = self.inner.log.failed(webhook, now, silence);
         self.fuse.round(noting).await
     }
 

@@ -18,6 +18,7 @@ use prism_webhooks::domain::organization::{OrganizationWebhooks, Unusable};
 use prism_webhooks::domain::outcome::{Reply, Response};
 use prism_webhooks::domain::retry::RetryPolicy;
 use prism_webhooks::domain::secret::Secret;
+use prism_webhooks::domain::streak::Streak;
 use prism_webhooks::domain::verdict::DisablePolicy;
 use prism_webhooks::domain::webhook::{Webhook, WebhookDocument, WebhookKey};
 use prism_webhooks::engine::chance::Chance;
@@ -309,8 +310,8 @@ impl Log for Scripted {
         *self.sequence.lock().unwrap()
     }
 
-    async fn failing_since(&self, _: &WebhookKey, now: Timestamp) -> Timestamp {
-        now
+    async fn failed(&self, _: &WebhookKey, now: Timestamp, silence: Duration) -> Streak {
+        Streak::after_failure(None, None, now, silence)
     }
 
     fn succeeded(&self, _: &WebhookKey, _: Timestamp) {}

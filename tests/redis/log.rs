@@ -14,7 +14,7 @@ use prism_webhooks::redis::attempts::{AttemptFilter, Attempts};
 use prism_webhooks::redis::deliveries::{Deliveries, Recorded};
 use prism_webhooks::redis::log::{LogSettings, RedisLog};
 
-use super::kit::{Space, at, attempt, delivery, organization, webhook_key};
+use super::kit::{Space, at, attempt, delivery, failing_since, organization, webhook_key};
 
 fn log(space: &Space) -> RedisLog {
     RedisLog::start(
@@ -45,6 +45,7 @@ fn recorded(delivery: &Delivery, state: DeliveryState, keep: Keep) -> Entry {
 #[tokio::test]
 async fn an_attempt_is_on_record_in_both_streams_exactly_as_it_was() {
     let space = Space::new();
+    space.register(&["w1"]).await;
     let log = log(&space);
     let written = attempt("e1", "w1");
     let entry = Entry {
@@ -68,6 +69,7 @@ async fn an_attempt_is_on_record_in_both_streams_exactly_as_it_was() {
 #[tokio::test]
 async fn streams_are_capped() {
     let space = Space::new();
+    space.register(&["w1"]).await;
     let settings = LogSettings {
         attempts_kept: 400,
         attempts_kept_per_webhook: 200,
@@ -215,14 +217,15 @@ async fn the_settled_sequence_is_the_highest_and_never_shortens_a_whole_record()
 #[tokio::test]
 async fn a_run_of_failures_begins_after_the_last_success() {
     let space = Space::new();
+    space.register(&["w1"]).await;
     let (one, other) = (log(&space), log(&space));
     let key = webhook_key("w1");
-    assert_eq!(one.failing_since(&key, at(0)).await, at(0));
-    assert_eq!(other.failing_since(&key, at(100)).await, at(0));
+    assert_eq!(failing_since(&one, &key, at(0)).await, at(0));
+    assert_eq!(failing_since(&other, &key, at(100)).await, at(0));
     other.succeeded(&key, at(200));
     other.flush().await;
-    assert_eq!(one.failing_since(&key, at(300)).await, at(300));
-    assert_eq!(other.failing_since(&key, at(400)).await, at(300));
+    assert_eq!(failing_since(&one, &key, at(300)).await, at(300));
+    assert_eq!(failing_since(&other, &key, at(400)).await, at(300));
     let left: i64 = space.ask(&["TTL", &space.keys.health(&key)]).await;
     assert!(left > 29 * 86_400, "{left}");
 }
@@ -230,19 +233,21 @@ async fn a_run_of_failures_begins_after_the_last_success() {
 #[tokio::test]
 async fn a_recovery_within_a_minute_of_the_last_success_ends_the_run_of_failures() {
     let space = Space::new();
+    space.register(&["w1"]).await;
     let log = log(&space);
     let key = webhook_key("w1");
     log.succeeded(&key, at(0));
-    assert_eq!(log.failing_since(&key, at(5)).await, at(5));
+    assert_eq!(failing_since(&log, &key, at(5)).await, at(5));
     log.succeeded(&key, at(15));
     log.flush().await;
     let days_later = at(6 * 86_400);
-    assert_eq!(log.failing_since(&key, days_later).await, days_later);
+    assert_eq!(failing_since(&log, &key, days_later).await, days_later);
 }
 
 #[tokio::test]
 async fn successes_are_noted_at_once_or_at_the_end() {
     let space = Space::new();
+    space.register(&["w1"]).await;
     let log = log(&space);
     let key = webhook_key("w1");
     let noted = async || {
@@ -269,14 +274,14 @@ async fn enabling_a_webhook_again_forgets_its_failures() {
         .await
         .unwrap();
     let key = webhook_key(&created.document.id);
-    log.failing_since(&key, at(0)).await;
+    failing_since(&log, &key, at(0)).await;
     webhooks
         .disable(&organization(), "n", "days of failures", at(10))
         .await
         .unwrap();
-    log.failing_since(&key, at(11)).await;
+    failing_since(&log, &key, at(11)).await;
     webhooks.enable(&organization(), "n", at(20)).await.unwrap();
-    assert_eq!(log.failing_since(&key, at(30)).await, at(30));
+    assert_eq!(failing_since(&log, &key, at(30)).await, at(30));
 }
 
 #[tokio::test]
@@ -300,7 +305,7 @@ async fn a_key_that_holds_something_else_blocks_no_other() {
         .unwrap();
     assert_eq!(space.ask::<u32>(&["XLEN", &space.keys.attempts()]).await, 2);
     assert!(log.settled(&organization(), &event).await.is_empty());
-    assert_eq!(log.failing_since(&broken, at(7)).await, at(7));
+    assert_eq!(failing_since(&log, &broken, at(7)).await, at(7));
 }
 
 #[tokio::test]

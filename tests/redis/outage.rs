@@ -127,6 +127,7 @@ async fn a_peer_that_died_without_a_word_does_not_hold_entries_up() {
 #[tokio::test]
 async fn a_log_that_is_let_go_still_writes_what_it_was_given() {
     let space = Space::new();
+    space.register(&["w1"]).await;
     let log = log(&space);
     let key = super::kit::webhook_key("w1");
     log.succeeded(&key, at(0));

@@ -310,6 +310,11 @@ impl Account {
         self.note(What::WorkerStarted, None, None);
     }
 
+    /// The worker takes nothing new any more.
+    pub fn worker_stops(&mut self) {
+        self.worker_up = false;
+    }
+
     /// The worker is gone. What it had open is cut off before.
     pub fn worker_ended(&mut self, end: End) {
         (self.worker_up, self.worker_ends) = (false, self.worker_ends + 1);

@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use prism_webhooks::domain::ids::{DeliveryId, EventId, Organization, WebhookId};
 use prism_webhooks::domain::organization::OrganizationWebhooks;
 use prism_webhooks::domain::outcome::{FailureKind, Reply, Response, SendFailure};
+use prism_webhooks::domain::streak::Streak;
 use prism_webhooks::domain::webhook::WebhookKey;
 use prism_webhooks::engine::Ports;
 use prism_webhooks::engine::ports::{
@@ -106,9 +107,9 @@ impl Log for Life {
         self.world.now().record.settled_sequence(delivery)
     }
 
-    async fn failing_since(&self, webhook: &WebhookKey, now: Timestamp) -> Timestamp {
+    async fn failed(&self, webhook: &WebhookKey, now: Timestamp, silence: Duration) -> Streak {
         self.alive().await;
-        self.world.now().record.failing_since(webhook, now)
+        self.world.now().record.failed(webhook, now, silence)
     }
 
     fn succeeded(&self, webhook: &WebhookKey, _: Timestamp) {

@@ -2,12 +2,14 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use prism_webhooks::domain::endpoint::EndpointRules;
 use prism_webhooks::domain::ids::{DeliveryId, EventId, Organization, WebhookId};
 use prism_webhooks::domain::organization::OrganizationWebhooks;
 use prism_webhooks::domain::secret::Secret;
+use prism_webhooks::domain::streak::Streak;
 use prism_webhooks::domain::webhook::{State, Webhook, WebhookDocument, WebhookKey};
 use prism_webhooks::engine::ports::Entry;
 
@@ -20,7 +22,7 @@ pub struct Record {
     organizations: HashMap<Organization, Arc<OrganizationWebhooks>>,
     marks: HashMap<(Organization, EventId), HashSet<WebhookId>>,
     sequences: HashMap<DeliveryId, u32>,
-    failing: HashMap<WebhookKey, Timestamp>,
+    failing: HashMap<WebhookKey, Streak>,
 }
 
 impl Record {
@@ -80,8 +82,11 @@ impl Record {
         self.sequences.get(delivery).copied().unwrap_or_default()
     }
 
-    pub fn failing_since(&mut self, webhook: &WebhookKey, now: Timestamp) -> Timestamp {
-        *self.failing.entry(webhook.clone()).or_insert(now)
+    pub fn failed(&mut self, webhook: &WebhookKey, now: Timestamp, silence: Duration) -> Streak {
+        let before = self.failing.get(webhook).copied();
+        let streak = Streak::after_failure(before, None, now, silence);
+        self.failing.insert(webhook.clone(), streak);
+        streak
     }
 
     pub fn succeeded(&mut self, webhook: &WebhookKey) {

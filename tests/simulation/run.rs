@@ -121,7 +121,11 @@ impl Worker {
     /// Returns once it has ended by itself.
     async fn stop(self) {
         self.stopping.cancel();
-        self.world.now().broker.stop_consuming();
+        {
+            let mut world = self.world.now();
+            world.account.worker_stops();
+            world.broker.stop_consuming();
+        }
         self.working.await.unwrap();
         self.settling.await.unwrap();
         self.over.cancel();

@@ -10,9 +10,14 @@ use crate::domain::ids::{EventId, Organization};
 use crate::domain::webhook::WebhookKey;
 use crate::engine::ports::{DeliveryRecord, Entry, Keep, Mark};
 use crate::records::statistics::Counted;
-use crate::records::{HEALTH_KEPT, LogSettings, MARKS_KEPT, SEQUENCE_KEPT, SERVED_MARKS_KEPT};
+use crate::records::{
+    HEALTH_KEPT, LogSettings, MARKS_KEPT, QUIET_KEPT, SEQUENCE_KEPT, SERVED_MARKS_KEPT,
+};
 use crate::redis::keys::Keys;
 use crate::redis::{attempt_fields, delivery_fields, statistics};
+
+const RECORD: &str = include_str!("../scripts/record.lua");
+const TEND: &str = include_str!("../scripts/tend.lua");
 
 /// Turns entries into commands.
 #[derive(Debug)]
@@ -21,6 +26,7 @@ pub(super) struct Encoder {
     settings: LogSettings,
     all_attempts: String,
     record: Script,
+    tend: Script,
 }
 
 impl Encoder {
@@ -29,17 +35,18 @@ impl Encoder {
             all_attempts: keys.attempts(),
             keys,
             settings,
-            record: Script::new(include_str!("../scripts/record.lua")),
+            record: Script::new(RECORD),
+            tend: Script::new(TEND),
         }
     }
 
-    /// The command that makes the scripts known to a server that forgot them.
-    pub(super) fn load(&self) -> Cmd {
-        let mut command = redis::cmd("SCRIPT");
-        command
-            .arg("LOAD")
-            .arg(include_str!("../scripts/record.lua"));
-        command
+    /// The commands that make the scripts known to a server that forgot them.
+    pub(super) fn load(&self) -> [Cmd; 2] {
+        [RECORD, TEND].map(|script| {
+            let mut command = redis::cmd("SCRIPT");
+            command.arg("LOAD").arg(script);
+            command
+        })
     }
 
     /// Appends what puts `entry` on record. Returns about how many bytes that takes.
@@ -69,6 +76,20 @@ impl Encoder {
             .arg("last_success")
             .arg(at.as_millisecond());
         expire(&key, HEALTH_KEPT, pipeline);
+    }
+
+    /// Appends what sees to it that nothing of a webhook is kept for ever, to come behind all that
+    /// was written of it: one command for each webhook and pipeline, however much that is.
+    pub(super) fn tend(&self, webhook: &WebhookKey, now: Timestamp, pipeline: &mut Pipeline) {
+        let WebhookKey { organization, id } = webhook;
+        let [outcomes, durations] = self.keys.counts(organization, id);
+        let (first, last) = statistics::days(now);
+        pipeline.cmd("EVALSHA").arg(self.tend.get_hash()).arg(3);
+        pipeline.arg(self.keys.webhooks(organization));
+        pipeline.arg(self.keys.webhook_attempts(organization, id));
+        pipeline.arg(self.keys.health(webhook));
+        pipeline.arg(id.as_str()).arg(QUIET_KEPT.as_secs());
+        pipeline.arg(outcomes).arg(durations).arg(first).arg(last);
     }
 
     /// Appends what adds counts to those there are. Returns about how many bytes that takes.
@@ -128,14 +149,21 @@ impl Encoder {
             }
             Keep::Sequence => (SEQUENCE_KEPT, 0, 256),
         };
-        let mut command = Cmd::with_capacity(6 + 2 * fields, size);
-        command.arg("EVALSHA").arg(self.record.get_hash()).arg(1);
-        command.arg(
-            self.keys
-                .delivery(&delivery.event.organization, &delivery.id),
-        );
+        let organization = &delivery.event.organization;
+        let whole = record.keep == Keep::Whole;
+        let mut command = Cmd::with_capacity(11 + 2 * fields, size);
+        command.arg("EVALSHA").arg(self.record.get_hash());
+        command.arg(if whole { 3 } else { 1 });
+        command.arg(self.keys.delivery(organization, &delivery.id));
+        if whole {
+            command.arg(self.keys.bodies(organization));
+            command.arg(self.keys.body_sizes(organization));
+        }
         command.arg(delivery.sequence).arg(kept.as_secs().max(1));
-        if record.keep == Keep::Whole {
+        if whole {
+            command.arg(self.settings.bodies_per_organization);
+            command.arg(self.keys.deliveries(organization));
+            command.arg(delivery.id.as_str());
             delivery_fields::write(delivery, record.state, &mut command);
         }
         pipeline.add_command(command);

@@ -10,6 +10,7 @@ mod writer;
 
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -19,6 +20,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use super::connection::Connection;
 use super::keys::Keys;
 use crate::domain::ids::{DeliveryId, EventId, Organization, WebhookId};
+use crate::domain::streak::Streak;
 use crate::domain::webhook::WebhookKey;
 use crate::engine::ports::{Entry, Log};
 pub use crate::records::LogSettings;
@@ -37,7 +39,7 @@ pub struct RedisLog {
     writing: watch::Receiver<bool>,
     successes: Arc<Successes>,
     tally: Arc<Tally>,
-    failing_since: Script,
+    failed: Script,
 }
 
 impl RedisLog {
@@ -62,7 +64,7 @@ impl RedisLog {
             writing,
             successes,
             tally,
-            failing_since: Script::new(include_str!("../scripts/failing_since.lua")),
+            failed: Script::new(include_str!("../scripts/failed.lua")),
         }
     }
 
@@ -163,18 +165,26 @@ impl Log for RedisLog {
         sequence.unwrap_or(0)
     }
 
-    async fn failing_since(&self, webhook: &WebhookKey, now: Timestamp) -> Timestamp {
+    async fn failed(&self, webhook: &WebhookKey, now: Timestamp, silence: Duration) -> Streak {
         self.successes.failed(webhook);
-        let mut call = self.failing_since.key(self.keys.health(webhook));
-        call.arg(now.as_millisecond()).arg(HEALTH_KEPT.as_secs());
-        let since = self.connection.persist(|| self.connection.script(&call));
-        match since.await {
-            Ok(since) => Timestamp::from_millisecond(since).unwrap_or(now),
-            Err(error) => {
-                let WebhookKey { organization, id } = webhook;
-                tracing::error!(%organization, webhook = %id, %error, "the failures of a webhook cannot be noted");
-                now
-            }
+        let silence = u64::try_from(silence.as_millis()).unwrap_or(u64::MAX);
+        let mut call = self.failed.key(self.keys.health(webhook));
+        call.key(self.keys.webhooks(&webhook.organization));
+        call.arg(now.as_millisecond()).arg(silence);
+        call.arg(HEALTH_KEPT.as_secs()).arg(webhook.id.as_str());
+        let streak = self.connection.persist(|| self.connection.script(&call));
+        let streak: Result<(i64, i64, u64), _> = streak.await;
+        let (since, last, attempts) = streak.unwrap_or_else(|error| {
+            let WebhookKey { organization, id } = webhook;
+            tracing::error!(%organization, webhook = %id, %error, "the failures of a webhook cannot be noted");
+            let now = now.as_millisecond();
+            (now, now, 1)
+        });
+        let time = |millis| Timestamp::from_millisecond(millis).unwrap_or(now);
+        Streak {
+            since: time(since),
+            last: time(last),
+            attempts,
         }
     }
 
