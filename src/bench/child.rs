@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::sync::mpsc;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::error::BenchError;
 
@@ -18,6 +18,9 @@ const KEPT: usize = 5;
 
 /// How long a process may take to answer what it can answer at once.
 pub const PROMPTLY: Duration = Duration::from_secs(20);
+
+/// How long a process that has closed its output may take to end.
+const EXIT: Duration = Duration::from_secs(1);
 
 /// A running process. Dropping it kills it, and returns once it is gone: whatever it held on a
 /// server is let go of then.
@@ -94,7 +97,7 @@ impl Child {
     pub async fn line(&mut self, limit: Duration) -> Result<String, BenchError> {
         match timeout(limit, self.lines.recv()).await {
             Ok(Some(line)) => Ok(line),
-            Ok(None) => Err(self.ended()),
+            Ok(None) => Err(self.ended().await),
             Err(_) => Err(BenchError::Late {
                 what: self.what.clone(),
                 limit,
@@ -103,15 +106,15 @@ impl Child {
     }
 
     /// Writes a line to its standard input.
-    pub fn tell(&mut self, line: &str) -> Result<(), BenchError> {
+    pub async fn tell(&mut self, line: &str) -> Result<(), BenchError> {
         let told = match &mut self.input {
             Some(input) => writeln!(input, "{line}"),
             None => Ok(()),
         };
-        told.map_err(|source| BenchError::Process {
-            what: self.what.clone(),
-            source,
-        })
+        match told {
+            Ok(()) => Ok(()),
+            Err(_) => Err(self.ended().await),
+        }
     }
 
     /// Asks it to finish in good order.
@@ -128,7 +131,13 @@ impl Child {
         }
     }
 
-    fn ended(&mut self) -> BenchError {
+    /// Why it no longer speaks or listens. One that only seems to have ended is ended.
+    async fn ended(&mut self) -> BenchError {
+        let end = Instant::now() + EXIT;
+        while matches!(self.process.try_wait(), Ok(None)) && Instant::now() < end {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        let _ = self.process.kill();
         let what = self.what.clone();
         match self.process.wait() {
             Ok(status) => {
@@ -175,7 +184,7 @@ mod tests {
     async fn it_is_spoken_to_by_lines_and_is_gone_when_dropped() {
         let mut child =
             Child::start("a shell", shell("read x; echo got $x; sleep 60"), |_| {}).unwrap();
-        child.tell("this").unwrap();
+        child.tell("this").await.unwrap();
         assert_eq!(child.line(PROMPTLY).await.unwrap(), "got this");
         let pid = child.id();
         drop(child);

@@ -83,7 +83,7 @@ impl Receivers {
     }
 
     async fn ask<T: serde::de::DeserializeOwned>(&mut self, what: &str) -> Result<T, BenchError> {
-        self.child.tell(what)?;
+        self.child.tell(what).await?;
         let line = self.child.line(PROMPTLY).await?;
         serde_json::from_str(&line).map_err(|_| self.child.nonsense(&line))
     }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::process::Command;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -26,6 +27,9 @@ const REMOVAL_LIMIT: Duration = Duration::from_secs(60);
 #[derive(Debug)]
 pub struct Servers {
     given: Config,
+    /// What all of them begin with.
+    base: String,
+    made: AtomicU64,
     namespaces: Mutex<BTreeSet<String>>,
     broker: Result<u32, String>,
     redis: Result<u32, String>,
@@ -36,12 +40,20 @@ impl Servers {
     pub fn new(given: &Config) -> Result<Self, NotSet> {
         let broker = Url::parse(given.amqp_url()?.expose()).ok();
         let redis = Url::parse(given.redis_url()?.expose()).ok();
+        let id = Uuid::new_v4().simple().to_string();
         Ok(Self {
             given: given.clone(),
+            base: format!("bench-{}", &id[..16]),
+            made: AtomicU64::new(0),
             namespaces: Mutex::default(),
             broker: process(broker, 5672, &["beam.smp", "beam"]),
             redis: process(redis, 6379, &["redis-server", "valkey-server"]),
         })
+    }
+
+    /// What the names of all namespaces begin with; a number follows, from 1.
+    pub fn base(&self) -> &str {
+        &self.base
     }
 
     /// The process of the broker, if it is on this machine.
@@ -67,10 +79,9 @@ impl Servers {
     /// Settings on these servers in a namespace that nobody else has, to be removed with
     /// [`remove`](Self::remove); all else is at its default, but that it may post to this machine.
     pub fn new_namespace(&self) -> Config {
-        let id = Uuid::new_v4().simple().to_string();
-        let namespace = format!("bench-{}", &id[..16]);
-        let mut namespaces = self.namespaces();
-        namespaces.insert(namespace.clone());
+        let number = self.made.fetch_add(1, Ordering::Relaxed) + 1;
+        let namespace = format!("{}-{number}", self.base);
+        self.namespaces().insert(namespace.clone());
         Config {
             namespace,
             amqp: self.given.amqp.clone(),

@@ -20,6 +20,7 @@ const GRACE: Duration = Duration::from_secs(35);
 pub struct Workers {
     children: Vec<Child>,
     put_off: Arc<Mutex<BTreeMap<String, u64>>>,
+    stopping: bool,
 }
 
 /// What workers did until they were told to stop.
@@ -69,7 +70,11 @@ impl Workers {
         for child in &mut children {
             child.line(PROMPTLY).await?;
         }
-        Ok(Self { children, put_off })
+        Ok(Self {
+            children,
+            put_off,
+            stopping: false,
+        })
     }
 
     /// Starts one embedded `run` on the data in a directory, in place of workers.
@@ -85,6 +90,7 @@ impl Workers {
         Ok(Self {
             children: vec![child],
             put_off,
+            stopping: false,
         })
     }
 
@@ -107,9 +113,12 @@ impl Workers {
         Some(1.0 - usage::cpu_of_the_first_thread(id)? / usage::cpu(id)?)
     }
 
-    /// Tells them to stop.
-    pub fn terminate(&self) {
-        self.children.iter().for_each(Child::terminate);
+    /// Tells them to stop, once: a second time would end them without a report.
+    pub fn terminate(&mut self) {
+        if !self.stopping {
+            self.stopping = true;
+            self.children.iter().for_each(Child::terminate);
+        }
     }
 
     /// Tells them to stop, waits until they have, and gives what they say that they did.

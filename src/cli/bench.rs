@@ -115,6 +115,10 @@ pub async fn run(args: &BenchArgs, config: &Config, console: &mut Console) -> Re
         return args.print(&sizes, Vec::new(), &summaries, console);
     }
     let servers = Servers::new(config)?;
+    let base = servers.base();
+    console.say(format_args!(
+        "in namespaces {base}-1 and so on, which are removed again"
+    ));
     let bench = Bench {
         servers: &servers,
         sizes: &sizes,

@@ -9,7 +9,7 @@ use crate::bench::site::Site;
 use crate::bench::workers::{Logs, Workers};
 use crate::deployment::servers::BrokerIntake;
 
-use super::{Bench, named, percentiles};
+use super::{Bench, named, percentiles, warm_up};
 
 /// Events a second of the trickle.
 const RATE: f64 = 10.0;
@@ -27,6 +27,7 @@ pub async fn round(bench: Bench<'_>) -> Result<Figures, BenchError> {
     let workers = Workers::start(&site, bench.workers, Logs::Usual).await?;
     // A connection for each: RabbitMQ slows down one that floods it.
     let (trickle, flood) = (site.publisher()?, site.publisher()?);
+    warm_up(&trickle, &mut receivers, &trickling, 0..1).await?;
 
     let mut come = Ok(false);
     let flooded = async {
@@ -39,7 +40,7 @@ pub async fn round(bench: Bench<'_>) -> Result<Figures, BenchError> {
     let make = |n| load::event(n, &trickling);
     let published = load::paced(&trickle, RATE, over, make).await?;
     come?;
-    let all = |counts: &[(u64, u64)]| counts[0].1 >= published;
+    let all = |counts: &[(u64, u64)]| counts[0].1 > published;
     receivers.until(sizes.patience, all).await?;
 
     let got = receivers.report().await?;
@@ -49,8 +50,9 @@ pub async fn round(bench: Bench<'_>) -> Result<Figures, BenchError> {
     flood.close().await;
     site.remove().await?;
 
-    let missing = published.saturating_sub(got[0].arrived);
+    let missing = (published + 1).saturating_sub(got[0].arrived);
     let all = latencies(&got[..1], missing, sizes.patience);
+    let all = all.get(1..).unwrap_or_default();
     let mut figures = Figures::default();
     figures.chosen("flood_events", sizes.flood);
     figures.maybe("flood_delivered_s", seconds_of(&got[1..]));
@@ -59,7 +61,7 @@ pub async fn round(bench: Bench<'_>) -> Result<Figures, BenchError> {
         sizes.flood.saturating_sub(got[1].taken),
     );
     figures.counted("trickle_events", published);
-    percentiles(&mut figures, "trickle_", "", &all);
+    percentiles(&mut figures, "trickle_", "", all);
     figures.counted("trickle_not_arrived", missing);
     figures.counted("deferred", done.deferred);
     figures.maybe("peak_mib", peak);

@@ -12,10 +12,10 @@ use crate::bench::site::Site;
 use crate::bench::workers::{Logs, Workers};
 use crate::domain::ids::Organization;
 
-use super::{Bench, percentiles, register};
+use super::{Bench, percentiles, register, warm_up};
 
-/// The webhooks that get every event.
-const WEBHOOKS: u64 = 10;
+/// The webhooks that behave; one more does not.
+const HEALTHY: usize = 9;
 
 /// Events a second.
 const RATE: f64 = 50.0;
@@ -32,7 +32,7 @@ const TEMPERS: [(&str, Answer); 5] = [
 /// One round: each temper once.
 pub async fn round(bench: Bench<'_>) -> Result<Figures, BenchError> {
     let mut figures = Figures::default();
-    figures.chosen("webhooks", WEBHOOKS);
+    figures.chosen("healthy_webhooks", HEALTHY as u64);
     figures.measured("events_per_second", RATE);
     for (temper, answer) in TEMPERS {
         disturb(bench, temper, answer, &mut figures).await?;
@@ -48,14 +48,16 @@ async fn disturb(
 ) -> Result<(), BenchError> {
     let sizes = bench.sizes;
     let site = Site::create(bench.servers).await?;
-    let mut receivers = Receivers::start(WEBHOOKS).await?;
+    let mut receivers = Receivers::start(HEALTHY as u64 + 1).await?;
     let disturbed = register(&site, &receivers, answer).await?;
-    let workers = Workers::start(&site, bench.workers, Logs::Deferrals).await?;
+    let mut workers = Workers::start(&site, bench.workers, Logs::Deferrals).await?;
     let publisher = site.publisher()?;
-    let make = |n| load::event(n, &Organization::default());
+    let organization = Organization::default();
+    warm_up(&publisher, &mut receivers, &organization, 1..HEALTHY + 1).await?;
+    let make = |n| load::event(n, &organization);
     let published = load::paced_for(&publisher, RATE, sizes.isolation, make).await?;
     publisher.close().await;
-    let whole = |counts: &[(u64, u64)]| counts[1..].iter().all(|(_, taken)| *taken >= published);
+    let whole = |counts: &[(u64, u64)]| counts[1..].iter().all(|(_, taken)| *taken > published);
     receivers.until(sizes.patience, whole).await?;
 
     let got = receivers.report().await?;
@@ -67,12 +69,13 @@ async fn disturb(
 
     let healthy = &got[1..];
     let arrived: u64 = healthy.iter().map(|got| got.arrived).sum();
-    let missing = (published * (WEBHOOKS - 1)).saturating_sub(arrived);
+    let missing = ((published + 1) * HEALTHY as u64).saturating_sub(arrived);
     let all = latencies(healthy, missing, sizes.patience);
+    let all = all.get(HEALTHY..).unwrap_or_default();
     let put_off = done.put_off.iter();
     let put_off = put_off.filter(|(id, _)| Some(*id) != disturbed.as_ref());
     let suffix = format!(".{temper}");
-    percentiles(figures, "healthy_", &suffix, &all);
+    percentiles(figures, "healthy_", &suffix, all);
     figures.counted(
         format!("healthy_deferred{suffix}"),
         put_off.map(|(_, n)| n).sum(),

@@ -9,7 +9,7 @@ use crate::bench::site::Site;
 use crate::bench::workers::{Logs, Workers};
 use crate::domain::ids::Organization;
 
-use super::{Bench, percentiles, register};
+use super::{Bench, percentiles, register, warm_up};
 
 /// One round.
 pub async fn round(bench: Bench<'_>) -> Result<Figures, BenchError> {
@@ -20,13 +20,9 @@ pub async fn round(bench: Bench<'_>) -> Result<Figures, BenchError> {
     let workers = Workers::start(&site, bench.workers, Logs::Usual).await?;
     let publisher = site.publisher()?;
 
-    // The first one makes the connections and loads the webhook, which is not what is measured.
-    let make = |n| load::event(n, &Organization::default());
-    publisher
-        .publish_event(&make(0))
-        .await
-        .map_err(crate::deployment::NotAccepted::from)?;
-    receivers.until_taken(1, sizes.limit).await?;
+    let organization = Organization::default();
+    warm_up(&publisher, &mut receivers, &organization, 0..1).await?;
+    let make = |n| load::event(n, &organization);
     let published = load::paced_for(&publisher, sizes.rate, sizes.latency, make).await?;
     receivers.until_taken(published + 1, sizes.patience).await?;
 

@@ -18,15 +18,24 @@ pub mod hanging;
 pub mod isolation;
 pub mod latency;
 
-use crate::domain::ids::Organization;
+use std::ops::Range;
 
+use crate::deployment::NotAccepted;
+use crate::domain::ids::Organization;
+use crate::rabbitmq::publisher::Publisher;
+
+use super::child::PROMPTLY;
 use super::error::BenchError;
 use super::figures::{Figures, percentile};
+use super::load;
 use super::plan::{Scenario, Shape, Sizes};
-use super::receivers::Receivers;
+use super::receivers::{Counts, Receivers};
 use super::receiving::Answer;
 use super::servers::Servers;
 use super::site::Site;
+
+/// The number of the event that warms up: no other event has it.
+const WARM_UP: u64 = 999_999_999;
 
 /// What every scenario needs.
 #[derive(Clone, Copy)]
@@ -77,6 +86,22 @@ async fn register(
         of_the_first.get_or_insert(id);
     }
     Ok(of_the_first)
+}
+
+/// Has one event delivered to the endpoints of `to` before anything is measured: it makes the
+/// connections and loads the webhooks. The first latencies, one for each of them, are its own.
+async fn warm_up(
+    publisher: &Publisher,
+    receivers: &mut Receivers,
+    of: &Organization,
+    to: Range<usize>,
+) -> Result<(), BenchError> {
+    let event = load::event(WARM_UP, of);
+    let published = publisher.publish_event(&event).await;
+    published.map_err(NotAccepted::from)?;
+    let all = |counts: &[Counts]| counts[to.clone()].iter().all(|(_, taken)| *taken > 0);
+    // What does not come is seen when nothing else does.
+    receivers.until(PROMPTLY, all).await.map(drop)
 }
 
 /// The median and the 99th percentile of latencies, under `<prefix>p50_ms<suffix>` and so on.
