@@ -24,10 +24,10 @@ pub enum BenchError {
     RedisUrl(#[from] InvalidRedisUrl),
     /// RabbitMQ cannot be reached.
     #[error(transparent)]
-    Connect(#[from] ConnectError),
+    Connect(Box<ConnectError>),
     /// The queues cannot be declared.
     #[error(transparent)]
-    Topology(#[from] TopologyError),
+    Topology(Box<TopologyError>),
     /// RabbitMQ broke something off.
     #[error("RabbitMQ: {0}")]
     Broker(#[from] lapin::Error),
@@ -39,7 +39,7 @@ pub enum BenchError {
     RedisClient(#[from] redis::RedisError),
     /// A webhook could not be registered.
     #[error(transparent)]
-    Webhook(#[from] WebhooksError),
+    Webhook(Box<WebhooksError>),
     /// Events were not taken.
     #[error(transparent)]
     NotAccepted(#[from] NotAccepted),
@@ -103,4 +103,22 @@ pub enum BenchError {
     /// Something on this machine failed: a directory, a socket.
     #[error(transparent)]
     Io(#[from] io::Error),
+}
+
+impl From<ConnectError> for BenchError {
+    fn from(error: ConnectError) -> Self {
+        Self::Connect(Box::new(error))
+    }
+}
+
+impl From<TopologyError> for BenchError {
+    fn from(error: TopologyError) -> Self {
+        Self::Topology(Box::new(error))
+    }
+}
+
+impl From<WebhooksError> for BenchError {
+    fn from(error: WebhooksError) -> Self {
+        Self::Webhook(Box::new(error))
+    }
 }

@@ -139,13 +139,14 @@ impl Sizes {
     pub fn quick() -> Self {
         Self {
             rounds: 1,
-            deliveries: 6000,
+            // More events than a worker is handed ahead, for ten webhooks too.
+            deliveries: 15_000,
             burst: 250,
             latency: Duration::from_secs(5),
-            isolation: Duration::from_secs(8),
-            hanging: Duration::from_secs(18),
+            isolation: Duration::from_secs(7),
+            hanging: Duration::from_secs(16),
             flood: 5000,
-            limit: Duration::from_secs(15),
+            limit: Duration::from_secs(10),
             patience: Duration::from_secs(3),
             ..Self::full()
         }

@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand, ValueEnum as _, value_parser};
 use reqwest::Url;
-use serde_json::{Map, Value, json};
 
 use crate::bench::bare::{self, Task};
 use crate::bench::error::BenchError;
@@ -17,7 +16,11 @@ use crate::config::Config;
 
 use super::console::Console;
 use super::failure::{Failure, Kind};
-use super::{signals, table};
+use super::signals;
+
+mod report;
+
+use report::{Report, Summaries};
 
 /// Measure throughput, latency and isolation on this machine, beside a bare loop
 ///
@@ -112,7 +115,9 @@ pub async fn run(args: &BenchArgs, config: &Config, console: &mut Console) -> Re
             }
         });
         let summaries = until_stopped(running).await?;
-        return args.print(&sizes, Vec::new(), &summaries, console);
+        return args
+            .report(&sizes, Vec::new(), summaries)
+            .print(args.json, console);
     }
     let servers = Servers::new(config)?;
     let base = servers.base();
@@ -129,16 +134,16 @@ pub async fn run(args: &BenchArgs, config: &Config, console: &mut Console) -> Re
     });
     // However it ended, all its processes have ended with it.
     let measured = until_stopped(running).await;
-    if let Err((error, left)) = servers.remove_all().await {
+    let removed = servers.remove_all().await;
+    if let Err((_, left)) = &removed {
         let left = left.join(", ");
         console.say(format_args!(
-            "not everything could be removed from RabbitMQ and Redis ({error}); what remains are \
-             the namespaces {left}"
+            "not everything could be removed from RabbitMQ and Redis: the namespaces {left} remain"
         ));
-        args.print(&sizes, servers.left_out(), &measured?, console)?;
-        return Err(error.into());
     }
-    args.print(&sizes, servers.left_out(), &measured?, console)
+    let report = args.report(&sizes, servers.left_out(), measured?);
+    report.print(args.json, console)?;
+    removed.map_err(|(error, _)| error.into())
 }
 
 /// Runs one of the helping processes.
@@ -159,8 +164,6 @@ pub async fn part(args: PartArgs, config: &Config, console: &mut Console) -> Res
         }
     }
 }
-
-type Summaries = Vec<(Scenario, Summary)>;
 
 async fn measure(
     plan: &[Scenario],
@@ -216,6 +219,17 @@ impl BenchArgs {
         Ok(drains.into_iter().filter(wanted).collect())
     }
 
+    fn report(&self, sizes: &Sizes, left_out: Vec<String>, summaries: Summaries) -> Report {
+        Report {
+            embedded: self.embedded,
+            quick: self.quick,
+            rounds: sizes.rounds,
+            workers: self.workers,
+            left_out,
+            summaries,
+        }
+    }
+
     fn sizes(&self) -> Sizes {
         let mut sizes = match self.quick {
             true => Sizes::quick(),
@@ -238,59 +252,6 @@ impl BenchArgs {
         }
         sizes
     }
-
-    fn print(
-        &self,
-        sizes: &Sizes,
-        left_out: Vec<String>,
-        summaries: &Summaries,
-        console: &mut Console,
-    ) -> Result<(), Failure> {
-        if self.json {
-            let object = Value::Object(self.object(sizes, &left_out, summaries));
-            return Ok(writeln!(console.out, "{object:#}")?);
-        }
-        for reason in left_out {
-            console.say(format_args!("left out: {reason}"));
-        }
-        let rows = summaries.iter().flat_map(|(scenario, summary)| {
-            let name = scenario.name();
-            summary
-                .rows()
-                .map(move |[figure, median, min, max]| vec![name.clone(), figure, median, min, max])
-        });
-        let header = ["scenario", "figure", "median", "least", "greatest"];
-        let (out, width) = (&mut console.out, console.shows.width);
-        Ok(table::print(
-            out,
-            width,
-            &header,
-            rows,
-            "nothing was measured",
-        )?)
-    }
-
-    /// Everything as one object: what was asked for, then a key for each scenario.
-    fn object(
-        &self,
-        sizes: &Sizes,
-        left_out: &[String],
-        summaries: &Summaries,
-    ) -> Map<String, Value> {
-        let mut object = Map::new();
-        let mode = if self.embedded { "embedded" } else { "servers" };
-        object.insert("version".into(), env!("CARGO_PKG_VERSION").into());
-        object.insert("debug_build".into(), cfg!(debug_assertions).into());
-        object.insert("mode".into(), mode.into());
-        object.insert("quick".into(), self.quick.into());
-        object.insert("rounds".into(), sizes.rounds.into());
-        object.insert("workers".into(), self.workers.into());
-        object.insert("left_out".into(), json!(left_out));
-        for (scenario, summary) in summaries {
-            object.insert(scenario.name(), Value::Object(summary.json()));
-        }
-        object
-    }
 }
 
 fn rate(text: &str) -> Result<f64, String> {
@@ -306,9 +267,9 @@ impl From<BenchError> for Failure {
     fn from(error: BenchError) -> Self {
         let kind = match error {
             BenchError::Server(error) => return error.into(),
-            BenchError::Connect(error) => return error.into(),
-            BenchError::Topology(error) => return error.into(),
-            BenchError::Webhook(error) => return error.into(),
+            BenchError::Connect(error) => return (*error).into(),
+            BenchError::Topology(error) => return (*error).into(),
+            BenchError::Webhook(error) => return (*error).into(),
             BenchError::Embedded(error) => return error.into(),
             BenchError::RedisUrl(_) => Kind::Settings,
             BenchError::Broker(_)
@@ -381,25 +342,5 @@ mod tests {
         ] {
             assert!(parse(&wrong).is_err(), "{wrong:?}");
         }
-    }
-
-    #[test]
-    fn the_json_object_has_a_key_for_each_scenario_with_plain_numbers() {
-        let mut figures = Figures::default();
-        figures.measured("deliveries_per_second", 1234.5);
-        let mut isolated = Figures::default();
-        isolated.measured("healthy_p99_ms.hanging", 2.25);
-        let summaries = vec![
-            (Scenario::Fanout10, Summary::of(&[figures])),
-            (Scenario::Isolation, Summary::of(&[isolated])),
-        ];
-        let args = parse(&["--json"]).unwrap();
-        let object = Value::Object(args.object(&args.sizes(), &[], &summaries));
-        assert_eq!(object["fanout_10"]["deliveries_per_second"], 1234.5);
-        assert_eq!(object["isolation"]["healthy_p99_ms"]["hanging"], 2.25);
-        assert_eq!(
-            (&object["rounds"], &object["mode"]),
-            (&json!(3), &json!("servers"))
-        );
     }
 }
