@@ -1,6 +1,7 @@
-//! `run` and `demo`: everything in one process, as real processes, in either mode.
+//! `run`, `demo` and `bench`: everything in one process, as real processes, in either mode.
 
 mod api;
+mod bench;
 mod by_hand;
 mod demo;
 mod embedded;
