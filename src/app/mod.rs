@@ -28,6 +28,7 @@ use crate::embedded::{self, Embedded};
 use crate::engine;
 use crate::engine::chance::Chance;
 use crate::engine::clock::Clock;
+use crate::engine::faults::Faults;
 use crate::engine::ports::Log;
 use crate::http::{self, HttpSender};
 use crate::operations::test::Tester;
@@ -166,15 +167,20 @@ pub fn servers(
 }
 
 /// Who sends test events, and puts them on record in Redis; must be called on a Tokio runtime.
-pub fn tester(config: &Config) -> Result<Tester, StartError> {
+pub fn tester(config: &Config, faults: Arc<Faults>) -> Result<Tester, StartError> {
     let log = RedisLog::start(redis(config)?, keys(config), log_settings(config));
-    Ok(tester_on(config, Arc::new(log))?)
+    Ok(tester_on(config, Arc::new(log), faults)?)
 }
 
 /// Who sends test events, and puts them on record in this log.
-pub fn tester_on(config: &Config, log: Arc<dyn Log>) -> Result<Tester, http::BuildError> {
+pub fn tester_on(
+    config: &Config,
+    log: Arc<dyn Log>,
+    faults: Arc<Faults>,
+) -> Result<Tester, http::BuildError> {
     Ok(Tester {
         sender: Arc::new(HttpSender::new(sender_settings(config))?),
+        faults,
         log,
         worker: worker_name(config),
     })

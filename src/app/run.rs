@@ -10,6 +10,7 @@ use crate::api::Api;
 use crate::config::{Config, Mode};
 use crate::deployment::{self, Deployment};
 use crate::embedded::Embedded;
+use crate::engine::faults::Faults;
 use crate::operations::passes::Passes;
 use crate::operations::test::Tester;
 use crate::rabbitmq::publisher::Publisher;
@@ -54,17 +55,18 @@ impl Run {
             Scope::Everything => "run",
             Scope::Api => "api",
         };
+        let faults = Arc::new(Faults::default());
         let (store, deployment, tester) = match config.mode() {
             Mode::Servers => {
                 let publisher = super::publisher(config, client)?;
                 let deployment = super::servers(config, publisher.clone(), client)?;
-                let tester = super::tester(config)?;
+                let tester = super::tester(config, faults.clone())?;
                 (Store::Servers(publisher), deployment, tester)
             }
             Mode::Embedded => {
                 let embedded = super::embedded(config, &config.data_dir)?;
                 let deployment = deployment::embedded::deployment(&embedded);
-                let tester = super::tester_on(config, embedded.log())?;
+                let tester = super::tester_on(config, embedded.log(), faults.clone())?;
                 (Store::Embedded(Box::new(embedded)), deployment, tester)
             }
         };
@@ -74,6 +76,7 @@ impl Run {
             rules: Arc::new(super::event_rules(config)),
             egress: Arc::new(super::egress(config)),
             tester,
+            faults,
             passes: Passes::default(),
             tokens: config.api.token.clone().into(),
             started: CancellationToken::new(),
@@ -132,14 +135,15 @@ impl Run {
             return Ok(self.serve().await);
         }
         let (config, stop) = (self.config, self.stop);
-        let started = self.api.started.clone();
+        let (started, faults) = (self.api.started.clone(), self.api.faults.clone());
         let serving = tokio::spawn(self.listener.serve(self.api, stop.clone()));
         let worker = match self.store {
             Store::Embedded(embedded) => {
-                Worker::on_embedded(&config, *embedded, stop.clone()).map(|worker| (worker, None))
+                let worker = Worker::on_embedded(&config, *embedded, faults, stop.clone());
+                worker.map(|worker| (worker, None))
             }
             Store::Servers(publisher) => {
-                let starting = Worker::on_servers(&config, stop.clone());
+                let starting = Worker::on_servers(&config, faults, stop.clone());
                 tokio::select! {
                     worker = starting => worker.map(|worker| (worker, Some(publisher))),
                     () = stop.cancelled() => return Ok("nothing".to_owned()),

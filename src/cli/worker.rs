@@ -1,5 +1,7 @@
 //! The command `worker`: delivers until told to stop, and then says what it did.
 
+use std::sync::Arc;
+
 use clap::Args;
 use tokio_util::sync::CancellationToken;
 
@@ -22,7 +24,7 @@ pub async fn run(_: &WorkerArgs, config: &Config, console: &mut Console) -> Resu
     let out = &mut console.out;
     let stop = CancellationToken::new();
     let worker = tokio::select! {
-        worker = Worker::on_servers(config, stop.clone()) => worker?,
+        worker = Worker::on_servers(config, Arc::default(), stop.clone()) => worker?,
         () = signals::stop() => return Ok(()),
     };
     writeln!(out, "worker {} is delivering", worker.name())?;

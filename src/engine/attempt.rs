@@ -1,4 +1,4 @@
-//! One attempt: admit, sign, send, classify, decide.
+//! One attempt: admit, sign, send, classify, decide. What cannot be sent by our own fault is none.
 
 use std::sync::Arc;
 
@@ -54,7 +54,17 @@ impl Engine {
             headers: request::headers(webhook, delivery, started_at, span),
             body: delivery.event.body.clone(),
         };
-        let reply = self.ports.sender.send(request).await;
+        let reply = match self.ports.sender.send(request).await {
+            Ok(reply) => reply,
+            Err(fault) => {
+                // Dropped, not ended: the receiver had no part in it.
+                drop((permit, share, place));
+                let delay = self.ports.faults.hit(fault);
+                self.put_off(delivery, webhook, delay, origin).await?;
+                return Ok(None);
+            }
+        };
+        self.ports.faults.got_through();
         permit.ended(reply.duration);
         drop(share);
         self.counters.attempts.count();

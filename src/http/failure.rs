@@ -14,6 +14,21 @@ use hyper_util::client::legacy::connect::HttpInfo;
 
 use super::resolver::ResolveError;
 use crate::domain::outcome::{FailureKind, SendFailure};
+use crate::domain::own_fault::OwnFault;
+
+/// The resolver's finding that it could not look the name up, by our own fault.
+pub(super) fn of_resolver(error: &reqwest::Error) -> Option<OwnFault> {
+    match find(error)? {
+        ResolveError::Own(fault) => Some(*fault),
+        _ => None,
+    }
+}
+
+/// What the system said, if it was the system that `error` came from.
+pub(super) fn of_system(error: &reqwest::Error) -> Option<&io::Error> {
+    let said = chain(error).filter_map(|error| error.downcast_ref::<io::Error>());
+    said.filter(|error| error.raw_os_error().is_some()).last()
+}
 
 /// What `error` was. `connect_timeout` is for the message.
 pub(super) fn describe(error: &reqwest::Error, connect_timeout: Duration) -> SendFailure {
@@ -23,7 +38,9 @@ pub(super) fn describe(error: &reqwest::Error, connect_timeout: Duration) -> Sen
     let (kind, message) = if let Some(error) = find::<ResolveError>(error) {
         let kind = match error {
             ResolveError::Refused { .. } => FailureKind::AddressRefused,
-            ResolveError::Lookup { .. } | ResolveError::NoAddress { .. } => FailureKind::Dns,
+            ResolveError::Lookup { .. } | ResolveError::NoAddress { .. } | ResolveError::Own(_) => {
+                FailureKind::Dns
+            }
         };
         (kind, error.to_string())
     } else if let Some(error) = find::<rustls::Error>(error) {

@@ -9,12 +9,14 @@ use http::Method;
 use http::header::RETRY_AFTER;
 use reqwest::redirect::Policy;
 use tokio::time::{Instant, Sleep, sleep_until};
+use url::{Host, Url};
 
 use super::excerpt::{Excerpt, Limits};
 use super::resolver::CheckedResolver;
-use super::{failure, tls};
+use super::{failure, own, tls};
 use crate::domain::egress::Egress;
 use crate::domain::outcome::{FailureKind, Reply, Response, SendFailure};
+use crate::domain::own_fault::OwnFault;
 use crate::engine::ports::{Request, Sender};
 
 /// A `Retry-After` longer than this is neither a number nor a date: dates have 29 characters.
@@ -69,6 +71,7 @@ pub struct BuildError {
 #[derive(Debug, Clone)]
 pub struct HttpSender {
     client: reqwest::Client,
+    resolver: CheckedResolver,
     egress: Arc<Egress>,
     connect_timeout: Duration,
     timeout: Duration,
@@ -80,6 +83,7 @@ impl HttpSender {
     pub fn new(settings: Settings) -> Result<Self, BuildError> {
         tls::install_crypto();
         let egress = Arc::new(settings.egress);
+        let resolver = CheckedResolver::new(Arc::clone(&egress));
         let client = reqwest::Client::builder()
             .redirect(Policy::none())
             .referer(false)
@@ -88,7 +92,7 @@ impl HttpSender {
             // Whether to try again is the engine's to decide. Without a maximum of 0 the client
             // would copy every request for the case.
             .retry(reqwest::retry::never().max_retries_per_request(0))
-            .dns_resolver(CheckedResolver::new(Arc::clone(&egress)))
+            .dns_resolver(resolver.clone())
             .connect_timeout(settings.connect_timeout)
             .tcp_nodelay(true)
             .pool_max_idle_per_host(settings.idle_connections)
@@ -97,6 +101,7 @@ impl HttpSender {
             .build()?;
         Ok(Self {
             client,
+            resolver,
             egress,
             connect_timeout: settings.connect_timeout,
             timeout: settings.timeout,
@@ -116,6 +121,35 @@ impl HttpSender {
 
     fn failed(&self, error: &reqwest::Error) -> SendFailure {
         failure::describe(error, self.connect_timeout)
+    }
+
+    /// What of ours `error` came of, if the request to `url` failed by our own fault.
+    async fn own_fault(&self, error: &reqwest::Error, url: &Url) -> Option<OwnFault> {
+        if let Some(fault) = failure::of_resolver(error) {
+            return Some(fault);
+        }
+        if error.is_connect() && error.is_timeout() {
+            return self.unresolved(url).await;
+        }
+        let cause = failure::of_system(error)?;
+        if !error.is_connect() {
+            return own::lacking(cause);
+        }
+        let addresses = match url.host() {
+            _ if !own::is_about_an_address(cause) => Vec::new(),
+            Some(Host::Domain(name)) => self.resolver.addresses(name).await.unwrap_or_default(),
+            Some(Host::Ipv4(address)) => vec![(address, 0).into()],
+            Some(Host::Ipv6(address)) => vec![(address, 0).into()],
+            None => Vec::new(),
+        };
+        own::of_connecting(cause, &addresses)
+    }
+
+    /// Says whether the time was lost on a resolver that is away.
+    async fn unresolved(&self, url: &Url) -> Option<OwnFault> {
+        let name = url.domain()?;
+        let silent = self.resolver.keeps_silent(name).await;
+        silent.then_some(OwnFault::Resolver)
     }
 
     async fn read(
@@ -146,18 +180,19 @@ impl HttpSender {
 
 #[async_trait]
 impl Sender for HttpSender {
-    async fn send(&self, request: Request) -> Reply {
+    async fn send(&self, request: Request) -> Result<Reply, OwnFault> {
         // A literal address never reaches the resolver, so it is checked here.
         if let Err(refusal) = self.egress.permits_url(&request.url) {
-            return Reply {
+            return Ok(Reply {
                 result: Err(SendFailure {
                     kind: FailureKind::AddressRefused,
                     message: refusal.to_string(),
                 }),
                 duration: Duration::ZERO,
                 remote_addr: None,
-            };
+            });
         }
+        let url = request.url.clone();
         let mut post = reqwest::Request::new(Method::POST, request.url);
         *post.headers_mut() = request.headers;
         *post.body_mut() = Some(request.body.into());
@@ -174,13 +209,23 @@ impl Sender for HttpSender {
                 let remote_addr = answer.remote_addr();
                 (Ok(self.read(answer, deadline).await), remote_addr)
             }
-            Some(Err(error)) => (Err(self.failed(&error)), failure::remote_addr(&error)),
-            None => (Err(self.too_late("no answer came")), None),
+            Some(Err(error)) => {
+                if let Some(fault) = self.own_fault(&error, &url).await {
+                    return Err(fault);
+                }
+                (Err(self.failed(&error)), failure::remote_addr(&error))
+            }
+            None => {
+                if let Some(fault) = self.unresolved(&url).await {
+                    return Err(fault);
+                }
+                (Err(self.too_late("no answer came")), None)
+            }
         };
-        Reply {
+        Ok(Reply {
             result,
             duration: started.elapsed(),
             remote_addr,
-        }
+        })
     }
 }

@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use prism_webhooks::domain::ids::{DeliveryId, EventId, Organization, WebhookId};
 use prism_webhooks::domain::organization::OrganizationWebhooks;
 use prism_webhooks::domain::outcome::{FailureKind, Reply, Response, SendFailure};
+use prism_webhooks::domain::own_fault::OwnFault;
 use prism_webhooks::domain::webhook::WebhookKey;
 use prism_webhooks::engine::Ports;
 use prism_webhooks::engine::ports::{
@@ -70,6 +71,7 @@ pub struct Chaotic {
 
 impl Chaotic {
     pub fn wrap(inner: Ports, fuse: &Arc<Fuse>) -> Ports {
+        let faults = inner.faults.clone();
         let chaotic = Arc::new(Self {
             inner,
             fuse: fuse.clone(),
@@ -79,6 +81,7 @@ impl Chaotic {
             subscriptions: chaotic.clone(),
             log: chaotic.clone(),
             sender: chaotic,
+            faults,
         }
     }
 }
@@ -135,7 +138,7 @@ impl Log for Chaotic {
 
 #[async_trait]
 impl Sender for Chaotic {
-    async fn send(&self, request: Request) -> Reply {
+    async fn send(&self, request: Request) -> Result<Reply, OwnFault> {
         self.fuse.round(self.inner.sender.send(request)).await
     }
 }
@@ -222,7 +225,7 @@ impl Answer {
 
 #[async_trait]
 impl Sender for Receivers {
-    async fn send(&self, request: Request) -> Reply {
+    async fn send(&self, request: Request) -> Result<Reply, OwnFault> {
         let answer = self.note(&request);
         let duration = match answer {
             Answer::Timeout => Duration::from_secs(10),
@@ -243,10 +246,10 @@ impl Sender for Receivers {
             Answer::Timeout => failed(FailureKind::Timeout),
             Answer::NoConnection => failed(FailureKind::Connect),
         };
-        Reply {
+        Ok(Reply {
             result,
             duration,
             remote_addr: None,
-        }
+        })
     }
 }

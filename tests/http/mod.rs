@@ -69,7 +69,7 @@ fn request(url: &str) -> Request {
 }
 
 async fn send(settings: Settings, url: &str) -> Reply {
-    in_time(sender(settings).send(request(url))).await
+    in_time(sender(settings).send(request(url))).await.unwrap()
 }
 
 /// Fails the test instead of hanging it.

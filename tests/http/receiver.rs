@@ -96,7 +96,7 @@ async fn requests_are_reported_as_they_came_with_their_verdict() {
         (signed(&running.url, "hunter2"), Verification::Valid),
         (request(&running.url), Verification::Unsigned),
     ] {
-        assert!(outcome(&in_time(sender.send(sent.clone())).await).is_delivered());
+        assert!(outcome(&in_time(sender.send(sent.clone())).await.unwrap()).is_delivered());
         let received = running.next().await;
         assert_eq!(received.verified, expected);
         assert_eq!(
@@ -106,7 +106,9 @@ async fn requests_are_reported_as_they_came_with_their_verdict() {
         assert_eq!(received.body, sent.body);
         assert_eq!(received.headers["content-type"], "application/json");
     }
-    in_time(sender.send(signed(&running.url, "hunter3"))).await;
+    in_time(sender.send(signed(&running.url, "hunter3")))
+        .await
+        .unwrap();
     assert!(matches!(
         running.next().await.verified,
         Verification::Invalid(_)
@@ -206,7 +208,7 @@ async fn a_body_beyond_all_measure_is_refused() {
     large.body = vec![b'x'; 11 * 1024 * 1024].into();
     let reply = in_time(sender(patient()).send(large)).await;
     // It answers without reading on, which the sender may notice in the middle of sending.
-    match reply.result {
+    match reply.unwrap().result {
         Ok(response) => assert_eq!(response.status, 413),
         Err(failure) => assert_eq!(failure.kind, FailureKind::Protocol),
     }
@@ -241,5 +243,5 @@ async fn idle_connections_do_not_hold_up_the_stop() {
     let url = running.url.clone();
     running.stop().await;
     let reply = in_time(keeping.send(request(&url))).await;
-    failed(reply, FailureKind::Connect);
+    failed(reply.unwrap(), FailureKind::Connect);
 }
