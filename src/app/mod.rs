@@ -1,6 +1,7 @@
 //! The composition root: what the settings are made into, what is started, in what order, and how
 //! it is stopped.
 
+pub mod handles;
 mod run;
 mod worker;
 
@@ -9,6 +10,7 @@ use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
+use handles::Shares;
 pub use run::{Run, Scope};
 pub use worker::Worker;
 
@@ -179,7 +181,7 @@ pub fn tester_on(
     faults: Arc<Faults>,
 ) -> Result<Tester, http::BuildError> {
     Ok(Tester {
-        sender: Arc::new(HttpSender::new(sender_settings(config))?),
+        sender: Arc::new(HttpSender::new(sender_settings(config, 0))?),
         faults,
         log,
         worker: worker_name(config),
@@ -229,7 +231,7 @@ pub fn egress(config: &Config) -> Egress {
     }
 }
 
-fn engine_settings(config: &Config, worker: &str) -> engine::Settings {
+fn engine_settings(config: &Config, shares: Shares, worker: &str) -> engine::Settings {
     engine::Settings {
         events: event_rules(config),
         retry: RetryPolicy {
@@ -248,7 +250,7 @@ fn engine_settings(config: &Config, worker: &str) -> engine::Settings {
             line_wait: config.worker.line_wait,
             attempt_timeout: config.send.timeout,
         },
-        max_in_flight: config.worker.max_in_flight,
+        max_in_flight: shares.requests,
         fanout_inline_max: config.worker.fanout_inline_max,
         keep_all_bodies: config.log.keep_bodies == KeepBodies::All,
         worker: worker.to_owned(),
@@ -258,7 +260,8 @@ fn engine_settings(config: &Config, worker: &str) -> engine::Settings {
     }
 }
 
-fn sender_settings(config: &Config) -> http::Settings {
+/// `kept` is how many connections may be kept in all.
+fn sender_settings(config: &Config, kept: usize) -> http::Settings {
     http::Settings {
         connect_timeout: config.send.connect_timeout,
         timeout: config.send.timeout,
@@ -266,6 +269,7 @@ fn sender_settings(config: &Config) -> http::Settings {
         keep_limit: config.send.keep_limit,
         idle_connections: config.send.idle_connections,
         idle_timeout: config.send.idle_timeout,
+        kept_connections: kept,
         egress: egress(config),
         ..http::Settings::default()
     }

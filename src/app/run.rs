@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
+use super::handles::{self, Shares};
 use super::{StartError, Worker};
 use crate::api::Api;
 use crate::config::{Config, Mode};
@@ -29,6 +30,7 @@ pub enum Scope {
 pub struct Run {
     config: Config,
     scope: Scope,
+    shares: Shares,
     listener: service::Listener,
     api: Api,
     store: Store,
@@ -55,6 +57,7 @@ impl Run {
             Scope::Everything => "run",
             Scope::Api => "api",
         };
+        let shares = handles::shares(config, true);
         let faults = Arc::new(Faults::default());
         let (store, deployment, tester) = match config.mode() {
             Mode::Servers => {
@@ -70,7 +73,8 @@ impl Run {
                 (Store::Embedded(Box::new(embedded)), deployment, tester)
             }
         };
-        let listener = service::Listener::bind(config.listen, &config.api.token).await?;
+        let listener =
+            service::Listener::bind(config.listen, &config.api.token, shares.port).await?;
         let api = Api {
             deployment,
             rules: Arc::new(super::event_rules(config)),
@@ -85,6 +89,7 @@ impl Run {
         Ok(Self {
             config: config.clone(),
             scope,
+            shares,
             listener,
             api,
             store,
@@ -134,16 +139,16 @@ impl Run {
         if self.scope == Scope::Api {
             return Ok(self.serve().await);
         }
-        let (config, stop) = (self.config, self.stop);
+        let (config, shares, stop) = (self.config, self.shares, self.stop);
         let (started, faults) = (self.api.started.clone(), self.api.faults.clone());
         let serving = tokio::spawn(self.listener.serve(self.api, stop.clone()));
         let worker = match self.store {
             Store::Embedded(embedded) => {
-                let worker = Worker::on_embedded(&config, *embedded, faults, stop.clone());
+                let worker = Worker::on_embedded(&config, *embedded, shares, faults, stop.clone());
                 worker.map(|worker| (worker, None))
             }
             Store::Servers(publisher) => {
-                let starting = Worker::on_servers(&config, faults, stop.clone());
+                let starting = Worker::on_servers(&config, shares, faults, stop.clone());
                 tokio::select! {
                     worker = starting => worker.map(|worker| (worker, Some(publisher))),
                     () = stop.cancelled() => return Ok("nothing".to_owned()),

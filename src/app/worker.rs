@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use super::StartError;
+use super::handles::Shares;
 use crate::config::Config;
 use crate::embedded::Embedded;
 use crate::embedded::source::SourceHandle as EmbeddedSource;
@@ -48,6 +49,7 @@ impl Worker {
     /// are away; an error is one that waiting does not mend. Stops when `stop` is cancelled.
     pub async fn on_servers(
         config: &Config,
+        shares: Shares,
         faults: Arc<Faults>,
         stop: CancellationToken,
     ) -> Result<Self, StartError> {
@@ -75,10 +77,17 @@ impl Worker {
             handover: Arc::new(publisher.clone()),
             subscriptions: Arc::new(subscriptions),
             log: log.clone(),
-            sender: Arc::new(HttpSender::new(super::sender_settings(config))?),
+            sender: Arc::new(HttpSender::new(super::sender_settings(
+                config,
+                shares.idle,
+            ))?),
             faults,
         };
-        let engine = Engine::new(super::engine_settings(config, &name), ports, stop.clone());
+        let engine = Engine::new(
+            super::engine_settings(config, shares, &name),
+            ports,
+            stop.clone(),
+        );
         let (source, handle) = consumer::start(consumer::Settings {
             server,
             topology,
@@ -105,13 +114,21 @@ impl Worker {
     pub fn on_embedded(
         config: &Config,
         embedded: Embedded,
+        shares: Shares,
         faults: Arc<Faults>,
         stop: CancellationToken,
     ) -> Result<Self, StartError> {
         let name = super::worker_name(config);
-        let sender = Arc::new(HttpSender::new(super::sender_settings(config))?);
+        let sender = Arc::new(HttpSender::new(super::sender_settings(
+            config,
+            shares.idle,
+        ))?);
         let ports = embedded.ports(sender, faults);
-        let engine = Engine::new(super::engine_settings(config, &name), ports, stop.clone());
+        let engine = Engine::new(
+            super::engine_settings(config, shares, &name),
+            ports,
+            stop.clone(),
+        );
         let (source, handle) = embedded.source();
         Ok(Self {
             name,

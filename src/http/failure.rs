@@ -66,11 +66,36 @@ pub(super) fn describe(error: &reqwest::Error, connect_timeout: Duration) -> Sen
 
 /// The address of the connection that `error` happened on, if there was one.
 pub(super) fn remote_addr(error: &reqwest::Error) -> Option<SocketAddr> {
+    Some(connection(error)?.remote_addr())
+}
+
+/// The connection that `error` happened on, if there was one.
+pub(super) fn connection(error: &reqwest::Error) -> Option<HttpInfo> {
     let mut extensions = http::Extensions::new();
     find::<legacy::Error>(error)?
         .connect_info()?
         .get_extras(&mut extensions);
-    Some(extensions.get::<HttpInfo>()?.remote_addr())
+    extensions.remove::<HttpInfo>()
+}
+
+/// Whether the receiver's side closed the connection instead of answering. An answer that breaks
+/// off within its head looks the same to the client; one that breaks off later is no error here.
+pub(super) fn is_closed_by_receiver(error: &reqwest::Error) -> bool {
+    let by_end = find::<hyper::Error>(error)
+        .is_some_and(|error| error.is_incomplete_message() || error.is_canceled());
+    let by_system = chain(error)
+        .filter_map(|error| error.downcast_ref::<io::Error>())
+        .any(|error| {
+            matches!(
+                error.kind(),
+                io::ErrorKind::ConnectionReset
+                    | io::ErrorKind::ConnectionAborted
+                    | io::ErrorKind::BrokenPipe
+                    // TLS that ends without its own goodbye.
+                    | io::ErrorKind::UnexpectedEof
+            )
+        });
+    by_end || by_system
 }
 
 /// TCP's errors come wrapped by the connector; the handshake's come as the stream's own.

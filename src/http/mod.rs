@@ -9,6 +9,8 @@
 //! | `excerpt` | reads of the answer's body as much as is allowed, keeps as much as is recorded |
 //! | `failure` | says what kind of failure an error was |
 //! | `own` | tells faults of our own from the endpoint's |
+//! | `places` | bounds the connections that are kept, over all endpoints |
+//! | `reuse` | knows which connections have served before |
 //! | [`tls`] | chooses the cryptography |
 //!
 //! What an endpoint can do to us is bounded: the time of the whole attempt, the bytes read of a
@@ -19,7 +21,9 @@ mod excerpt;
 mod failure;
 mod lookups;
 mod own;
+mod places;
 pub mod resolver;
+mod reuse;
 pub mod sender;
 pub mod tls;
 

@@ -169,7 +169,7 @@ async fn what_a_terminal_would_obey_is_printed_escaped() {
     let listening = Listening::start(&["--count", "1"]).await;
     let mut sent = request(&listening.url);
     sent.body = "\x1b[2Jgone\nnext".into();
-    in_time(sender(patient()).send(sent)).await;
+    in_time(sender(patient()).send(sent)).await.unwrap();
     let (_, lines) = listening.end().await;
     assert_eq!(lines[1..3], ["    \\u{1b}[2Jgone", "    next"]);
 }

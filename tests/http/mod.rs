@@ -13,6 +13,7 @@ mod hostile;
 mod listen;
 mod raw;
 mod receiver;
+mod reuse;
 mod tls;
 
 use std::future::Future;

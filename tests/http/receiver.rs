@@ -118,7 +118,9 @@ async fn requests_are_reported_as_they_came_with_their_verdict() {
 #[tokio::test]
 async fn without_a_secret_nothing_is_verified() {
     let mut running = Running::start(None, Behaviour::default()).await;
-    in_time(sender(patient()).send(signed(&running.url, "hunter2"))).await;
+    in_time(sender(patient()).send(signed(&running.url, "hunter2")))
+        .await
+        .unwrap();
     assert_eq!(running.next().await.verified, Verification::NoSecret);
 }
 
@@ -239,7 +241,7 @@ async fn told_to_stop_it_finishes_answers_and_breaks_off_what_hangs() {
 async fn idle_connections_do_not_hold_up_the_stop() {
     let running = Running::start(None, Behaviour::default()).await;
     let keeping = sender(patient());
-    in_time(keeping.send(request(&running.url))).await;
+    in_time(keeping.send(request(&running.url))).await.unwrap();
     let url = running.url.clone();
     running.stop().await;
     let reply = in_time(keeping.send(request(&url))).await;

@@ -5,6 +5,7 @@ mod by_hand;
 mod demo;
 mod embedded;
 mod events;
+mod handles;
 mod long_log;
 mod page;
 mod servers;
