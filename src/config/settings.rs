@@ -134,7 +134,8 @@ settings! {
         /// `send.read_limit`.
         keep_limit: usize = KIB, Size(0..=MIB);
 
-        /// So many idle connections are kept open to each endpoint for the next attempts.
+        /// So many idle connections are kept open to each endpoint for the next attempts; fewer
+        /// where the limit of open files leaves no room for them.
         idle_connections: usize = 256, Whole(0..=10_000);
 
         /// After so long without use a connection is closed.
@@ -148,7 +149,8 @@ settings! {
         threads: usize = 1, Whole(1..=1024);
 
         /// The number of requests that a worker has open at once. More than 256 made it no faster
-        /// when measured with a receiver that answers at once; slow receivers gain by more.
+        /// when measured with a receiver that answers at once; slow receivers gain by more. Each
+        /// takes a file handle; where too few may be open, fewer requests are, with a warning.
         max_in_flight: usize = 256, Whole(1..=65_535);
 
         /// The number of those that one webhook may have, so that a slow one leaves room for the
