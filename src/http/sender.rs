@@ -107,6 +107,9 @@ impl HttpSender {
                 // would copy every request for the case.
                 .retry(reqwest::retry::never().max_retries_per_request(0))
                 .dns_resolver(resolver.clone())
+                // What browsers and curl put up with in an answer is no reason to send again.
+                .http1_allow_obsolete_multiline_headers_in_responses(true)
+                .http1_allow_spaces_after_header_name_in_responses(true)
                 .connector_layer(served.clone())
                 .connect_timeout(settings.connect_timeout)
                 .tcp_nodelay(true)

@@ -178,3 +178,22 @@ async fn a_connection_with_an_unread_rest_is_not_used_again() {
     }
     assert_eq!(raw.connections(), 3);
 }
+
+#[tokio::test]
+async fn a_success_is_one_though_its_headers_are_written_oddly() {
+    for header in [
+        &b"x-folded: one\r\n  two\r\n"[..],
+        b"x-spaced : value\r\n",
+        b"x-latin: caf\xe9\r\n",
+    ] {
+        let answer = [
+            &b"HTTP/1.1 200 OK\r\n"[..],
+            header,
+            b"content-length: 0\r\n\r\n",
+        ];
+        let raw = Raw::answering(answer.concat()).await;
+        let response = answered(send(patient(), &raw.url()).await);
+        assert_eq!(response.status, 200, "{}", String::from_utf8_lossy(header));
+        assert!(response.broken.is_none());
+    }
+}
