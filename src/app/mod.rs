@@ -1,6 +1,7 @@
 //! The composition root: what the settings are made into, what is started, in what order, and how
 //! it is stopped.
 
+pub mod handles;
 mod run;
 mod worker;
 
@@ -9,6 +10,7 @@ use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
+use handles::Shares;
 pub use run::{Run, Scope};
 pub use worker::Worker;
 
@@ -28,6 +30,7 @@ use crate::embedded::{self, Embedded};
 use crate::engine;
 use crate::engine::chance::Chance;
 use crate::engine::clock::Clock;
+use crate::engine::faults::Faults;
 use crate::engine::ports::Log;
 use crate::http::{self, HttpSender};
 use crate::operations::test::Tester;
@@ -168,15 +171,20 @@ pub fn servers(
 }
 
 /// Who sends test events, and puts them on record in Redis; must be called on a Tokio runtime.
-pub fn tester(config: &Config) -> Result<Tester, StartError> {
+pub fn tester(config: &Config, faults: Arc<Faults>) -> Result<Tester, StartError> {
     let log = RedisLog::start(redis(config)?, keys(config), log_settings(config));
-    Ok(tester_on(config, Arc::new(log))?)
+    Ok(tester_on(config, Arc::new(log), faults)?)
 }
 
 /// Who sends test events, and puts them on record in this log.
-pub fn tester_on(config: &Config, log: Arc<dyn Log>) -> Result<Tester, http::BuildError> {
+pub fn tester_on(
+    config: &Config,
+    log: Arc<dyn Log>,
+    faults: Arc<Faults>,
+) -> Result<Tester, http::BuildError> {
     Ok(Tester {
-        sender: Arc::new(HttpSender::new(sender_settings(config))?),
+        sender: Arc::new(HttpSender::new(sender_settings(config, 0))?),
+        faults,
         log,
         worker: worker_name(config),
     })
@@ -225,7 +233,8 @@ pub fn egress(config: &Config) -> Egress {
     }
 }
 
-fn engine_settings(config: &Config, worker: &str) -> engine::Settings {
+fn engine_settings(config: &Config, shares: Shares, worker: &str) -> engine::Settings {
+    let (quick, slow) = handles::lanes(config, shares.requests);
     engine::Settings {
         events: event_rules(config),
         retry: RetryPolicy {
@@ -242,8 +251,8 @@ fn engine_settings(config: &Config, worker: &str) -> engine::Settings {
         bounds: Bounds {
             webhook_max_in_flight: u32::try_from(config.worker.webhook_max_in_flight)
                 .unwrap_or(u32::MAX),
-            quick: config.worker.max_in_flight,
-            slow: config.worker.max_slow,
+            quick,
+            slow,
             hand: usize::from(config.worker.prefetch),
             breaker_after: config.worker.breaker_after,
         },
@@ -264,7 +273,8 @@ fn prefetch(config: &Config) -> u16 {
     u16::try_from(all).unwrap_or(u16::MAX)
 }
 
-fn sender_settings(config: &Config) -> http::Settings {
+/// `kept` is how many connections may be kept in all.
+fn sender_settings(config: &Config, kept: usize) -> http::Settings {
     http::Settings {
         connect_timeout: config.send.connect_timeout,
         timeout: config.send.timeout,
@@ -272,6 +282,7 @@ fn sender_settings(config: &Config) -> http::Settings {
         keep_limit: config.send.keep_limit,
         idle_connections: config.send.idle_connections,
         idle_timeout: config.send.idle_timeout,
+        kept_connections: kept,
         egress: egress(config),
         ..http::Settings::default()
     }

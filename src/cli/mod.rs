@@ -113,6 +113,7 @@ fn dispatch(
                 command,
                 Command::Run(_) | Command::Worker(_) | Command::Api(_)
             ) {
+                app::handles::raise();
                 threads = loaded.config.worker.threads;
                 for warning in &loaded.warnings {
                     tracing::warn!("{warning}");

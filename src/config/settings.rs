@@ -134,7 +134,8 @@ settings! {
         /// `send.read_limit`.
         keep_limit: usize = KIB, Size(0..=MIB);
 
-        /// So many idle connections are kept open to each endpoint for the next attempts.
+        /// So many idle connections are kept open to each endpoint for the next attempts; fewer
+        /// where the limit of open files leaves no room for them.
         idle_connections: usize = 256, Whole(0..=10_000);
 
         /// After so long without use a connection is closed.
@@ -149,7 +150,8 @@ settings! {
 
         /// The number of requests that a worker has open at once, for the first half second of
         /// each: then they count towards `worker.max_slow`. More than 256 made it no faster when
-        /// measured with a receiver that answers at once.
+        /// measured with a receiver that answers at once. Each request takes a file handle; where too
+        /// few may be open, fewer requests are, with a warning.
         max_in_flight: usize = 256, Whole(1..=30_000);
 
         /// The number of requests that may be open for longer than half a second. They cost memory
@@ -168,8 +170,8 @@ settings! {
         prefetch: u16 = 1000, Whole(1..=65_535);
 
         /// After a run of so many failures a webhook's receiver is left alone, and tried with one
-        /// delivery at a time at growing intervals, up to five minutes; its other deliveries are put
-        /// off meanwhile. A timeout counts as four. 0: never.
+        /// delivery at a time at growing intervals, up to a minute; its other deliveries are put off
+        /// meanwhile. A timeout counts as four. 0: never.
         breaker_after: u32 = 20, Whole(0..=1_000_000);
 
         /// An event that more webhooks than this want is split into messages of their own; up to

@@ -19,6 +19,7 @@
 //! | [`trace_context`] | how a trace is carried on |
 //! | [`egress`] | which addresses may be posted to |
 //! | [`outcome`] | what an attempt came to |
+//! | [`own_fault`] | what is a fault of ours, and how long it lasts |
 //! | [`retry_after`] | what a `Retry-After` header asks for |
 //! | [`retry`] | when the next attempt is due |
 //! | [`delay`] | which delay queues hold a delivery until then |
@@ -43,6 +44,7 @@ pub mod ids;
 pub mod matching;
 pub mod organization;
 pub mod outcome;
+pub mod own_fault;
 pub mod request;
 pub mod retry;
 pub mod retry_after;

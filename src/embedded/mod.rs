@@ -41,6 +41,7 @@ use std::sync::Arc;
 
 use crate::engine::Ports;
 use crate::engine::clock::Clock;
+use crate::engine::faults::Faults;
 use crate::engine::ports::{Sender, Source};
 use crate::records::LogSettings;
 use crate::registry::documents::DocumentReader;
@@ -110,13 +111,14 @@ impl Embedded {
         })
     }
 
-    /// The engine's ports, with a sender of the caller's.
-    pub fn ports(&self, sender: Arc<dyn Sender>) -> Ports {
+    /// The engine's ports, with a sender of the caller's, and where it is kept that it cannot send.
+    pub fn ports(&self, sender: Arc<dyn Sender>, faults: Arc<Faults>) -> Ports {
         Ports {
             handover: Arc::new(self.intake()),
             subscriptions: Arc::new(self.subscriptions()),
             log: self.log.clone(),
             sender,
+            faults,
         }
     }
 

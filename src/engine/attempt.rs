@@ -1,10 +1,10 @@
-//! One attempt: admit, sign, send, classify, decide.
+//! One attempt: admit, sign, send, classify, decide. What cannot be sent by our own fault is none.
 
 use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use crate::domain::admission::{Asked, Shown};
+use crate::domain::admission::{Asked, Deferral, Shown, Why};
 use crate::domain::attempt::Attempt;
 use crate::domain::delivery::{Delivery, Trigger};
 use crate::domain::outcome::{self, FailureKind, Outcome};
@@ -50,7 +50,19 @@ impl Engine {
             headers: request::headers(webhook, delivery, started_at, span),
             body: delivery.event.body.clone(),
         };
-        let reply = self.ports.sender.send(request).await;
+        let reply = match self.ports.sender.send(request).await {
+            Ok(reply) => reply,
+            Err(fault) => {
+                // Dropped, not ended: the receiver had no part in it.
+                drop(place);
+                let delay = self.ports.faults.hit(fault);
+                let why = Why::OwnFault;
+                self.put_off(delivery, webhook, Deferral { delay, why }, origin)
+                    .await?;
+                return Ok(None);
+            }
+        };
+        self.ports.faults.got_through();
         self.counters.attempts.count();
 
         let now = self.settings.clock.now();

@@ -25,6 +25,7 @@ pub mod counters;
 mod delivery_job;
 mod disabling;
 mod event_job;
+pub mod faults;
 mod intake;
 mod origin;
 pub mod ports;
@@ -47,6 +48,7 @@ use admission::Gatekeeper;
 use chance::Chance;
 use clock::Clock;
 use counters::Counters;
+use faults::Faults;
 use ports::{Handover, Log, Sender, Source, Subscriptions};
 
 /// What the engine is told about how to work.
@@ -87,6 +89,8 @@ pub struct Ports {
     pub log: Arc<dyn Log>,
     /// Makes the requests.
     pub sender: Arc<dyn Sender>,
+    /// Where it is kept that requests cannot be made.
+    pub faults: Arc<Faults>,
 }
 
 /// A delivery engine.
@@ -132,11 +136,12 @@ impl Engine {
             async move { gatekeeper.keep_time().await }
         });
         let tidy = tokio::spawn({
-            let gatekeeper = self.gatekeeper.clone();
+            let engine = self.clone();
             async move {
                 loop {
                     tokio::time::sleep(TIDY_EVERY).await;
-                    gatekeeper.forget_idle();
+                    engine.gatekeeper.forget_idle();
+                    engine.ports.faults.passed();
                 }
             }
         });

@@ -24,6 +24,7 @@ use crate::domain::event::{Event, RawEvent};
 use crate::domain::ids::{DeliveryId, EventId, Organization, WebhookId};
 use crate::domain::organization::OrganizationWebhooks;
 use crate::domain::outcome::Reply;
+use crate::domain::own_fault::OwnFault;
 use crate::domain::streak::Streak;
 use crate::domain::webhook::WebhookKey;
 
@@ -299,6 +300,7 @@ pub struct Request {
 /// Makes HTTP requests.
 #[async_trait]
 pub trait Sender: Send + Sync {
-    /// Makes one request and reports what came of it, within the time that one attempt may take.
-    async fn send(&self, request: Request) -> Reply;
+    /// Makes one request and reports what came of it, within the time that one attempt may take. A
+    /// fault of our own is no reply: there is nothing to hold against the endpoint.
+    async fn send(&self, request: Request) -> Result<Reply, OwnFault>;
 }

@@ -9,6 +9,7 @@ use prism_webhooks::dead_letters::Filter;
 use prism_webhooks::domain::dead_letter::Reason;
 use prism_webhooks::domain::delay::Steps;
 use prism_webhooks::domain::outcome::{Reply, Response};
+use prism_webhooks::domain::own_fault::OwnFault;
 use prism_webhooks::engine::chance::Chance;
 use prism_webhooks::engine::clock::Clock;
 use prism_webhooks::engine::ports::{Entry, Request, Sender};
@@ -34,17 +35,17 @@ struct Gate {
 
 #[async_trait]
 impl Sender for Gate {
-    async fn send(&self, _: Request) -> Reply {
+    async fn send(&self, _: Request) -> Result<Reply, OwnFault> {
         self.asked.add_permits(1);
         self.open.acquire().await.unwrap().forget();
-        Reply {
+        Ok(Reply {
             result: Ok(Response {
                 status: self.status,
                 ..Response::default()
             }),
             duration: Duration::from_millis(1),
             remote_addr: None,
-        }
+        })
     }
 }
 
@@ -97,6 +98,7 @@ async fn ends_after_deletion(adapter: &impl Adapter, status: u16) {
         subscriptions: adapter.subscriptions(),
         log: adapter.log(),
         sender: gate.clone(),
+        faults: Arc::default(),
     };
     let second = Duration::from_secs(1);
     let mut settings = engine_settings(Clock::system(), Chance::seeded(1));

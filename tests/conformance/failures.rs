@@ -6,6 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
 use prism_webhooks::domain::outcome::{Reply, Response};
+use prism_webhooks::domain::own_fault::OwnFault;
 use prism_webhooks::domain::streak::Streak;
 use prism_webhooks::engine::ports::{Request, Sender};
 use prism_webhooks::operations::test::Tester;
@@ -48,15 +49,15 @@ struct Answers(u16);
 
 #[async_trait]
 impl Sender for Answers {
-    async fn send(&self, _: Request) -> Reply {
-        Reply {
+    async fn send(&self, _: Request) -> Result<Reply, OwnFault> {
+        Ok(Reply {
             result: Ok(Response {
                 status: self.0,
                 ..Response::default()
             }),
             duration: Duration::ZERO,
             remote_addr: None,
-        }
+        })
     }
 }
 
@@ -74,6 +75,7 @@ pub async fn a_test_that_is_taken_ends_a_streak_of_failures(adapter: &impl Adapt
     for (status, since) in [(500, before), (200, after)] {
         let tester = Tester {
             sender: Arc::new(Answers(status)),
+            faults: Arc::default(),
             log: adapter.log(),
             worker: "test".to_owned(),
         };

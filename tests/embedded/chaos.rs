@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use prism_webhooks::domain::ids::{DeliveryId, EventId, Organization, WebhookId};
 use prism_webhooks::domain::organization::OrganizationWebhooks;
 use prism_webhooks::domain::outcome::{FailureKind, Reply, Response, SendFailure};
+use prism_webhooks::domain::own_fault::OwnFault;
 use prism_webhooks::domain::streak::Streak;
 use prism_webhooks::domain::webhook::WebhookKey;
 use prism_webhooks::engine::Ports;
@@ -71,6 +72,7 @@ pub struct Chaotic {
 
 impl Chaotic {
     pub fn wrap(inner: Ports, fuse: &Arc<Fuse>) -> Ports {
+        let faults = inner.faults.clone();
         let chaotic = Arc::new(Self {
             inner,
             fuse: fuse.clone(),
@@ -80,6 +82,7 @@ impl Chaotic {
             subscriptions: chaotic.clone(),
             log: chaotic.clone(),
             sender: chaotic,
+            faults,
         }
     }
 }
@@ -136,7 +139,7 @@ impl Log for Chaotic {
 
 #[async_trait]
 impl Sender for Chaotic {
-    async fn send(&self, request: Request) -> Reply {
+    async fn send(&self, request: Request) -> Result<Reply, OwnFault> {
         self.fuse.round(self.inner.sender.send(request)).await
     }
 }
@@ -223,7 +226,7 @@ impl Answer {
 
 #[async_trait]
 impl Sender for Receivers {
-    async fn send(&self, request: Request) -> Reply {
+    async fn send(&self, request: Request) -> Result<Reply, OwnFault> {
         let answer = self.note(&request);
         let duration = match answer {
             Answer::Timeout => Duration::from_secs(10),
@@ -244,10 +247,10 @@ impl Sender for Receivers {
             Answer::Timeout => failed(FailureKind::Timeout),
             Answer::NoConnection => failed(FailureKind::Connect),
         };
-        Reply {
+        Ok(Reply {
             result,
             duration,
             remote_addr: None,
-        }
+        })
     }
 }

@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use prism_webhooks::dead_letters::{Action, Filter, Options};
 use prism_webhooks::domain::ids::Organization;
 use prism_webhooks::domain::outcome::{Reply, Response};
+use prism_webhooks::domain::own_fault::OwnFault;
 use prism_webhooks::domain::retry::RetryPolicy;
 use prism_webhooks::embedded::Embedded;
 use prism_webhooks::embedded::database::Database;
@@ -29,16 +30,16 @@ struct Receiver {
 
 #[async_trait]
 impl Sender for Receiver {
-    async fn send(&self, _: Request) -> Reply {
+    async fn send(&self, _: Request) -> Result<Reply, OwnFault> {
         self.requests.fetch_add(1, Ordering::Relaxed);
-        Reply {
+        Ok(Reply {
             result: Ok(Response {
                 status: self.status.load(Ordering::Relaxed),
                 ..Response::default()
             }),
             duration: Duration::ZERO,
             remote_addr: None,
-        }
+        })
     }
 }
 
@@ -65,7 +66,7 @@ impl World {
             max_attempts: attempts,
             ..RetryPolicy::default()
         };
-        let ports = embedded.ports(receiver.clone());
+        let ports = embedded.ports(receiver.clone(), Arc::default());
         let engine = Engine::new(settings, ports, CancellationToken::new());
         let (source, handle) = embedded.source();
         tokio::spawn(async move {

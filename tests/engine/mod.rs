@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use prism_webhooks::domain::dead_letter::Reason;
 use prism_webhooks::domain::ids::WebhookId;
+use prism_webhooks::domain::own_fault::OwnFault;
 use prism_webhooks::engine::ports::{DeliveryState, Keep};
 
 use script::{Answer, Step, World, event, webhook};
@@ -354,4 +355,35 @@ async fn what_outlasts_the_grace_period_is_returned() {
     world.publish(event("1"), false);
     let steps = world.run_and_stop_after(Duration::from_secs(1)).await;
     assert_eq!(steps, [Step::sent("a", 1), Step::Returned(1)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_fault_of_our_own_puts_the_delivery_off_and_is_no_attempt() {
+    let mut world = World::new(vec![webhook("a")]);
+    world.answer("a", Answer::OwnFault(1));
+    world.publish(event("1"), false);
+    let steps = world.run().await;
+    assert_eq!(
+        steps,
+        [
+            Step::sent("a", 1),
+            Step::Delayed("a".to_owned(), 1, 2),
+            Step::Acked(1)
+        ],
+        "nothing is on record, and the attempt's number is the same"
+    );
+    assert_eq!(world.faults.current(), Some(OwnFault::Handles));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_outage_of_our_own_is_over_once_requests_are_made_again() {
+    let mut world = World::new(vec![webhook("a")]);
+    world.answer("a", Answer::OwnFault(1));
+    world.publish(event("1"), false);
+    world.run().await;
+    tokio::time::sleep(Duration::from_secs(11)).await;
+    assert!(world.faults.current().is_some(), "nothing was sent since");
+    world.publish(event("2"), false);
+    world.run().await;
+    assert_eq!(world.faults.current(), None);
 }

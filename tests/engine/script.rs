@@ -16,6 +16,7 @@ use prism_webhooks::domain::event::{self, EventRules, RawEvent};
 use prism_webhooks::domain::ids::{DeliveryId, EventId, EventType, Organization, WebhookId};
 use prism_webhooks::domain::organization::{OrganizationWebhooks, Unusable};
 use prism_webhooks::domain::outcome::{Reply, Response};
+use prism_webhooks::domain::own_fault::OwnFault;
 use prism_webhooks::domain::retry::RetryPolicy;
 use prism_webhooks::domain::secret::Secret;
 use prism_webhooks::domain::streak::Streak;
@@ -23,6 +24,7 @@ use prism_webhooks::domain::verdict::DisablePolicy;
 use prism_webhooks::domain::webhook::{Webhook, WebhookDocument, WebhookKey};
 use prism_webhooks::engine::chance::Chance;
 use prism_webhooks::engine::clock::Clock;
+use prism_webhooks::engine::faults::Faults;
 use prism_webhooks::engine::ports::{
     Entry, FollowUp, Handover, Incoming, Log, Message, Receipt, Request, Sender, Settlement,
     Source, Stopped, Subscriptions,
@@ -70,6 +72,8 @@ impl Step {
 pub enum Answer {
     Status(u16),
     After(Duration),
+    /// The first so many times nothing is sent, by a fault of our own.
+    OwnFault(u32),
     Panic,
 }
 
@@ -77,6 +81,7 @@ pub enum Answer {
 pub struct World {
     pub settings: Settings,
     pub settled: Arc<Mutex<HashSet<WebhookId>>>,
+    pub faults: Arc<Faults>,
     pub sequence: Arc<Mutex<u32>>,
     ports: Arc<Scripted>,
     messages: Vec<(Message, bool)>,
@@ -107,6 +112,7 @@ impl World {
         Self {
             settings: settings(),
             settled: ports.settled.clone(),
+            faults: Arc::default(),
             sequence: ports.sequence.clone(),
             ports: Arc::new(ports),
             messages: Vec::new(),
@@ -185,6 +191,7 @@ impl World {
             subscriptions: self.ports.clone(),
             log: self.ports.clone(),
             sender: self.ports.clone(),
+            faults: self.faults.clone(),
         };
         let engine = Engine::new(self.settings.clone(), ports, stopping.clone());
         let (settlements, mut settled) = mpsc::unbounded_channel();
@@ -319,7 +326,7 @@ impl Log for Scripted {
 
 #[async_trait]
 impl Sender for Scripted {
-    async fn send(&self, request: Request) -> Reply {
+    async fn send(&self, request: Request) -> Result<Reply, OwnFault> {
         let webhook = request.url.path().trim_start_matches('/').to_owned();
         let attempt = request.headers["x-prism-attempt"]
             .to_str()
@@ -331,6 +338,14 @@ impl Sender for Scripted {
         let (status, duration) = match answer.unwrap_or(Answer::Status(200)) {
             Answer::Status(status) => (status, Duration::ZERO),
             Answer::After(duration) => (200, duration),
+            Answer::OwnFault(0) => (200, Duration::ZERO),
+            Answer::OwnFault(times) => {
+                self.answers
+                    .lock()
+                    .unwrap()
+                    .insert(webhook, Answer::OwnFault(times - 1));
+                return Err(OwnFault::Handles);
+            }
             Answer::Panic => panic!("scripted"),
         };
         tokio::time::sleep(duration).await;
@@ -338,11 +353,11 @@ impl Sender for Scripted {
             status,
             ..Response::default()
         };
-        Reply {
+        Ok(Reply {
             result: Ok(response),
             duration,
             remote_addr: None,
-        }
+        })
     }
 }
 

@@ -7,6 +7,7 @@ mod demo;
 mod embedded;
 mod events;
 mod full_store;
+mod handles;
 mod long_log;
 mod page;
 mod servers;

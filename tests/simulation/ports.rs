@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use prism_webhooks::domain::ids::{DeliveryId, EventId, Organization, WebhookId};
 use prism_webhooks::domain::organization::OrganizationWebhooks;
 use prism_webhooks::domain::outcome::{FailureKind, Reply, Response, SendFailure};
+use prism_webhooks::domain::own_fault::OwnFault;
 use prism_webhooks::domain::streak::Streak;
 use prism_webhooks::domain::webhook::WebhookKey;
 use prism_webhooks::engine::Ports;
@@ -39,6 +40,7 @@ impl Life {
             subscriptions: life.clone(),
             log: life.clone(),
             sender: life,
+            faults: Arc::default(),
         }
     }
 
@@ -121,7 +123,7 @@ impl Log for Life {
 
 #[async_trait]
 impl Sender for Life {
-    async fn send(&self, request: Request) -> Reply {
+    async fn send(&self, request: Request) -> Result<Reply, OwnFault> {
         self.alive().await;
         let webhook = webhook_number(request.url.path().trim_start_matches('/'));
         let attempt = request.headers["x-prism-attempt"].to_str().unwrap();
@@ -135,11 +137,11 @@ impl Sender for Life {
         tokio::time::sleep(begun.after).await;
         self.alive().await;
         open.answer = Some(begun.answer);
-        Reply {
+        Ok(Reply {
             result: result(begun.answer),
             duration: begun.after,
             remote_addr: None,
-        }
+        })
     }
 }
 

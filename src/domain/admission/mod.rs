@@ -111,7 +111,7 @@ pub struct Deferral {
     pub why: Why,
 }
 
-/// Why a delivery is put off: a limit of its receiver.
+/// Why a delivery is put off.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Why {
     /// A run of failures: the receiver is left alone for a while.
@@ -122,11 +122,19 @@ pub enum Why {
     Line,
     /// It is slow, and its organization has as many slow requests open as it may.
     Slow,
+    /// Not its receiver's: a fault of our own kept the attempt from being made.
+    OwnFault,
 }
 
 impl Why {
     /// Every reason.
-    pub const ALL: [Self; 4] = [Self::Failures, Self::Asked, Self::Line, Self::Slow];
+    pub const ALL: [Self; 5] = [
+        Self::Failures,
+        Self::Asked,
+        Self::Line,
+        Self::Slow,
+        Self::OwnFault,
+    ];
 
     /// The stable name in logs and counters.
     pub fn name(self) -> &'static str {
@@ -135,6 +143,7 @@ impl Why {
             Self::Asked => "retry_after",
             Self::Line => "line",
             Self::Slow => "slow",
+            Self::OwnFault => "own_fault",
         }
     }
 }
