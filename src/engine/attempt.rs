@@ -1,6 +1,7 @@
 //! One attempt: admit, sign, send, classify, decide. What cannot be sent by our own fault is none.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
 
@@ -67,7 +68,8 @@ impl Engine {
 
         let now = self.settings.clock.now();
         let outcome = outcome::classify(&reply, now);
-        place.ended(reply.duration, shown(outcome));
+        let longest = self.settings.steps.longest();
+        place.ended(reply.duration, shown(outcome, longest));
         let verdict = self.verdict(outcome, delivery, webhook, &key, now).await;
         let worker = &self.settings.worker;
         let record = Attempt::made(delivery, webhook, started_at, outcome, reply, worker);
@@ -132,11 +134,12 @@ impl Engine {
     }
 }
 
-/// What an attempt's outcome shows of what its receiver can take.
-fn shown(outcome: Outcome) -> Shown {
+/// What an attempt's outcome shows of what its receiver can take. No wish is honoured for longer
+/// than the `longest` delay.
+fn shown(outcome: Outcome, longest: Duration) -> Shown {
     match outcome {
         Outcome::Delivered => Shown::Delivered,
-        Outcome::Throttled { wait: Some(wait) } => Shown::Asked(wait),
+        Outcome::Throttled { wait: Some(wait) } => Shown::Asked(wait.min(longest)),
         Outcome::Failed(FailureKind::Timeout) => Shown::TimedOut,
         _ => Shown::Failed,
     }

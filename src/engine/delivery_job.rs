@@ -24,6 +24,7 @@ impl Engine {
         delivery: Delivery,
         receipt: Receipt,
     ) -> Result<(), Stopped> {
+        let _alone = self.under_way.alone(&delivery.id).await;
         // A crash between a hand-over and its record publishes a message twice. Whichever copy is
         // settled first, the other is known by its sequence.
         let organization = &delivery.event.organization;

@@ -30,6 +30,7 @@ mod intake;
 mod origin;
 pub mod ports;
 mod settlement;
+mod under_way;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -50,6 +51,7 @@ use clock::Clock;
 use counters::Counters;
 use faults::Faults;
 use ports::{Handover, Log, Sender, Source, Subscriptions};
+use under_way::UnderWay;
 
 /// What the engine is told about how to work.
 #[derive(Debug, Clone)]
@@ -100,6 +102,7 @@ pub struct Engine {
     gatekeeper: Gatekeeper,
     /// Held while a webhook is being disabled.
     disabling: Mutex<()>,
+    under_way: UnderWay,
     counters: Counters,
     /// Cancelled once nothing new is to be begun.
     stopping: CancellationToken,
@@ -119,6 +122,7 @@ impl Engine {
         Arc::new(Self {
             gatekeeper: Gatekeeper::new(settings.bounds),
             disabling: Mutex::default(),
+            under_way: UnderWay::default(),
             counters: Counters::default(),
             settings,
             ports,

@@ -204,6 +204,19 @@ async fn a_message_of_a_settled_sequence_is_skipped() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn of_two_messages_of_one_delivery_that_come_at_once_the_second_is_skipped() {
+    let mut world = World::new(vec![webhook("a")]);
+    world.answer("a", Answer::After(Duration::from_secs(3)));
+    let delivery = script::delivery("a", "1");
+    world.deliver(delivery.clone());
+    world.deliver(delivery);
+    let steps = world.run().await;
+    let sent = steps.iter().filter(|step| **step == Step::sent("a", 1));
+    assert_eq!(sent.count(), 1, "{steps:?}");
+    assert!(steps.contains(&Step::Acked(2)), "{steps:?}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_part_of_a_split_leaves_its_sequence_when_delivered() {
     let mut world = World::new(vec![webhook("a")]);
     world.deliver(script::delivery("a", "1"));

@@ -97,6 +97,7 @@ struct Scripted {
     refuse_handover: AtomicBool,
     settled: Arc<Mutex<HashSet<WebhookId>>>,
     sequence: Arc<Mutex<u32>>,
+    recorded: Mutex<HashMap<DeliveryId, u32>>,
 }
 
 impl World {
@@ -306,6 +307,10 @@ impl Log for Scripted {
                 outcome.unwrap_or_else(|| "no attempt".to_owned()),
             ));
         }
+        if let Some(record) = &entry.delivery {
+            let (id, sequence) = (record.delivery.id.clone(), record.delivery.sequence);
+            self.recorded.lock().unwrap().insert(id, sequence);
+        }
         self.entries.lock().unwrap().push(entry);
     }
 
@@ -313,8 +318,11 @@ impl Log for Scripted {
         self.settled.lock().unwrap().clone()
     }
 
-    async fn settled_sequence(&self, _: &Organization, _: &DeliveryId) -> u32 {
-        *self.sequence.lock().unwrap()
+    async fn settled_sequence(&self, _: &Organization, delivery: &DeliveryId) -> u32 {
+        let recorded = self.recorded.lock().unwrap().get(delivery).copied();
+        recorded
+            .unwrap_or_default()
+            .max(*self.sequence.lock().unwrap())
     }
 
     async fn failed(&self, _: &WebhookKey, now: Timestamp, silence: Duration) -> Streak {

@@ -14,6 +14,10 @@ const FIRST_INTERVAL: Duration = Duration::from_secs(1);
 /// The longest that it is left alone of our own accord.
 const LONGEST_INTERVAL: Duration = Duration::from_secs(60);
 
+/// The longest that it is left alone because it asks for it, whatever it says: as long as any delay
+/// can be configured.
+const LONGEST_ASKED: Duration = Duration::from_secs(7 * 86_400);
+
 /// After so long without traffic, what went before is forgotten.
 const FORGOTTEN: Duration = Duration::from_secs(300);
 
@@ -61,7 +65,8 @@ pub struct Breaker {
     after: u32,
     run: u32,
     shut: Option<Shut>,
-    /// Since when it has not been fully open, if it is not.
+    /// Since when the first of a run of failures was under way that has not ended, or that was not
+    /// followed by a full recovery after it had shut.
     down_since: Option<Instant>,
     /// The interval that it was shut for last, until it has fully opened.
     interval: Option<Duration>,
@@ -72,6 +77,7 @@ pub struct Breaker {
 
 #[derive(Debug, Clone, Copy)]
 struct Shut {
+    since: Instant,
     until: Instant,
     cause: Cause,
 }
@@ -113,7 +119,7 @@ impl Breaker {
     /// A request that `began` ended at `now`. `true` if that opened it.
     pub fn ended(&mut self, how: Ended, began: Instant, now: Instant) -> bool {
         match how {
-            Ended::Delivered => self.succeeded(now),
+            Ended::Delivered => self.succeeded(began, now),
             Ended::Failed => self.failed(1, began, now),
             Ended::TimedOut => self.failed(TIMEOUT_WEIGHT, began, now),
         }
@@ -121,11 +127,15 @@ impl Breaker {
 
     /// The receiver asks to be left alone for `wait`.
     pub fn asked(&mut self, wait: Duration, now: Instant) {
-        let until = now + wait;
+        let until = now + wait.min(LONGEST_ASKED);
         let later = self.shut.is_none_or(|shut| shut.until < until);
         if later {
-            let cause = Cause::Asked;
-            self.shut = Some(Shut { until, cause });
+            let (since, cause) = (now, Cause::Asked);
+            self.shut = Some(Shut {
+                since,
+                until,
+                cause,
+            });
         }
         self.pace = None;
     }
@@ -135,7 +145,7 @@ impl Breaker {
         self.shut.map(|shut| (shut.until, shut.cause))
     }
 
-    /// Since when it has not been fully open, if failures are why it is not.
+    /// Since when it has done nothing but fail, or has not been fully open because of that.
     pub fn down_since(&self) -> Option<Instant> {
         self.down_since
     }
@@ -150,11 +160,12 @@ impl Breaker {
         }
     }
 
-    fn succeeded(&mut self, now: Instant) -> bool {
+    fn succeeded(&mut self, began: Instant, now: Instant) -> bool {
         self.run = 0;
         if let Some(shut) = self.shut {
-            // What was open when it asked to be left alone does not speak against that.
-            if shut.cause == Cause::Asked && now < shut.until {
+            // What was open when it asked to be left alone does not speak against that; what a person
+            // sent since then does.
+            if shut.cause == Cause::Asked && now < shut.until && began < shut.since {
                 return false;
             }
             self.shut = None;
@@ -166,13 +177,16 @@ impl Breaker {
             self.pace = (quicker > NO_PACE).then_some(quicker);
             if self.pace.is_none() {
                 self.interval = None;
-                self.down_since = None;
             }
+        }
+        if self.pace.is_none() {
+            self.down_since = None;
         }
         false
     }
 
     fn failed(&mut self, weight: u32, began: Instant, now: Instant) -> bool {
+        self.down_since.get_or_insert(began);
         match self.shut {
             // It was open before it was shut: nothing new is learnt from it.
             Some(shut) if began < shut.until => return false,
@@ -189,9 +203,12 @@ impl Breaker {
         let interval = interval.min(LONGEST_INTERVAL);
         self.interval = Some(interval);
         self.pace = None;
-        self.down_since.get_or_insert(now);
-        let (until, cause) = (now + interval, Cause::Failures);
-        self.shut = Some(Shut { until, cause });
+        let (since, until, cause) = (now, now + interval, Cause::Failures);
+        self.shut = Some(Shut {
+            since,
+            until,
+            cause,
+        });
         false
     }
 }
@@ -267,7 +284,8 @@ mod tests {
         let start = Instant::now();
         let mut breaker = Breaker::new(10);
         breaker.asked(20 * SECOND, start);
-        assert!(!breaker.ended(Ended::Delivered, start, start + SECOND));
+        let before = start - SECOND;
+        assert!(!breaker.ended(Ended::Delivered, before, start + SECOND));
         breaker.asked(5 * SECOND, start + SECOND);
         let shut = Standing::Shut(start + 20 * SECOND, Cause::Asked);
         assert_eq!(breaker.standing(false, start + 19 * SECOND), shut);
@@ -275,6 +293,16 @@ mod tests {
             breaker.standing(false, start + 20 * SECOND),
             Standing::Probe
         );
+    }
+
+    #[test]
+    fn what_a_person_sent_meanwhile_and_it_took_opens_it() {
+        let start = Instant::now();
+        let mut breaker = Breaker::new(10);
+        breaker.asked(Duration::MAX, start);
+        let later = start + 60 * SECOND;
+        assert_eq!(breaker.standing(true, later), Standing::Probe);
+        assert!(breaker.ended(Ended::Delivered, later, later));
     }
 
     #[test]

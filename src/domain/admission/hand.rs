@@ -62,9 +62,10 @@ impl Admission {
             };
             let Request { kind, by_hand, .. } = self.requests[ticket];
             let may = known.may_begin(by_hand, now);
-            if may == May::Wait {
+            if may == May::Wait || (may == May::Begin && !self.has_lane_for(receiver)) {
                 return;
             }
+            let known = &mut self.receivers[receiver];
             known.line.pop_front();
             let tenant = known.tenant;
             self.waits(tenant, kind, -1);

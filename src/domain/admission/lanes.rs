@@ -4,17 +4,31 @@ use std::time::Instant;
 
 use super::places::Lane;
 use super::receiver::May;
-use super::{Admission, Answer, Deferral, MOMENT, Request, State, Ticket, Why};
+use super::{Admission, Answer, MOMENT, Request, State, Ticket};
 
 impl Admission {
-    /// Its receiver may have one more request: gives it a place, or a turn.
+    /// Whether there is a lane for one more request to this receiver, if not at once, then as soon as
+    /// it is its organization's turn. One that is slow needs a place in the slow lane. One that has
+    /// never answered may turn out to be, and keeps its place in the quick lane if there is none:
+    /// so it needs one too, or it is tried with a single request, and all such requests together take
+    /// no more than half of the quick lane. Who has answered before finds the rest.
+    pub(super) fn has_lane_for(&self, receiver: usize) -> bool {
+        let known = &self.receivers[receiver];
+        let tenant = &self.tenants[known.tenant];
+        if known.is_slow() {
+            return self.slow.has_room_for(tenant.slow);
+        }
+        known.has_answered()
+            || self.slow.has_room_beside(self.trials, tenant.slow)
+            || (known.open == 0 && 2 * self.trials < self.quick.all())
+    }
+
+    /// Its receiver may have one more request, and there is a lane for it: gives it a place, or a
+    /// turn.
     pub(super) fn begin(&mut self, ticket: Ticket, now: Instant) {
         let Request { receiver, kind, .. } = self.requests[ticket];
         let known = &mut self.receivers[receiver];
         let (tenant, slow) = (known.tenant, known.is_slow());
-        if slow && !self.slow.has_room_for(self.tenants[tenant].slow) {
-            return self.wait_for_slow_lane(ticket, now);
-        }
         known.open += 1;
         if slow {
             return self.go(ticket, Lane::Slow, now);
@@ -33,9 +47,17 @@ impl Admission {
         let receiver = &mut self.receivers[request.receiver];
         let tenant = &mut self.tenants[receiver.tenant];
         match lane {
-            Lane::Quick => (self.quick.take(), tenant.quick += 1),
-            Lane::Slow => (self.slow.take(), tenant.slow += 1),
-        };
+            Lane::Quick => {
+                self.quick.take();
+                tenant.quick += 1;
+                request.trial = !receiver.has_answered();
+                self.trials += usize::from(request.trial);
+            }
+            Lane::Slow => {
+                self.slow.take();
+                tenant.slow += 1;
+            }
+        }
         receiver.began(now);
         self.serial += 1;
         let serial = self.serial;
@@ -49,7 +71,8 @@ impl Admission {
         self.answers.push((ticket, Answer::Go));
     }
 
-    pub(super) fn give_back(&mut self, lane: Lane, tenant: usize) {
+    pub(super) fn give_back(&mut self, lane: Lane, tenant: usize, trial: bool) {
+        self.trials -= usize::from(trial);
         match lane {
             Lane::Quick => {
                 self.quick.give_back();
@@ -147,24 +170,12 @@ impl Admission {
         self.quick.give_back();
         tenant.slow += 1;
         tenant.quick -= 1;
+        self.trials -= usize::from(std::mem::take(&mut request.trial));
         let lane = Lane::Slow;
         request.state = State::Open {
             began,
             serial,
             lane,
         };
-    }
-
-    /// Puts off what is slow until, by its turn among all of its organization that is, one of the
-    /// slow requests should have ended.
-    pub(super) fn wait_for_slow_lane(&mut self, ticket: Ticket, now: Instant) {
-        let request = self.requests.remove(ticket);
-        let receiver = &self.receivers[request.receiver];
-        let tenant = &mut self.tenants[receiver.tenant];
-        let open = u32::try_from(tenant.slow.max(1)).unwrap_or(u32::MAX);
-        let apart = receiver.time(now) / open;
-        let (delay, why) = (tenant.slow_turns.put_off(now, now, apart), Why::Slow);
-        self.answers
-            .push((ticket, Answer::Later(Deferral { delay, why })));
     }
 }

@@ -68,6 +68,8 @@ pub struct Admission {
     quick: Places,
     slow: Places,
     turns: Turns,
+    /// How many requests in the quick lane are to receivers that have never answered.
+    trials: usize,
     /// How many wait, by kind.
     waiting: [usize; 2],
     /// The receivers that have a line.
@@ -102,6 +104,8 @@ struct Request {
     receiver: usize,
     kind: Kind,
     by_hand: bool,
+    /// It has a place in the quick lane, and its receiver has never answered.
+    trial: bool,
     state: State,
 }
 
@@ -133,6 +137,7 @@ impl Admission {
             quick: Places::new(Lane::Quick, bounds.quick),
             slow: Places::new(Lane::Slow, bounds.slow),
             turns: Turns::default(),
+            trials: 0,
             waiting: [0; 2],
             lines: BTreeSet::new(),
             moments: VecDeque::new(),
@@ -153,12 +158,15 @@ impl Admission {
             receiver,
             kind: asked.kind,
             by_hand: asked.by_hand,
+            trial: false,
             state: State::InLine,
         });
         let known = &self.receivers[receiver];
         match known.may_begin(asked.by_hand, now) {
             May::NotBefore(until, why) => self.put_off(ticket, Some(until), why, now),
-            May::Begin if known.line.is_empty() => self.begin(ticket, now),
+            May::Begin if known.line.is_empty() && self.has_lane_for(receiver) => {
+                self.begin(ticket, now);
+            }
             May::Begin | May::Wait => self.join_line(ticket, now),
         }
         ticket
@@ -199,11 +207,11 @@ impl Admission {
                 self.receivers[receiver].open -= 1;
             }
             State::Open { began, lane, .. } => {
-                self.give_back(lane, tenant);
+                self.give_back(lane, tenant, request.trial);
                 let (took, shown) = (Duration::ZERO, Shown::Nothing);
                 self.receivers[receiver].ended(ticket, began, took, shown, self.lag);
             }
-            State::Settling(lane) => self.give_back(lane, tenant),
+            State::Settling(lane) => self.give_back(lane, tenant, request.trial),
         }
         self.pull(receiver, now);
         self.take_turns(now);
@@ -308,7 +316,18 @@ impl Admission {
 
     fn put_off(&mut self, ticket: Ticket, until: Option<Instant>, why: Why, now: Instant) {
         let request = self.requests.remove(ticket);
-        let deferral = self.receivers[request.receiver].put_off(now, until, why);
+        let has_lane = self.has_lane_for(request.receiver);
+        let receiver = &mut self.receivers[request.receiver];
+        let tenant = &mut self.tenants[receiver.tenant];
+        let deferral = if until.is_none() && !has_lane {
+            // By its turn among all of its organization that is slow.
+            let open = u32::try_from(tenant.slow.max(1)).unwrap_or(u32::MAX);
+            let apart = receiver.time(now) / open;
+            let (delay, why) = (tenant.slow_turns.put_off(now, now, apart), Why::Slow);
+            Deferral { delay, why }
+        } else {
+            receiver.put_off(now, until, why)
+        };
         self.answers.push((ticket, Answer::Later(deferral)));
     }
 

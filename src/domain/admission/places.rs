@@ -50,6 +50,17 @@ impl Places {
         one_that_uses < self.share.saturating_mul(self.all - self.used)
     }
 
+    /// The same if so many others are about to take one each.
+    pub fn has_room_beside(&self, others: usize, one_that_uses: usize) -> bool {
+        let free = self.all.saturating_sub(self.used + others);
+        one_that_uses < self.share.saturating_mul(free)
+    }
+
+    /// How many there are.
+    pub fn all(&self) -> usize {
+        self.all
+    }
+
     /// Takes one; there has to be room.
     pub fn take(&mut self) {
         self.used += 1;

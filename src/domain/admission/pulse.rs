@@ -22,8 +22,10 @@ const STUCK: f64 = 3.0;
 /// What is known of one receiver's time.
 #[derive(Debug, Clone, Default)]
 pub struct Pulse {
-    /// Its usual time in seconds, smoothed.
+    /// The usual time of its answers in seconds, smoothed.
     usual: Option<f64>,
+    /// How long it took not to answer, if it did not the last time.
+    unanswered: Option<Duration>,
     /// Its best time in this span and in the one before.
     fastest: [Option<Duration>; 2],
     span_began: Option<Instant>,
@@ -64,10 +66,11 @@ impl Pulse {
         let now = began + took;
         self.overdue.remove(&(began, ticket));
         self.ended = self.ended.saturating_add(1);
-        let seconds = took.as_secs_f64();
-        let known = self.usual.unwrap_or(seconds);
-        self.usual = Some(known + (seconds - known) * NEWEST);
+        self.unanswered = (!answered).then_some(took);
         if answered {
+            let seconds = took.as_secs_f64();
+            let known = self.usual.unwrap_or(seconds);
+            self.usual = Some(known + (seconds - known) * NEWEST);
             self.note_fastest(took, now);
         }
         self.count(busy, began, now);
@@ -81,9 +84,10 @@ impl Pulse {
     /// How long a request takes now: the usual time, or longer if one is open for longer.
     pub fn time(&self, now: Instant) -> Duration {
         let usual = Duration::from_secs_f64(self.usual.unwrap_or(0.0));
-        let oldest = match self.usual {
-            None => self.first_began,
-            Some(_) => self.overdue.first().map(|(began, _)| *began),
+        let usual = self.unanswered.map_or(usual, |took| took.max(usual));
+        let oldest = match self.ended {
+            0 => self.first_began,
+            _ => self.overdue.first().map(|(began, _)| *began),
         };
         usual.max(oldest.map_or(Duration::ZERO, |began| now.saturating_duration_since(began)))
     }
@@ -96,7 +100,13 @@ impl Pulse {
 
     /// Whether its requests take longer than a moment.
     pub fn is_slow(&self, moment: Duration) -> bool {
-        !self.overdue.is_empty() || self.usual.is_some_and(|usual| usual > moment.as_secs_f64())
+        let usually = || self.usual.is_some_and(|usual| usual > moment.as_secs_f64());
+        !self.overdue.is_empty() || self.unanswered.is_some_and(|took| took > moment) || usually()
+    }
+
+    /// Whether it has ever answered.
+    pub fn has_answered(&self) -> bool {
+        self.usual.is_some()
     }
 
     /// Whether enough was seen to tell how it is.

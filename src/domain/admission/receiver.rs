@@ -105,6 +105,11 @@ impl Receiver {
         self.pulse.is_slow(MOMENT)
     }
 
+    /// Whether it has ever answered.
+    pub(super) fn has_answered(&self) -> bool {
+        self.pulse.has_answered()
+    }
+
     /// One of the open ones got its place: the request goes out.
     pub(super) fn began(&mut self, now: Instant) {
         self.limit.began(self.open, now);
@@ -165,9 +170,17 @@ impl Receiver {
     /// worker's own doing. `None` while too little is known of it, or if this worker itself is so
     /// far behind that nothing can be told.
     pub(super) fn line_time_at_best(&self, now: Instant, lag: Duration) -> Option<Duration> {
-        let fastest = self.pulse.fastest(now);
-        let told = self.pulse.is_known(now) && fastest > UNTOLD * lag;
-        told.then(|| times(fastest.div_f64(self.reach()), self.line.len()))
+        // No lag of ours makes a receiver's usual time longer than a moment.
+        let time = match self.is_slow() {
+            true => self.pulse.time(now),
+            false => self.pulse.fastest(now),
+        };
+        let at_once = match self.pulse.has_answered() {
+            true => self.reach(),
+            false => f64::from(self.limit()),
+        };
+        let told = self.pulse.is_known(now) && time > UNTOLD * lag;
+        told.then(|| times(time.div_f64(at_once), self.line.len()))
     }
 
     /// For how long a delivery is put off, because of `why`; not for less than until `not_before`.
@@ -177,7 +190,9 @@ impl Receiver {
         not_before: Option<Instant>,
         why: Why,
     ) -> Deferral {
-        if let (Some(probe), Some(since)) = (not_before, self.breaker.down_since()) {
+        // Of one that fails nobody knows what it takes once it is well, or when that will be.
+        if let Some(since) = self.breaker.down_since() {
+            let probe = not_before.unwrap_or(now + schedule::SHORTEST);
             let down_for = now.saturating_duration_since(since);
             let delay = self.spread.put_off(now, probe, down_for);
             return Deferral { delay, why };
