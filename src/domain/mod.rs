@@ -24,6 +24,7 @@
 //! | [`delay`] | which delay queues hold a delivery until then |
 //! | [`verdict`] | what happens to the delivery next |
 //! | [`admission`] | whether an attempt may be made now |
+//! | [`identity`] | which message is a redelivery of which |
 //! | [`delivery`] | one event on its way to one webhook |
 //! | [`attempt`] | what is put on record |
 //! | [`dead_letter`] | why a delivery was given up |
@@ -38,6 +39,7 @@ pub mod egress;
 pub mod endpoint;
 pub mod event;
 pub mod explanation;
+pub mod identity;
 pub mod ids;
 pub mod matching;
 pub mod organization;

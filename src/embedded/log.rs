@@ -18,10 +18,11 @@ use super::statistics::Counting;
 use super::store::{Store, Write};
 use super::writer::{Patience, WriteError};
 use super::{deliveries, millis_of};
-use crate::domain::ids::{DeliveryId, EventId, Organization, WebhookId};
+use crate::domain::identity::HandOut;
+use crate::domain::ids::{DeliveryId, MessageKey, Organization, WebhookId};
 use crate::domain::webhook::WebhookKey;
 use crate::engine::clock::Clock;
-use crate::engine::ports::{DeliveryRecord, Entry, Keep, Log, Mark};
+use crate::engine::ports::{Claim, DeliveryRecord, Entry, Keep, Log, Mark};
 use crate::records::successes::Successes;
 use crate::records::{
     HEALTH_KEPT, LogSettings, MARKS_KEPT, SEQUENCE_KEPT, SERVED_MARKS_KEPT, SUCCESS_NOTED_EVERY,
@@ -137,14 +138,19 @@ impl Log for EmbeddedLog {
         }
     }
 
-    async fn settled(&self, organization: &Organization, event: &EventId) -> HashSet<WebhookId> {
-        let (organization, event) = (organization.clone(), event.clone());
+    async fn settled(
+        &self,
+        organization: &Organization,
+        message: &MessageKey,
+        _: Option<&HandOut>,
+    ) -> HashSet<WebhookId> {
+        let (organization, message) = (organization.clone(), message.clone());
         let now = millis(self.clock.now());
         let marked = move |connection: &Connection| {
             let sql = "SELECT webhook FROM marks \
                        WHERE event = ? AND organization = ? AND expires_at > ?";
             let mut rows = connection.prepare_cached(sql)?;
-            let key = params![event.as_str(), organization.as_str(), now];
+            let key = params![message.as_str(), organization.as_str(), now];
             let ids = rows.query_map(key, |row| row.get::<_, String>(0))?;
             ids.collect::<rusqlite::Result<Vec<_>>>()
         };
@@ -152,6 +158,11 @@ impl Log for EmbeddedLog {
         ids.iter()
             .filter_map(|id| WebhookId::new(id).ok())
             .collect()
+    }
+
+    /// Every message in this store has a stamp, and its delivery's id is its own.
+    async fn claim(&self, _: &Organization, _: &DeliveryId, _: &HandOut, _: bool) -> Claim {
+        Claim::Ours
     }
 
     async fn settled_sequence(&self, organization: &Organization, delivery: &DeliveryId) -> u32 {
@@ -283,7 +294,7 @@ struct Rows {
     attempt: Option<(WebhookKey, Vec<u8>)>,
     mark: Option<(Mark, i64)>,
     delivery: Option<deliveries::Row>,
-    unmark: Option<(Organization, EventId, i64)>,
+    unmark: Option<(Organization, MessageKey, i64)>,
 }
 
 impl Rows {
@@ -313,7 +324,7 @@ impl Rows {
             unmark: entry
                 .unmark
                 .clone()
-                .map(|(organization, event)| (organization, event, expiry(SERVED_MARKS_KEPT))),
+                .map(|mark| (mark.organization, mark.message, expiry(SERVED_MARKS_KEPT))),
         }
     }
 
@@ -332,7 +343,7 @@ impl Rows {
                 .execute(params![key[0], key[1], id, json])?;
         }
         if let Some((mark, expires_at)) = &self.mark {
-            let (organization, event) = (mark.organization.as_str(), mark.event.as_str());
+            let (organization, event) = (mark.organization.as_str(), mark.message.as_str());
             let sql = "INSERT INTO marks (event, organization, webhook, expires_at) \
                        VALUES (?, ?, ?, ?) \
                        ON CONFLICT DO UPDATE SET expires_at = excluded.expires_at";

@@ -1,5 +1,6 @@
 //! One event message: decode, match, deliver to each webhook that wants it, acknowledge.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use futures::StreamExt as _;
@@ -10,13 +11,14 @@ use tokio::sync::OwnedSemaphorePermit;
 use crate::domain::dead_letter::{Content, DeadLetter, Reason};
 use crate::domain::delivery::Delivery;
 use crate::domain::event::{self, Event, RawEvent};
-use crate::domain::ids::{DeliveryId, WebhookId};
+use crate::domain::identity::{HandOut, Identity};
+use crate::domain::ids::WebhookId;
 use crate::domain::organization::OrganizationWebhooks;
 use crate::domain::webhook::Webhook;
 
 use super::Engine;
-use super::origin::{Origin, Siblings, mark};
-use super::ports::{FollowUp, Receipt, Stopped};
+use super::origin::{Origin, Siblings};
+use super::ports::{Entry, FollowUp, Receipt, Stopped};
 
 /// How many parts of a split fan-out are on their way at once: 256 take a broker to its limit.
 const SPLIT_PIPELINE: usize = 256;
@@ -38,88 +40,117 @@ impl Engine {
                 .refuse(Reason::WebhookInvalid, raw, problem, receipt)
                 .await;
         }
+        let hand_out = HandOut {
+            id: self.settings.chance.hand_out(),
+            // A broker that does not count says at least that it was.
+            returns: raw.returns.max(u32::from(redelivered)),
+        };
+        let identity = Identity::of(&event, raw.stamp.as_deref(), hand_out);
         let mut wanting = wanting(&event, &webhooks);
         // Decided before what is settled is left out: a part that was sent round by itself must not
         // be sent again from here.
         let split = wanting.len() > self.settings.fanout_inline_max;
-        if redelivered {
-            wanting = self.without_settled(&event, wanting).await;
+        let mut settled = HashSet::new();
+        if redelivered && !(wanting.is_empty() && webhooks.invalid.is_empty()) {
+            settled = self.settled(&event, &identity).await;
+            wanting = self
+                .without_settled(&event, &identity, &settled, wanting)
+                .await;
         }
         self.counters.events.count();
-        self.keep_for_unusable(&event, &webhooks, &receipt).await?;
+        let open = wanting.len();
+        let siblings = Siblings::new(event.clone(), identity, open, redelivered, &settled);
+        let origin = Origin::Event(&siblings, &receipt);
+        self.keep_for_unusable(&webhooks, &siblings, &mut settled, origin)
+            .await?;
 
         let place = if split {
-            self.split(&event, &wanting, &receipt).await?;
+            self.split(&wanting, &siblings, origin).await?;
             None
         } else {
-            let siblings = Siblings::new(event.clone(), wanting.len(), redelivered);
-            let origin = Origin::Event(&siblings, &receipt);
             self.deliver_to_all(&event, &wanting, origin).await?
         };
-        if wanting.is_empty() {
-            receipt.ack(None, None);
-            return Ok(());
-        }
-        let settled = mark(&event, wanting.iter().map(|webhook| &**webhook));
-        receipt.ack(Some(settled), place);
+        let wanted = wanting.iter().map(|webhook| webhook.id.clone());
+        let mark = siblings.mark(wanted.chain(settled));
+        let mark = (!mark.webhooks.is_empty()).then_some(mark);
+        receipt.ack(mark, place);
         Ok(())
     }
 
-    /// Leaves out the webhooks for which an event that came again is settled: marked with its
-    /// siblings, or by way of a message that was already made of it.
+    /// The webhooks for which an event that came again is marked as settled.
+    async fn settled(&self, event: &Event, identity: &Identity) -> HashSet<WebhookId> {
+        let hand_out = identity.hand_out.as_ref();
+        let log = &self.ports.log;
+        log.settled(&event.organization, &identity.key, hand_out)
+            .await
+    }
+
+    /// Leaves out the webhooks for which an event that came again is settled: marked, or by way of a
+    /// message that was already made of it.
     async fn without_settled(
         &self,
         event: &Event,
+        identity: &Identity,
+        marked: &HashSet<WebhookId>,
         wanting: Vec<Arc<Webhook>>,
     ) -> Vec<Arc<Webhook>> {
-        if wanting.is_empty() {
-            return wanting;
-        }
-        let marked = self
-            .ports
-            .log
-            .settled(&event.organization, &event.mark_id())
-            .await;
         let recorded = wanting
             .iter()
-            .map(|webhook| self.recorded(event, &webhook.id));
+            .map(|webhook| self.recorded(event, identity, &webhook.id));
         let recorded = join_all(recorded).await;
         let before = wanting.len();
         let open: Vec<_> = wanting
             .into_iter()
             .zip(recorded)
-            .filter(|(webhook, recorded)| *recorded == 0 && !marked.contains(&webhook.id))
+            .filter(|(webhook, recorded)| !recorded && !marked.contains(&webhook.id))
             .map(|(webhook, _)| webhook)
             .collect();
         self.counters.skipped.add((before - open.len()) as u64);
         open
     }
 
-    /// The highest settled sequence of the event's delivery to a webhook; 0 if there is none.
-    async fn recorded(&self, event: &Event, webhook: &WebhookId) -> u32 {
-        let organization = &event.organization;
-        let id = DeliveryId::derived(organization, &event.event_type, &event.id, webhook);
-        self.ports.log.settled_sequence(organization, &id).await
+    /// Whether something is settled of the event's delivery to a webhook. What is on record under an
+    /// id that others share says nothing of this message: that is what its marks are for.
+    async fn recorded(&self, event: &Event, identity: &Identity, webhook: &WebhookId) -> bool {
+        if identity.hand_out.is_some() {
+            return false;
+        }
+        let (organization, id) = (&event.organization, identity.delivery(webhook));
+        self.ports.log.settled_sequence(organization, &id).await > 0
     }
 
     /// A webhook whose document cannot be used gets no request, and loses nothing: what it would
     /// have been sent can be requeued once the document is mended.
     async fn keep_for_unusable(
         &self,
-        event: &Arc<Event>,
         webhooks: &OrganizationWebhooks,
-        receipt: &Receipt,
+        siblings: &Siblings,
+        settled: &mut HashSet<WebhookId>,
+        origin: Origin<'_>,
     ) -> Result<(), Stopped> {
+        let event = siblings.event();
         let unusable = webhooks.invalid.iter();
         for unusable in unusable.filter(|unusable| unusable.wants(&event.event_type)) {
             let Ok(id) = WebhookId::new(&unusable.id) else {
                 continue;
             };
-            if self.recorded(event, &id).await == 0 {
-                let delivery = Delivery::first(event.clone(), id);
-                let problem = unusable.problem.clone();
-                self.give_up(&delivery, Reason::WebhookInvalid, problem, receipt)
-                    .await?;
+            if settled.contains(&id) || self.recorded(event, siblings.identity(), &id).await {
+                continue;
+            }
+            let delivery = siblings.first(&id);
+            let delivery = self.told_apart(&delivery, origin).await;
+            let problem = unusable.problem.clone();
+            let receipt = origin.receipt();
+            self.give_up(&delivery, Reason::WebhookInvalid, problem, receipt)
+                .await?;
+            if origin.hand_out().is_some() {
+                let mark = Some(siblings.note(&id));
+                let entry = Entry {
+                    mark,
+                    ..Entry::default()
+                };
+                self.ports.log.write(entry).await;
+                settled.insert(id);
             }
         }
         Ok(())
@@ -156,23 +187,26 @@ impl Engine {
         webhook: &Arc<Webhook>,
         origin: Origin<'_>,
     ) -> Result<Option<OwnedSemaphorePermit>, Stopped> {
-        let delivery = Delivery::first(event.clone(), webhook.id.clone());
+        let delivery = match origin {
+            Origin::Event(siblings, _) => siblings.first(&webhook.id),
+            Origin::Message(_) => Delivery::first(event.clone(), webhook.id.clone()),
+        };
         self.attempt(&delivery, webhook, origin).await
     }
 
     /// Makes a message of each delivery of a large fan-out, so that workers can share them.
     async fn split(
         &self,
-        event: &Arc<Event>,
         wanting: &[Arc<Webhook>],
-        receipt: &Receipt,
+        siblings: &Siblings,
+        origin: Origin<'_>,
     ) -> Result<(), Stopped> {
         let mut confirms = FuturesUnordered::new();
         for webhook in wanting {
             if confirms.len() >= SPLIT_PIPELINE {
                 confirms.next().await.unwrap_or(Ok(()))?;
             }
-            confirms.push(self.send_round(event, &webhook.id, receipt));
+            confirms.push(self.send_round(&webhook.id, siblings, origin));
         }
         while let Some(confirm) = confirms.next().await {
             confirm?;
@@ -182,17 +216,19 @@ impl Engine {
 
     async fn send_round(
         &self,
-        event: &Arc<Event>,
         webhook: &WebhookId,
-        receipt: &Receipt,
+        siblings: &Siblings,
+        origin: Origin<'_>,
     ) -> Result<(), Stopped> {
-        let sequence = self.recorded(event, webhook).await + 1;
-        let delivery = Delivery::first(event.clone(), webhook.clone());
-        let part = Delivery {
-            sequence,
-            ..delivery
-        };
-        self.hand_over(FollowUp::Enqueue(part), receipt).await
+        let delivery = siblings.first(webhook);
+        let part = self.told_apart(&delivery, origin).await.into_owned();
+        self.hand_over(FollowUp::Enqueue(part.clone()), origin.receipt())
+            .await?;
+        if origin.hand_out().is_some() {
+            let entry = self.sent_round(&part, siblings.note(webhook));
+            self.ports.log.write(entry).await;
+        }
+        Ok(())
     }
 
     async fn refuse_event(

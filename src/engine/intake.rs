@@ -119,8 +119,12 @@ pub(super) fn lost(mark: Mark) -> Option<Entry> {
 /// now may the marks go, or a worker that dies with its acknowledgements on their way would have
 /// the whole fan-out repeated.
 pub(super) fn proven(mark: Mark) -> Option<Entry> {
-    (mark.webhooks.len() > 1).then(|| Entry {
-        unmark: Some((mark.organization, mark.event)),
+    let marked = match mark.hand_out {
+        Some(_) => mark.recorded,
+        None => mark.webhooks.len() > 1,
+    };
+    marked.then(|| Entry {
+        unmark: Some(mark),
         ..Entry::default()
     })
 }

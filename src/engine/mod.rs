@@ -29,6 +29,7 @@ mod intake;
 mod origin;
 pub mod ports;
 mod settlement;
+mod telling_apart;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -21,7 +21,8 @@ use crate::domain::attempt::Attempt;
 use crate::domain::dead_letter::{DeadLetter, Reason};
 use crate::domain::delivery::Delivery;
 use crate::domain::event::{Event, RawEvent};
-use crate::domain::ids::{DeliveryId, EventId, Organization, WebhookId};
+use crate::domain::identity::HandOut;
+use crate::domain::ids::{DeliveryId, MessageKey, Organization, WebhookId};
 use crate::domain::organization::OrganizationWebhooks;
 use crate::domain::outcome::Reply;
 use crate::domain::webhook::WebhookKey;
@@ -71,10 +72,14 @@ pub enum Message {
 pub struct Mark {
     /// The event's organization.
     pub organization: Organization,
-    /// The event's [`mark_id`](Event::mark_id).
-    pub event: EventId,
+    /// The message that it came with.
+    pub message: MessageKey,
+    /// Which hand-out of it this speaks of, if its like may be marked under the same key.
+    pub hand_out: Option<HandOut>,
     /// The webhooks for which it is settled.
     pub webhooks: Vec<WebhookId>,
+    /// Whether some of it is on record already.
+    pub recorded: bool,
 }
 
 /// The right to settle one message. Settling consumes it; dropping it unsettled, as a panic or a
@@ -217,8 +222,9 @@ pub struct Entry {
     pub mark: Option<Mark>,
     /// The delivery's new state.
     pub delivery: Option<DeliveryRecord>,
-    /// A mark that has served, for its event is acknowledged: it need not be kept for long.
-    pub unmark: Option<(Organization, EventId)>,
+    /// A mark that has served, for its event is acknowledged: it need not be kept for long, and must
+    /// not be if its like could be taken for it.
+    pub unmark: Option<Mark>,
 }
 
 /// The state of a delivery, kept under its id.
@@ -254,6 +260,18 @@ pub enum Keep {
     Sequence,
 }
 
+/// Whose the id of a delivery is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Claim {
+    /// It was free, or is this hand-out's already.
+    Ours,
+    /// It is that of another message.
+    Anothers,
+    /// A hand-out has it that may have been an earlier one of the same message: it was handed out
+    /// less often, and has put no hand-over on record.
+    Doubtful,
+}
+
 /// The record of what was done.
 #[async_trait]
 pub trait Log: Send + Sync {
@@ -263,8 +281,28 @@ pub trait Log: Send + Sync {
     /// Returns once `entry` is on record. Waits for as long as the store is away.
     async fn write(&self, entry: Entry);
 
-    /// The webhooks for which the event with this mark, which came again, is already settled.
-    async fn settled(&self, organization: &Organization, event: &EventId) -> HashSet<WebhookId>;
+    /// The webhooks for which the event of `message`, which came again, is already settled.
+    ///
+    /// With a hand-out, the key may be that of several messages. Then each mark counts for one of
+    /// them: it is from now on that of this hand-out, and is found only by one that was handed out
+    /// more often than the one it was of before, as a redelivery of the same message was.
+    async fn settled(
+        &self,
+        organization: &Organization,
+        message: &MessageKey,
+        hand_out: Option<&HandOut>,
+    ) -> HashSet<WebhookId>;
+
+    /// Claims the id of a delivery for what follows from the message of this hand-out: once, whoever
+    /// asks at the same time. With `take`, also what another hand-out has claimed and shows no sign
+    /// of having handed over.
+    async fn claim(
+        &self,
+        organization: &Organization,
+        delivery: &DeliveryId,
+        hand_out: &HandOut,
+        take: bool,
+    ) -> Claim;
 
     /// The highest settled sequence of a delivery; 0 if none is known.
     async fn settled_sequence(&self, organization: &Organization, delivery: &DeliveryId) -> u32;

@@ -21,7 +21,7 @@ use crate::domain::webhook::{Webhook, WebhookKey};
 
 use super::Engine;
 use super::origin::Origin;
-use super::ports::{DeliveryRecord, DeliveryState, Entry, FollowUp, Keep, Receipt, Stopped};
+use super::ports::{DeliveryRecord, DeliveryState, Entry, FollowUp, Keep, Mark, Receipt, Stopped};
 
 /// An attempt that was made.
 pub(super) struct Made<'a> {
@@ -39,10 +39,12 @@ impl Engine {
         verdict: Verdict,
         origin: Origin<'_>,
     ) -> Result<(), Stopped> {
-        let delivery = &*match verdict {
-            Verdict::Settle => Cow::Borrowed(delivery),
-            _ => self.numbered(delivery, origin).await,
+        let delivery = &*if verdict != Verdict::Settle || self.keeps_success(origin) {
+            self.told_apart(delivery, origin).await
+        } else {
+            Cow::Borrowed(delivery)
         };
+        made.attempt.delivery_id = delivery.id.clone();
         if let Verdict::Retry(wait) = &verdict {
             made.attempt.next_attempt_at = Some(self.due(wait.total()));
         }
@@ -111,26 +113,11 @@ impl Engine {
         }
     }
 
-    /// The delivery with a sequence above all that are on record. A first attempt is numbered only
-    /// when something comes after it: a publisher may have sent the event before, and what came of
-    /// it then must not be taken for what comes of it now.
-    async fn numbered<'a>(&self, delivery: &'a Delivery, origin: Origin<'_>) -> Cow<'a, Delivery> {
-        if let Origin::Message(_) = origin {
-            return Cow::Borrowed(delivery);
-        }
-        let organization = &delivery.event.organization;
-        let recorded = self
-            .ports
-            .log
-            .settled_sequence(organization, &delivery.id)
-            .await;
-        if recorded < delivery.sequence {
-            return Cow::Borrowed(delivery);
-        }
-        Cow::Owned(Delivery {
-            sequence: recorded + 1,
-            ..delivery.clone()
-        })
+    /// Whether a first success goes on record under its delivery's id, so that it must be told from
+    /// what its like have there.
+    fn keeps_success(&self, origin: Origin<'_>) -> bool {
+        let kept = self.settings.keep_all_bodies || origin.may_have_copies();
+        kept && origin.hand_out().is_some()
     }
 
     /// Puts a delivery off without an attempt.
@@ -141,7 +128,7 @@ impl Engine {
         delay: Duration,
         origin: Origin<'_>,
     ) -> Result<(), Stopped> {
-        let delivery = &*self.numbered(delivery, origin).await;
+        let delivery = &*self.told_apart(delivery, origin).await;
         let wait = self.settings.steps.at_least(delay);
         let deferred = delivery.deferred(wait.rest);
         self.hand_over(FollowUp::Delay(deferred, wait.step), origin.receipt())
@@ -266,18 +253,31 @@ impl Engine {
         failed: bool,
         origin: Origin<'_>,
     ) -> Entry {
+        let handed_over = state != DeliveryState::Delivered;
         let mark = match origin {
-            Origin::Event(siblings, _) => siblings.settling(webhook),
+            Origin::Event(siblings, _) => siblings.settling(&webhook.id, handed_over),
             Origin::Message(_) => None,
         };
         // A first attempt that went well leaves no record of the delivery: the hot path. Only where
-        // there may be another message of it must that one know.
-        let needed = failed || origin.may_have_copies();
+        // there may be another message of it must that one know, and where its like may ask for the
+        // id, that there is a hand-over behind the claim.
+        let claimed = handed_over && origin.hand_out().is_some();
+        let needed = failed || claimed || origin.may_have_copies();
         let keep = needed || self.settings.keep_all_bodies;
         let delivery = keep.then(|| self.delivery_record(delivery, state, failed));
         Entry {
             mark,
             delivery,
+            ..Entry::default()
+        }
+    }
+
+    /// What goes on record of a delivery that was only sent round: that it was, under which id.
+    pub(super) fn sent_round(&self, delivery: &Delivery, mark: Mark) -> Entry {
+        let state = DeliveryState::Waiting(self.settings.clock.now());
+        Entry {
+            mark: Some(mark),
+            delivery: Some(self.delivery_record(&unsettled(delivery), state, false)),
             ..Entry::default()
         }
     }

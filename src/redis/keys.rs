@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use crate::domain::ids::{DeliveryId, EventId, Organization, WebhookId};
+use crate::domain::ids::{DeliveryId, MessageKey, Organization, WebhookId};
 use crate::domain::webhook::WebhookKey;
 
 /// Names keys and channels under one namespace.
@@ -47,9 +47,9 @@ impl Keys {
         format!("{}:{{{organization}}}:delivery:{delivery}", self.prefix)
     }
 
-    /// Set, expires: the webhooks for which an event is settled while others are still open.
-    pub fn settled(&self, organization: &Organization, event: &EventId) -> String {
-        format!("{}:{{{organization}}}:settled:{event}", self.prefix)
+    /// Hash, expires: the webhooks for which an event is settled whose message is not acknowledged yet.
+    pub fn settled(&self, organization: &Organization, message: &MessageKey) -> String {
+        format!("{}:{{{organization}}}:settled:{message}", self.prefix)
     }
 
     /// Hash, expires: how many attempts of one webhook came to what, on a day counted from 1970.
@@ -96,10 +96,10 @@ mod tests {
             keys.delivery(&organization, &delivery),
             "prism:webhooks:{acme}:delivery:d1"
         );
-        let event = EventId::new("e1").unwrap();
+        let message = MessageKey::new("m1").unwrap();
         assert_eq!(
-            keys.settled(&organization, &event),
-            "prism:webhooks:{acme}:settled:e1"
+            keys.settled(&organization, &message),
+            "prism:webhooks:{acme}:settled:m1"
         );
         assert_eq!(
             keys.health(&WebhookKey { organization, id }),

@@ -8,7 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use prism_webhooks::domain::attempt::Attempt;
 use prism_webhooks::domain::dead_letter::Reason;
 use prism_webhooks::domain::delivery::{Delivery, LastAttempt, Trigger};
-use prism_webhooks::domain::ids::{DeliveryId, EventId, WebhookId};
+use prism_webhooks::domain::ids::{DeliveryId, MessageKey, WebhookId};
 use prism_webhooks::engine::ports::{DeliveryRecord, DeliveryState, Entry, Keep, Mark};
 use prism_webhooks::records::statistics::{self, Detail};
 use prism_webhooks::records::{AttemptFilter, Recorded};
@@ -166,17 +166,23 @@ pub async fn the_settled_sequence_is_the_highest_and_never_shortens_a_whole_reco
     assert_eq!(adapter.delivery(&first.id).await, Some(expected));
 }
 
+fn mark(message: &MessageKey, webhooks: Vec<WebhookId>) -> Mark {
+    Mark {
+        organization: organization(),
+        message: message.clone(),
+        hand_out: None,
+        webhooks,
+        recorded: true,
+    }
+}
+
 pub async fn marks_are_added_up_and_outlast_their_removal(adapter: &impl Adapter) {
     let log = adapter.log();
-    let event = EventId::new("e1").unwrap();
+    let event = MessageKey::new("e1").unwrap();
     let id = |text: &str| WebhookId::new(text).unwrap();
-    assert!(log.settled(&organization(), &event).await.is_empty());
+    assert!(log.settled(&organization(), &event, None).await.is_empty());
     for webhooks in [vec![id("a")], vec![id("b"), id("c")], vec![id("a")]] {
-        let mark = Mark {
-            organization: organization(),
-            event: event.clone(),
-            webhooks,
-        };
+        let mark = mark(&event, webhooks);
         let entry = Entry {
             mark: Some(mark),
             ..Entry::default()
@@ -184,16 +190,16 @@ pub async fn marks_are_added_up_and_outlast_their_removal(adapter: &impl Adapter
         log.write(entry).await;
     }
     let all = HashSet::from([id("a"), id("b"), id("c")]);
-    assert_eq!(log.settled(&organization(), &event).await, all);
-    let other = EventId::new("e2").unwrap();
-    assert!(log.settled(&organization(), &other).await.is_empty());
+    assert_eq!(log.settled(&organization(), &event, None).await, all);
+    let other = MessageKey::new("e2").unwrap();
+    assert!(log.settled(&organization(), &other, None).await.is_empty());
     let entry = Entry {
-        unmark: Some((organization(), event.clone())),
+        unmark: Some(mark(&event, vec![id("a")])),
         ..Entry::default()
     };
     log.write(entry).await;
     // That the message is settled may not be on the disk yet.
-    assert_eq!(log.settled(&organization(), &event).await, all);
+    assert_eq!(log.settled(&organization(), &event, None).await, all);
 }
 
 pub async fn a_run_of_failures_begins_after_the_last_success(adapter: &impl Adapter) {

@@ -1,6 +1,7 @@
 //! The engine on a paused clock with scripted ports: what is settled, in which order, and what is
 //! left alone when something stops half way.
 
+mod identity;
 mod script;
 
 use std::collections::HashSet;

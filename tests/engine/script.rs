@@ -13,7 +13,8 @@ use prism_webhooks::domain::delay::Steps;
 use prism_webhooks::domain::delivery::Delivery;
 use prism_webhooks::domain::endpoint::EndpointRules;
 use prism_webhooks::domain::event::{self, EventRules, RawEvent};
-use prism_webhooks::domain::ids::{DeliveryId, EventId, EventType, Organization, WebhookId};
+use prism_webhooks::domain::identity::HandOut;
+use prism_webhooks::domain::ids::{DeliveryId, EventType, MessageKey, Organization, WebhookId};
 use prism_webhooks::domain::organization::{OrganizationWebhooks, Unusable};
 use prism_webhooks::domain::outcome::{Reply, Response};
 use prism_webhooks::domain::retry::RetryPolicy;
@@ -23,7 +24,7 @@ use prism_webhooks::domain::webhook::{Webhook, WebhookDocument, WebhookKey};
 use prism_webhooks::engine::chance::Chance;
 use prism_webhooks::engine::clock::Clock;
 use prism_webhooks::engine::ports::{
-    Entry, FollowUp, Handover, Incoming, Log, Message, Receipt, Request, Sender, Settlement,
+    Claim, Entry, FollowUp, Handover, Incoming, Log, Message, Receipt, Request, Sender, Settlement,
     Source, Stopped, Subscriptions,
 };
 use prism_webhooks::engine::{Engine, Ports, Settings};
@@ -87,6 +88,8 @@ struct Scripted {
     steps: Mutex<Vec<Step>>,
     entries: Mutex<Vec<Entry>>,
     refuse_handover: AtomicBool,
+    claims: Mutex<HashMap<DeliveryId, HandOut>>,
+    handed_over: Mutex<Vec<DeliveryId>>,
     settled: Arc<Mutex<HashSet<WebhookId>>>,
     sequence: Arc<Mutex<u32>>,
 }
@@ -163,6 +166,17 @@ impl World {
     pub fn entry(&self, index: usize) -> Entry {
         let mut entries = self.ports.entries.lock().unwrap();
         std::mem::take(&mut entries[index])
+    }
+
+    /// The ids of the deliveries handed over to come back.
+    pub fn handed_over(&self) -> Vec<DeliveryId> {
+        self.ports.handed_over.lock().unwrap().clone()
+    }
+
+    /// Claims the id that an event's content gives its delivery, as a worker does that dies then.
+    pub fn claim(&self, delivery: &Delivery, owner: HandOut) {
+        let mut claims = self.ports.claims.lock().unwrap();
+        claims.insert(delivery.id.clone(), owner);
     }
 
     /// Runs the engine until everything put in is settled, and tells what it did.
@@ -251,6 +265,9 @@ impl Handover for Scripted {
         if self.refuse_handover.load(Ordering::Relaxed) {
             return Err(Stopped);
         }
+        if let FollowUp::Delay(delivery, _) | FollowUp::Enqueue(delivery) = &follow_up {
+            self.handed_over.lock().unwrap().push(delivery.id.clone());
+        }
         self.step(match follow_up {
             FollowUp::Delay(delivery, step) => Step::Delayed(
                 delivery.webhook.to_string(),
@@ -294,8 +311,32 @@ impl Log for Scripted {
         self.entries.lock().unwrap().push(entry);
     }
 
-    async fn settled(&self, _: &Organization, _: &EventId) -> HashSet<WebhookId> {
+    async fn settled(
+        &self,
+        _: &Organization,
+        _: &MessageKey,
+        _: Option<&HandOut>,
+    ) -> HashSet<WebhookId> {
         self.settled.lock().unwrap().clone()
+    }
+
+    async fn claim(
+        &self,
+        _: &Organization,
+        delivery: &DeliveryId,
+        hand_out: &HandOut,
+        take: bool,
+    ) -> Claim {
+        let mut claims = self.claims.lock().unwrap();
+        match claims.get(delivery) {
+            None => {}
+            Some(owner) if owner == hand_out => {}
+            Some(owner) if owner.returns >= hand_out.returns => return Claim::Anothers,
+            Some(_) if !take => return Claim::Doubtful,
+            Some(_) => {}
+        }
+        claims.insert(delivery.clone(), hand_out.clone());
+        Claim::Ours
     }
 
     async fn settled_sequence(&self, _: &Organization, _: &DeliveryId) -> u32 {
@@ -378,8 +419,16 @@ pub fn webhook(id: &str) -> Webhook {
     Webhook::from_document(&document, EndpointRules::default(), Secret::new).unwrap()
 }
 
-/// An event of the gateway with this id.
+/// An event of the gateway with this id, taken in by ourselves.
 pub fn event(id: &str) -> RawEvent {
+    RawEvent {
+        stamp: Some(format!("stamp of {id}")),
+        ..foreign(id)
+    }
+}
+
+/// An event with this id that another publisher sent: nothing tells it from its like.
+pub fn foreign(id: &str) -> RawEvent {
     RawEvent {
         routing_key: "request.completed".to_owned(),
         message_id: Some(id.to_owned()),
@@ -390,6 +439,6 @@ pub fn event(id: &str) -> RawEvent {
 
 /// The delivery of such an event to a webhook.
 pub fn delivery(webhook: &str, event_id: &str) -> Delivery {
-    let event = event::decode(&event(event_id), &settings().events).unwrap();
+    let event = event::decode(&foreign(event_id), &settings().events).unwrap();
     Delivery::first(Arc::new(event), WebhookId::new(webhook).unwrap())
 }

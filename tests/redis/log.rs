@@ -8,8 +8,9 @@ use futures::future::join_all;
 use prism_webhooks::domain::dead_letter::Reason;
 use prism_webhooks::domain::delivery::{Delivery, LastAttempt};
 use prism_webhooks::domain::event::Event;
-use prism_webhooks::domain::ids::{DeliveryId, EventId, WebhookId};
-use prism_webhooks::engine::ports::{DeliveryRecord, DeliveryState, Entry, Keep, Log, Mark};
+use prism_webhooks::domain::identity::HandOut;
+use prism_webhooks::domain::ids::{DeliveryId, MessageKey, WebhookId};
+use prism_webhooks::engine::ports::{Claim, DeliveryRecord, DeliveryState, Entry, Keep, Log, Mark};
 use prism_webhooks::redis::attempts::{AttemptFilter, Attempts};
 use prism_webhooks::redis::deliveries::{Deliveries, Recorded};
 use prism_webhooks::redis::log::{LogSettings, RedisLog};
@@ -108,34 +109,133 @@ async fn many_entries_share_a_pipeline() {
 async fn marks_are_added_up_and_removed_together() {
     let space = Space::new();
     let log = log(&space);
-    let event = EventId::new("e1").unwrap();
+    let event = MessageKey::new("e1").unwrap();
     let id = |text: &str| WebhookId::new(text).unwrap();
     for webhooks in [vec![id("a")], vec![id("b"), id("c")]] {
         let entry = Entry {
-            mark: Some(Mark {
-                organization: organization(),
-                event: event.clone(),
-                webhooks,
-            }),
+            mark: Some(mark(&event, None, webhooks)),
             ..Entry::default()
         };
         log.write(entry).await;
     }
-    let settled = log.settled(&organization(), &event).await;
+    let settled = log.settled(&organization(), &event, None).await;
     assert_eq!(settled, HashSet::from([id("a"), id("b"), id("c")]));
     let key = space.keys.settled(&organization(), &event);
     let left: i64 = space.ask(&["TTL", &key]).await;
     assert!((86_000..=86_400).contains(&left), "{left}");
 
     let entry = Entry {
-        unmark: Some((organization(), event.clone())),
+        unmark: Some(mark(&event, None, vec![id("a")])),
         ..Entry::default()
     };
     log.write(entry).await;
     // The acknowledgement may not have arrived: the marks outlast the broker's finding out.
-    assert!(!log.settled(&organization(), &event).await.is_empty());
+    assert!(!log.settled(&organization(), &event, None).await.is_empty());
     let left: i64 = space.ask(&["TTL", &key]).await;
     assert!((100..=120).contains(&left), "{left}");
+}
+
+fn mark(message: &MessageKey, hand_out: Option<HandOut>, webhooks: Vec<WebhookId>) -> Mark {
+    Mark {
+        organization: organization(),
+        message: message.clone(),
+        hand_out,
+        webhooks,
+        recorded: true,
+    }
+}
+
+fn hand_out(id: u64, returns: u32) -> HandOut {
+    HandOut { id, returns }
+}
+
+#[tokio::test]
+async fn a_mark_counts_for_one_message_that_came_back_since() {
+    let space = Space::new();
+    let log = log(&space);
+    let message = MessageKey::new("m1").unwrap();
+    let id = |text: &str| WebhookId::new(text).unwrap();
+    let both = || vec![id("a"), id("b")];
+    let asked = async |id, returns| {
+        let hand_out = hand_out(id, returns);
+        log.settled(&organization(), &message, Some(&hand_out))
+            .await
+    };
+    let entry = Entry {
+        mark: Some(mark(&message, Some(hand_out(1, 0)), both())),
+        ..Entry::default()
+    };
+    log.write(entry).await;
+    assert!(
+        asked(2, 0).await.is_empty(),
+        "it was never handed out before"
+    );
+    let settled = HashSet::from_iter(both());
+    assert_eq!(asked(3, 1).await, settled);
+    assert_eq!(
+        asked(3, 1).await,
+        settled,
+        "asked again for want of an answer"
+    );
+    assert!(asked(4, 1).await.is_empty(), "its like came back as often");
+    assert_eq!(asked(5, 2).await, settled, "it came back once more");
+    let entry = Entry {
+        unmark: Some(mark(&message, Some(hand_out(5, 2)), both())),
+        ..Entry::default()
+    };
+    log.write(entry).await;
+    assert!(asked(6, 9).await.is_empty(), "it will never come again");
+}
+
+#[tokio::test]
+async fn of_many_that_claim_an_id_at_once_one_has_it() {
+    let space = Space::new();
+    let log = log(&space);
+    let (first, organization) = (delivery("e1", "w1"), organization());
+    let claims = (0..10).map(|id| {
+        let (log, first, organization) = (&log, &first, &organization);
+        async move {
+            log.claim(organization, &first.id, &hand_out(id, 0), false)
+                .await
+        }
+    });
+    let claims = join_all(claims).await;
+    let ours = claims.iter().filter(|claim| **claim == Claim::Ours).count();
+    let anothers = claims.iter().filter(|claim| **claim == Claim::Anothers);
+    assert_eq!((ours, anothers.count()), (1, 9));
+    let deliveries = Deliveries::new(space.connection.clone(), space.keys.clone());
+    let found = deliveries.get(&organization, &first.id).await.unwrap();
+    assert!(found.is_none(), "a claim is no record");
+}
+
+#[tokio::test]
+async fn a_claim_is_taken_over_while_there_is_no_hand_over_behind_it() {
+    let space = Space::new();
+    let log = log(&space);
+    let (first, acme) = (delivery("e1", "w1"), organization());
+    let claim = async |id, returns, take| {
+        log.claim(&acme, &first.id, &hand_out(id, returns), take)
+            .await
+    };
+    assert_eq!(claim(1, 0, false).await, Claim::Ours);
+    assert_eq!(claim(1, 0, false).await, Claim::Ours);
+    assert_eq!(claim(2, 1, false).await, Claim::Doubtful);
+    assert_eq!(claim(2, 1, true).await, Claim::Ours);
+    assert_eq!(claim(3, 1, true).await, Claim::Anothers);
+    let put_off = DeliveryRecord {
+        delivery: Delivery {
+            sequence: 0,
+            ..first.clone()
+        },
+        state: DeliveryState::Waiting(at(0)),
+        keep: Keep::Sequence,
+    };
+    log.write(Entry {
+        delivery: Some(put_off),
+        ..Entry::default()
+    })
+    .await;
+    assert_eq!(claim(4, 9, true).await, Claim::Anothers);
 }
 
 #[tokio::test]
@@ -285,7 +385,7 @@ async fn a_key_that_holds_something_else_blocks_no_other() {
     let log = log(&space);
     let broken = webhook_key("broken");
     let stream = space.keys.webhook_attempts(&organization(), &broken.id);
-    let event = EventId::new("e1").unwrap();
+    let event = MessageKey::new("e1").unwrap();
     for key in [
         &stream,
         &space.keys.settled(&organization(), &event),
@@ -299,7 +399,7 @@ async fn a_key_that_holds_something_else_blocks_no_other() {
         .await
         .unwrap();
     assert_eq!(space.ask::<u32>(&["XLEN", &space.keys.attempts()]).await, 2);
-    assert!(log.settled(&organization(), &event).await.is_empty());
+    assert!(log.settled(&organization(), &event, None).await.is_empty());
     assert_eq!(log.failing_since(&broken, at(7)).await, at(7));
 }
 

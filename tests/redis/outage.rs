@@ -99,7 +99,12 @@ async fn webhooks_and_marks_are_waited_for() {
     let log = RedisLog::start(connection, space.keys.clone(), LogSettings::default());
     let event = "e1".parse().unwrap();
     let acme = organization();
-    let asking = async { tokio::join!(subscriptions.webhooks(&acme), log.settled(&acme, &event)) };
+    let asking = async {
+        tokio::join!(
+            subscriptions.webhooks(&acme),
+            log.settled(&acme, &event, None)
+        )
+    };
     tokio::pin!(asking);
     assert!((&mut asking).now_or_never().is_none());
     proxy.up();

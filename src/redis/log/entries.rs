@@ -6,7 +6,8 @@ use jiff::Timestamp;
 use redis::{Cmd, Pipeline, Script};
 
 use crate::domain::attempt::Attempt;
-use crate::domain::ids::{EventId, Organization};
+use crate::domain::identity::HandOut;
+use crate::domain::ids::WebhookId;
 use crate::domain::webhook::WebhookKey;
 use crate::engine::ports::{DeliveryRecord, Entry, Keep, Mark};
 use crate::records::statistics::Counted;
@@ -54,8 +55,8 @@ impl Encoder {
         if let Some(record) = &entry.delivery {
             size += self.delivery(record, pipeline);
         }
-        if let Some((organization, event)) = &entry.unmark {
-            self.unmark(organization, event, pipeline);
+        if let Some(mark) = &entry.unmark {
+            self.unmark(mark, pipeline);
         }
         size
     }
@@ -106,17 +107,30 @@ impl Encoder {
         if mark.webhooks.is_empty() {
             return;
         }
-        let key = self.keys.settled(&mark.organization, &mark.event);
-        pipeline.cmd("SADD").arg(&key);
+        let key = self.keys.settled(&mark.organization, &mark.message);
+        let returns = mark
+            .hand_out
+            .as_ref()
+            .map_or(0, |hand_out| hand_out.returns);
+        pipeline.cmd("HSET").arg(&key);
         for webhook in &mark.webhooks {
-            pipeline.arg(webhook.as_str());
+            pipeline
+                .arg(field(webhook, mark.hand_out.as_ref()))
+                .arg(returns);
         }
         expire(&key, MARKS_KEPT, pipeline);
     }
 
-    fn unmark(&self, organization: &Organization, event: &EventId, pipeline: &mut Pipeline) {
-        let key = self.keys.settled(organization, event);
-        expire(&key, SERVED_MARKS_KEPT, pipeline);
+    fn unmark(&self, mark: &Mark, pipeline: &mut Pipeline) {
+        let key = self.keys.settled(&mark.organization, &mark.message);
+        if mark.hand_out.is_none() {
+            expire(&key, SERVED_MARKS_KEPT, pipeline);
+            return;
+        }
+        pipeline.cmd("HDEL").arg(&key);
+        for webhook in &mark.webhooks {
+            pipeline.arg(field(webhook, mark.hand_out.as_ref()));
+        }
     }
 
     fn delivery(&self, record: &DeliveryRecord, pipeline: &mut Pipeline) -> usize {
@@ -141,6 +155,19 @@ impl Encoder {
         pipeline.add_command(command);
         size
     }
+}
+
+/// The field of a mark: the webhook, and the hand-out if there is one. No webhook's id has a space.
+fn field(webhook: &WebhookId, hand_out: Option<&HandOut>) -> String {
+    match hand_out {
+        Some(hand_out) => format!("{webhook} {}", name(hand_out)),
+        None => webhook.to_string(),
+    }
+}
+
+/// A hand-out's name in the store.
+pub(super) fn name(hand_out: &HandOut) -> String {
+    format!("{:016x}", hand_out.id)
 }
 
 fn expire(key: &str, after: Duration, pipeline: &mut Pipeline) {

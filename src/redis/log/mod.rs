@@ -17,14 +17,16 @@ use redis::{Script, cmd};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::connection::Connection;
+use super::error::StoreError;
 use super::keys::Keys;
-use crate::domain::ids::{DeliveryId, EventId, Organization, WebhookId};
+use crate::domain::identity::HandOut;
+use crate::domain::ids::{DeliveryId, MessageKey, Organization, WebhookId};
 use crate::domain::webhook::WebhookKey;
-use crate::engine::ports::{Entry, Log};
+use crate::engine::ports::{Claim, Entry, Log};
 pub use crate::records::LogSettings;
 use crate::records::statistics::{COUNTED_EVERY, Tally};
 use crate::records::successes::Successes;
-use crate::records::{HEALTH_KEPT, SUCCESS_NOTED_EVERY};
+use crate::records::{HEALTH_KEPT, MARKS_KEPT, SUCCESS_NOTED_EVERY};
 use entries::Encoder;
 use writer::{Job, Writer};
 
@@ -38,6 +40,8 @@ pub struct RedisLog {
     successes: Arc<Successes>,
     tally: Arc<Tally>,
     failing_since: Script,
+    take_marks: Script,
+    claim: Script,
 }
 
 impl RedisLog {
@@ -63,6 +67,8 @@ impl RedisLog {
             successes,
             tally,
             failing_since: Script::new(include_str!("../scripts/failing_since.lua")),
+            take_marks: Script::new(include_str!("../scripts/take_marks.lua")),
+            claim: Script::new(include_str!("../scripts/claim.lua")),
         }
     }
 
@@ -139,16 +145,57 @@ impl Log for RedisLog {
             .await;
     }
 
-    async fn settled(&self, organization: &Organization, event: &EventId) -> HashSet<WebhookId> {
-        let mut command = cmd("SMEMBERS");
-        command.arg(self.keys.settled(organization, event));
-        let members = self.connection.persist(|| self.connection.call(&command));
-        let members: Vec<String> = members.await.unwrap_or_else(|error| {
-            tracing::error!(%organization, %event, %error, "what is settled of an event cannot be read; it may be sent again");
+    async fn settled(
+        &self,
+        organization: &Organization,
+        message: &MessageKey,
+        hand_out: Option<&HandOut>,
+    ) -> HashSet<WebhookId> {
+        let key = self.keys.settled(organization, message);
+        let marked: Result<Vec<String>, StoreError> = match hand_out {
+            None => {
+                let mut command = cmd("HKEYS");
+                command.arg(key);
+                self.connection
+                    .persist(|| self.connection.call(&command))
+                    .await
+            }
+            Some(hand_out) => {
+                let mut call = self.take_marks.key(key);
+                call.arg(entries::name(hand_out)).arg(hand_out.returns);
+                self.connection
+                    .persist(|| self.connection.script(&call))
+                    .await
+            }
+        };
+        let marked = marked.unwrap_or_else(|error| {
+            tracing::error!(%organization, %message, %error, "what is settled of an event cannot be read; it may be sent again");
             Vec::new()
         });
-        let ids = members.iter().filter_map(|id| WebhookId::new(id).ok());
+        let ids = marked.iter().filter_map(|id| WebhookId::new(id).ok());
         ids.collect()
+    }
+
+    async fn claim(
+        &self,
+        organization: &Organization,
+        delivery: &DeliveryId,
+        hand_out: &HandOut,
+        take: bool,
+    ) -> Claim {
+        let mut call = self.claim.key(self.keys.delivery(organization, delivery));
+        call.arg(entries::name(hand_out)).arg(hand_out.returns);
+        call.arg(MARKS_KEPT.as_secs()).arg(u8::from(take));
+        let claimed = self.connection.persist(|| self.connection.script(&call));
+        let claimed: String = claimed.await.unwrap_or_else(|error| {
+            tracing::error!(%organization, %delivery, %error, "the id of a delivery cannot be claimed; it gets another");
+            String::new()
+        });
+        match claimed.as_str() {
+            "ours" => Claim::Ours,
+            "doubtful" => Claim::Doubtful,
+            _ => Claim::Anothers,
+        }
     }
 
     async fn settled_sequence(&self, organization: &Organization, delivery: &DeliveryId) -> u32 {
