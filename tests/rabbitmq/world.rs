@@ -206,6 +206,14 @@ pub fn raw_event(id: &str) -> RawEvent {
     }
 }
 
+/// The event as it was published, before our intake told it from every other.
+pub fn unstamped(raw: &RawEvent) -> RawEvent {
+    RawEvent {
+        stamp: None,
+        ..raw.clone()
+    }
+}
+
 pub fn delivery(id: &str, webhook: &str) -> Delivery {
     let event = Event {
         id: EventId::new(id).unwrap(),

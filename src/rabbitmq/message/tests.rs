@@ -3,7 +3,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::domain::dead_letter::Reason;
 use crate::domain::delivery::Trigger;
-use crate::domain::ids::{DeliveryId, Organization, WebhookId};
+use crate::domain::ids::{Organization, WebhookId};
 
 fn topology() -> Topology {
     Topology::new("ns", [], Duration::from_secs(4))
