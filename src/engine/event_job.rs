@@ -78,7 +78,7 @@ impl Engine {
     }
 
     /// The webhooks for which an event that came again is marked as settled.
-    async fn settled(&self, event: &Event, identity: &Identity) -> HashSet<WebhookId> {
+    pub(super) async fn settled(&self, event: &Event, identity: &Identity) -> HashSet<WebhookId> {
         let hand_out = identity.hand_out.as_ref();
         let log = &self.ports.log;
         log.settled(&event.organization, &identity.key, hand_out)
@@ -138,7 +138,10 @@ impl Engine {
                 continue;
             }
             let delivery = siblings.first(&id);
-            let delivery = self.told_apart(&delivery, origin).await;
+            let Some(delivery) = self.told_apart(&delivery, origin).await else {
+                settled.insert(id);
+                continue;
+            };
             let problem = unusable.problem.clone();
             let receipt = origin.receipt();
             self.give_up(&delivery, Reason::WebhookInvalid, problem, receipt)
@@ -221,7 +224,10 @@ impl Engine {
         origin: Origin<'_>,
     ) -> Result<(), Stopped> {
         let delivery = siblings.first(webhook);
-        let part = self.told_apart(&delivery, origin).await.into_owned();
+        let Some(part) = self.told_apart(&delivery, origin).await else {
+            return Ok(());
+        };
+        let part = part.into_owned();
         self.hand_over(FollowUp::Enqueue(part.clone()), origin.receipt())
             .await?;
         if origin.hand_out().is_some() {

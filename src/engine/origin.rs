@@ -94,11 +94,11 @@ impl Siblings {
 
     /// The delivery to `webhook` is about to be settled. While others are open it must be marked,
     /// or a crash would repeat it with them; the last one is covered by the acknowledgement. What
-    /// was handed over under an id that says nothing of the message is always marked: nothing else
+    /// goes on record under an id that says nothing of the message is always marked: nothing else
     /// would tell a redelivery that it was.
-    pub(super) fn settling(&self, webhook: &WebhookId, handed_over: bool) -> Option<Mark> {
+    pub(super) fn settling(&self, webhook: &WebhookId, on_record: bool) -> Option<Mark> {
         let was_open = self.open.fetch_sub(1, Ordering::AcqRel);
-        let unknown = handed_over && self.identity.hand_out.is_some();
+        let unknown = on_record && self.identity.hand_out.is_some();
         (was_open > 1 || unknown).then(|| self.note(webhook))
     }
 

@@ -39,10 +39,19 @@ impl Engine {
         verdict: Verdict,
         origin: Origin<'_>,
     ) -> Result<(), Stopped> {
-        let delivery = &*if verdict != Verdict::Settle || self.keeps_success(origin) {
+        let delivery = if verdict != Verdict::Settle || self.keeps_success(origin) {
             self.told_apart(delivery, origin).await
         } else {
-            Cow::Borrowed(delivery)
+            Some(Cow::Borrowed(delivery))
+        };
+        let Some(delivery) = delivery.as_deref() else {
+            let attempt = Some(made.attempt);
+            let entry = Entry {
+                attempt,
+                ..Entry::default()
+            };
+            self.ports.log.write(entry).await;
+            return Ok(());
         };
         made.attempt.delivery_id = delivery.id.clone();
         if let Verdict::Retry(wait) = &verdict {
@@ -128,7 +137,10 @@ impl Engine {
         delay: Duration,
         origin: Origin<'_>,
     ) -> Result<(), Stopped> {
-        let delivery = &*self.told_apart(delivery, origin).await;
+        let Some(delivery) = self.told_apart(delivery, origin).await else {
+            return Ok(());
+        };
+        let delivery = &*delivery;
         let wait = self.settings.steps.at_least(delay);
         let deferred = delivery.deferred(wait.rest);
         self.hand_over(FollowUp::Delay(deferred, wait.step), origin.receipt())
@@ -255,7 +267,10 @@ impl Engine {
     ) -> Entry {
         let handed_over = state != DeliveryState::Delivered;
         let mark = match origin {
-            Origin::Event(siblings, _) => siblings.settling(&webhook.id, handed_over),
+            Origin::Event(siblings, _) => {
+                let must = handed_over || self.keeps_success(origin);
+                siblings.settling(&webhook.id, must)
+            }
             Origin::Message(_) => None,
         };
         // A first attempt that went well leaves no record of the delivery: the hot path. Only where

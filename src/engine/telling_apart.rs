@@ -19,7 +19,8 @@
 //!   redelivery makes the attempt again, which was in flight, and takes the claim over, so that both
 //!   copies are one by their sequence. But the claim may be that of its like, alive and about to
 //!   write its mark: then taking over would lose one of the two. So it waits for longer than that
-//!   takes. If the claim stands with a hand-over behind it, it is another's.
+//!   takes. If the claim stands with a hand-over behind it, either its mark has come meanwhile and
+//!   counts, or it is another's.
 //!
 //! What remains cannot be told by anybody: if an acknowledgement arrived, the worker died before it
 //! could be proven, and a message alike in every byte was handed out then and not looked at, that
@@ -46,35 +47,48 @@ const LOOK_EVERY: Duration = Duration::from_millis(100);
 impl Engine {
     /// The delivery as it is to go on: under an id that no other message has, with a sequence above
     /// all that are on record of it. A first attempt is told apart only when something comes after
-    /// it, which the hot path does not.
+    /// it, which the hot path does not. `None` if an earlier hand-out of the message, that had lost it
+    /// and was not done, has settled it meanwhile: then nothing more is to come of it.
     pub(super) async fn told_apart<'a>(
         &self,
         delivery: &'a Delivery,
         origin: Origin<'_>,
-    ) -> Cow<'a, Delivery> {
+    ) -> Option<Cow<'a, Delivery>> {
         let Origin::Event(siblings, _) = origin else {
-            return Cow::Borrowed(delivery);
+            return Some(Cow::Borrowed(delivery));
         };
         if let Some(hand_out) = origin.hand_out() {
             if self.claim(delivery, hand_out).await {
-                return Cow::Borrowed(delivery);
+                return Some(Cow::Borrowed(delivery));
+            }
+            if hand_out.returns > 0 {
+                let settled = self.settled(&delivery.event, siblings.identity()).await;
+                if settled.contains(&delivery.webhook) {
+                    siblings.note(&delivery.webhook);
+                    return None;
+                }
+            }
+            if origin.receipt().is_void() {
+                // Nothing more can be handed over from here: whoever has the message by now claimed
+                // the id, and this attempt is that delivery's.
+                return Some(Cow::Borrowed(delivery));
             }
             let id = siblings.identity().delivery_apart(&delivery.webhook);
-            return Cow::Owned(Delivery {
+            return Some(Cow::Owned(Delivery {
                 id,
                 ..delivery.clone()
-            });
+            }));
         }
         let organization = &delivery.event.organization;
         let log = &self.ports.log;
         let recorded = log.settled_sequence(organization, &delivery.id).await;
         if recorded < delivery.sequence {
-            return Cow::Borrowed(delivery);
+            return Some(Cow::Borrowed(delivery));
         }
-        Cow::Owned(Delivery {
+        Some(Cow::Owned(Delivery {
             sequence: recorded + 1,
             ..delivery.clone()
-        })
+        }))
     }
 
     /// Claims the delivery's id for the message of this hand-out. `false` if it is another's.

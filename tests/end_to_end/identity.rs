@@ -42,11 +42,6 @@ async fn five_alike(hint: &str, message: impl Fn() -> Message) {
     up.store(true, Ordering::SeqCst);
     let delivered = ["--outcome", "delivered"];
     let attempts = deployment.attempts_when(5, &delivered).await;
-    let ids: HashSet<_> = attempts
-        .iter()
-        .map(|one| one["delivery_id"].to_string())
-        .collect();
-    assert_eq!(ids.len(), 5, "each is on record by itself: {attempts:#?}");
     let events: HashSet<_> = attempts
         .iter()
         .map(|one| one["event_id"].to_string())
