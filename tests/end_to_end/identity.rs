@@ -107,7 +107,7 @@ async fn two_bodies_under_one_id_are_both_delivered() {
             .filter(|one| one.body == body.as_bytes())
             .count()
     };
-    assert!(of(BODY) > 1 && of(&other) > 1, "both are tried again");
+    assert!(of(BODY) > 0 && of(&other) > 0, "both arrive");
     let ids = |name: &str| -> HashSet<_> { requests.iter().map(|one| one.header(name)).collect() };
     assert_eq!(ids("webhook-id").len(), 1);
     assert_eq!(ids("x-prism-delivery").len(), 2);
