@@ -60,6 +60,7 @@
 //! | what is started and stopped, in what order | [`app`] |
 //! | what `demo` shows | [`demo`] |
 //! | the receiver behind `listen` | [`receiver`] |
+//! | what `bench` measures, and how | `bench`, one file a scenario |
 //! | how long to wait for a server that is away | [`reconnect`] |
 //!
 //! Dependencies point downwards: the domain knows no I/O, the engine knows the domain and its own
@@ -67,6 +68,7 @@
 
 pub mod api;
 pub mod app;
+mod bench;
 pub mod cli;
 pub mod config;
 pub mod dead_letters;

@@ -20,6 +20,9 @@ pub const SUCCESS_NOTED_EVERY: Duration = Duration::from_secs(60);
 /// How long the record of a webhook's failures outlives the last of them: 30 days.
 pub const HEALTH_KEPT: Duration = Duration::from_secs(30 * 86_400);
 
+/// How long Redis keeps the attempts of a webhook that has no new ones: 90 days.
+pub const QUIET_KEPT: Duration = Duration::from_secs(90 * 86_400);
+
 /// How long marks are kept in case nobody removes them: longer than a message stays unsettled.
 pub const MARKS_KEPT: Duration = Duration::from_secs(86_400);
 
@@ -43,17 +46,22 @@ pub struct LogSettings {
     pub attempts_kept_per_webhook: u64,
     /// How long a delivery that failed, with its body, is kept after its last change.
     pub deliveries_kept: Duration,
+    /// How many bytes of bodies are kept with the deliveries of one organization; beyond that the
+    /// oldest go.
+    pub bodies_per_organization: u64,
     /// The most entries that are written together.
     pub batch: usize,
 }
 
 impl Default for LogSettings {
-    /// A million attempts in all, a thousand for each webhook, deliveries for a week.
+    /// A million attempts in all, a thousand for each webhook, deliveries for a week, 64 MiB of their
+    /// bodies for each organization.
     fn default() -> Self {
         Self {
             attempts_kept: 1_000_000,
             attempts_kept_per_webhook: 1_000,
             deliveries_kept: Duration::from_secs(7 * 86_400),
+            bodies_per_organization: 64 << 20,
             batch: 512,
         }
     }
@@ -132,6 +140,8 @@ pub enum Recorded {
     /// The delivery as it was when its last settled message began, with its body, and what became
     /// of it.
     Whole(Box<Delivery>, DeliveryState),
+    /// The same without its body, which had to make room for newer ones.
+    WithoutBody(Box<Delivery>, DeliveryState),
     /// The sequence of its last settled message alone: it never failed.
     Sequence(u32),
 }

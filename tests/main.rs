@@ -19,5 +19,6 @@ mod http;
 mod rabbitmq;
 mod redis;
 mod running;
+mod simulation;
 mod support;
 mod tls;

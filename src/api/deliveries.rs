@@ -152,7 +152,9 @@ impl From<RetryError> for Problem {
     fn from(error: RetryError) -> Self {
         let status = match &error {
             RetryError::Unknown(_) => StatusCode::NOT_FOUND,
-            RetryError::Delivered(_) | RetryError::NoBody(_) => StatusCode::CONFLICT,
+            RetryError::Delivered(_) | RetryError::NoBody(_) | RetryError::Outgrown(_) => {
+                StatusCode::CONFLICT
+            }
             RetryError::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
         };
         Self::new(status, error.to_string())

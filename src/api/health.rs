@@ -6,10 +6,12 @@ use axum::http::StatusCode;
 use super::Api;
 use super::problem::Problem;
 
-/// Whether events can be taken now
+/// Whether events can be taken and delivered now
 ///
-/// In embedded mode: the database can be read. Otherwise: there is a connection to RabbitMQ, and
-/// exchange and queues are there.
+/// In embedded mode: the database can be read and takes writes. Otherwise: there is a connection to
+/// RabbitMQ, exchange and queues are there, and Redis takes writes. In either: nothing keeps this
+/// process from making requests, such as a lack of file handles, a resolver that does not answer, or
+/// no network.
 #[utoipa::path(
     get,
     path = "/readyz",
@@ -26,6 +28,15 @@ pub(super) async fn ready(State(api): State<Api>) -> Result<&'static str, Proble
     let away = |why: String| Problem::new(StatusCode::SERVICE_UNAVAILABLE, why);
     let ready = api.deployment.intake.ready().await;
     ready.map_err(|error| away(error.to_string()))?;
+    let writable = api.deployment.records.writable().await;
+    writable.map_err(|error| {
+        away(format!(
+            "nothing can be put on record, so deliveries wait: {error}"
+        ))
+    })?;
+    if let Some(fault) = api.faults.current() {
+        return Err(away(format!("deliveries are put off: {fault}")));
+    }
     if !api.started.is_cancelled() {
         return Err(away(
             "starting: what takes the events is being set up".to_owned(),

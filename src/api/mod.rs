@@ -34,6 +34,7 @@ use crate::config::ApiToken;
 use crate::deployment::Deployment;
 use crate::domain::egress::Egress;
 use crate::domain::event::EventRules;
+use crate::engine::faults::Faults;
 use crate::operations::passes::Passes;
 use crate::operations::test::Tester;
 
@@ -50,6 +51,8 @@ pub struct Api {
     pub egress: Arc<Egress>,
     /// Sends test events.
     pub tester: Tester,
+    /// Whether requests can be made.
+    pub faults: Arc<Faults>,
     /// Passes through the dead letters that are under way here.
     pub passes: Passes,
     /// Who may ask; nobody in particular if there are none.

@@ -1,6 +1,7 @@
 //! The composition root: what the settings are made into, what is started, in what order, and how
 //! it is stopped.
 
+pub mod handles;
 mod run;
 mod worker;
 
@@ -9,6 +10,7 @@ use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
+use handles::Shares;
 pub use run::{Run, Scope};
 pub use worker::Worker;
 
@@ -28,6 +30,7 @@ use crate::embedded::{self, Embedded};
 use crate::engine;
 use crate::engine::chance::Chance;
 use crate::engine::clock::Clock;
+use crate::engine::faults::Faults;
 use crate::engine::ports::Log;
 use crate::http::{self, HttpSender};
 use crate::operations::test::Tester;
@@ -42,6 +45,7 @@ use crate::redis::deliveries::Deliveries;
 use crate::redis::error::InvalidRedisUrl;
 use crate::redis::keys::Keys;
 use crate::redis::log::RedisLog;
+use crate::redis::probe::Probe;
 use crate::redis::statistics::Statistics;
 use crate::redis::webhooks as redis_webhooks;
 use crate::registry::documents::DocumentReader;
@@ -134,7 +138,8 @@ pub fn records(config: &Config) -> Result<RedisRecords, ServerError> {
     Ok(RedisRecords {
         attempts: Attempts::new(redis.clone(), keys.clone()),
         deliveries: Deliveries::new(redis.clone(), keys.clone()),
-        statistics: Statistics::new(redis, keys),
+        statistics: Statistics::new(redis.clone(), keys.clone()),
+        probe: Probe::new(redis, keys),
     })
 }
 
@@ -166,15 +171,20 @@ pub fn servers(
 }
 
 /// Who sends test events, and puts them on record in Redis; must be called on a Tokio runtime.
-pub fn tester(config: &Config) -> Result<Tester, StartError> {
+pub fn tester(config: &Config, faults: Arc<Faults>) -> Result<Tester, StartError> {
     let log = RedisLog::start(redis(config)?, keys(config), log_settings(config));
-    Ok(tester_on(config, Arc::new(log))?)
+    Ok(tester_on(config, Arc::new(log), faults)?)
 }
 
 /// Who sends test events, and puts them on record in this log.
-pub fn tester_on(config: &Config, log: Arc<dyn Log>) -> Result<Tester, http::BuildError> {
+pub fn tester_on(
+    config: &Config,
+    log: Arc<dyn Log>,
+    faults: Arc<Faults>,
+) -> Result<Tester, http::BuildError> {
     Ok(Tester {
-        sender: Arc::new(HttpSender::new(sender_settings(config))?),
+        sender: Arc::new(HttpSender::new(sender_settings(config, 0))?),
+        faults,
         log,
         worker: worker_name(config),
     })
@@ -186,7 +196,7 @@ pub fn embedded(config: &Config, directory: &Path) -> Result<Embedded, embedded:
     let settings = embedded::Settings {
         log: log_settings(config),
         max_organizations: config.subscriptions.max_organizations,
-        prefetch: usize::from(config.worker.prefetch),
+        prefetch: usize::from(prefetch(config)),
         clock: Clock::system(),
     };
     let database = Arc::new(Database::open(directory)?);
@@ -223,7 +233,8 @@ pub fn egress(config: &Config) -> Egress {
     }
 }
 
-fn engine_settings(config: &Config, worker: &str) -> engine::Settings {
+fn engine_settings(config: &Config, shares: Shares, worker: &str) -> engine::Settings {
+    let (quick, slow) = handles::lanes(config, shares.requests);
     engine::Settings {
         events: event_rules(config),
         retry: RetryPolicy {
@@ -238,11 +249,13 @@ fn engine_settings(config: &Config, worker: &str) -> engine::Settings {
         },
         steps: Steps::up_to(config.delay.longest),
         bounds: Bounds {
-            max_in_flight: u32::try_from(config.worker.webhook_max_in_flight).unwrap_or(u32::MAX),
-            line_wait: config.worker.line_wait,
-            attempt_timeout: config.send.timeout,
+            webhook_max_in_flight: u32::try_from(config.worker.webhook_max_in_flight)
+                .unwrap_or(u32::MAX),
+            quick,
+            slow,
+            hand: usize::from(config.worker.prefetch),
+            breaker_after: config.worker.breaker_after,
         },
-        max_in_flight: config.worker.max_in_flight,
         fanout_inline_max: config.worker.fanout_inline_max,
         keep_all_bodies: config.log.keep_bodies == KeepBodies::All,
         worker: worker.to_owned(),
@@ -252,7 +265,16 @@ fn engine_settings(config: &Config, worker: &str) -> engine::Settings {
     }
 }
 
-fn sender_settings(config: &Config) -> http::Settings {
+/// So many messages of each queue a worker may hold unsettled: what is in hand, and one for each
+/// request that may be open. Were it fewer, slow requests would use it up, and hold up everything.
+fn prefetch(config: &Config) -> u16 {
+    let worker = &config.worker;
+    let all = usize::from(worker.prefetch) + worker.max_in_flight + worker.max_slow;
+    u16::try_from(all).unwrap_or(u16::MAX)
+}
+
+/// `kept` is how many connections may be kept in all.
+fn sender_settings(config: &Config, kept: usize) -> http::Settings {
     http::Settings {
         connect_timeout: config.send.connect_timeout,
         timeout: config.send.timeout,
@@ -260,6 +282,7 @@ fn sender_settings(config: &Config) -> http::Settings {
         keep_limit: config.send.keep_limit,
         idle_connections: config.send.idle_connections,
         idle_timeout: config.send.idle_timeout,
+        kept_connections: kept,
         egress: egress(config),
         ..http::Settings::default()
     }
@@ -270,6 +293,7 @@ fn log_settings(config: &Config) -> LogSettings {
         attempts_kept: config.log.attempts_kept as u64,
         attempts_kept_per_webhook: config.log.attempts_kept_per_webhook as u64,
         deliveries_kept: config.log.deliveries_kept,
+        bodies_per_organization: config.log.bodies_per_organization as u64,
         batch: config.log.batch,
     }
 }

@@ -5,11 +5,13 @@ use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
+use super::handles::{self, Shares};
 use super::{StartError, Worker};
 use crate::api::Api;
 use crate::config::{Config, Mode};
 use crate::deployment::{self, Deployment};
 use crate::embedded::Embedded;
+use crate::engine::faults::Faults;
 use crate::operations::passes::Passes;
 use crate::operations::test::Tester;
 use crate::rabbitmq::publisher::Publisher;
@@ -28,6 +30,7 @@ pub enum Scope {
 pub struct Run {
     config: Config,
     scope: Scope,
+    shares: Shares,
     listener: service::Listener,
     api: Api,
     store: Store,
@@ -54,26 +57,30 @@ impl Run {
             Scope::Everything => "run",
             Scope::Api => "api",
         };
+        let shares = handles::shares(config, true);
+        let faults = Arc::new(Faults::default());
         let (store, deployment, tester) = match config.mode() {
             Mode::Servers => {
                 let publisher = super::publisher(config, client)?;
                 let deployment = super::servers(config, publisher.clone(), client)?;
-                let tester = super::tester(config)?;
+                let tester = super::tester(config, faults.clone())?;
                 (Store::Servers(publisher), deployment, tester)
             }
             Mode::Embedded => {
                 let embedded = super::embedded(config, &config.data_dir)?;
                 let deployment = deployment::embedded::deployment(&embedded);
-                let tester = super::tester_on(config, embedded.log())?;
+                let tester = super::tester_on(config, embedded.log(), faults.clone())?;
                 (Store::Embedded(Box::new(embedded)), deployment, tester)
             }
         };
-        let listener = service::Listener::bind(config.listen, &config.api.token).await?;
+        let listener =
+            service::Listener::bind(config.listen, &config.api.token, shares.port).await?;
         let api = Api {
             deployment,
             rules: Arc::new(super::event_rules(config)),
             egress: Arc::new(super::egress(config)),
             tester,
+            faults,
             passes: Passes::default(),
             tokens: config.api.token.clone().into(),
             started: CancellationToken::new(),
@@ -82,6 +89,7 @@ impl Run {
         Ok(Self {
             config: config.clone(),
             scope,
+            shares,
             listener,
             api,
             store,
@@ -131,15 +139,16 @@ impl Run {
         if self.scope == Scope::Api {
             return Ok(self.serve().await);
         }
-        let (config, stop) = (self.config, self.stop);
-        let started = self.api.started.clone();
+        let (config, shares, stop) = (self.config, self.shares, self.stop);
+        let (started, faults) = (self.api.started.clone(), self.api.faults.clone());
         let serving = tokio::spawn(self.listener.serve(self.api, stop.clone()));
         let worker = match self.store {
             Store::Embedded(embedded) => {
-                Worker::on_embedded(&config, *embedded, stop.clone()).map(|worker| (worker, None))
+                let worker = Worker::on_embedded(&config, *embedded, shares, faults, stop.clone());
+                worker.map(|worker| (worker, None))
             }
             Store::Servers(publisher) => {
-                let starting = Worker::on_servers(&config, stop.clone());
+                let starting = Worker::on_servers(&config, shares, faults, stop.clone());
                 tokio::select! {
                     worker = starting => worker.map(|worker| (worker, Some(publisher))),
                     () = stop.cancelled() => return Ok("nothing".to_owned()),

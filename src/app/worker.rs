@@ -6,9 +6,11 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use super::StartError;
+use super::handles::Shares;
 use crate::config::Config;
 use crate::embedded::Embedded;
 use crate::embedded::source::SourceHandle as EmbeddedSource;
+use crate::engine::faults::Faults;
 use crate::engine::ports::Source;
 use crate::engine::{Engine, Ports};
 use crate::http::HttpSender;
@@ -45,7 +47,12 @@ enum Store {
 impl Worker {
     /// Starts everything on RabbitMQ and Redis, the source of messages last. Waits for servers that
     /// are away; an error is one that waiting does not mend. Stops when `stop` is cancelled.
-    pub async fn on_servers(config: &Config, stop: CancellationToken) -> Result<Self, StartError> {
+    pub async fn on_servers(
+        config: &Config,
+        shares: Shares,
+        faults: Arc<Faults>,
+        stop: CancellationToken,
+    ) -> Result<Self, StartError> {
         let name = super::worker_name(config);
         let server = super::server(config, &name)?;
         let topology = Arc::new(super::topology(config));
@@ -70,14 +77,22 @@ impl Worker {
             handover: Arc::new(publisher.clone()),
             subscriptions: Arc::new(subscriptions),
             log: log.clone(),
-            sender: Arc::new(HttpSender::new(super::sender_settings(config))?),
+            sender: Arc::new(HttpSender::new(super::sender_settings(
+                config,
+                shares.idle,
+            ))?),
+            faults,
         };
-        let engine = Engine::new(super::engine_settings(config, &name), ports, stop.clone());
+        let engine = Engine::new(
+            super::engine_settings(config, shares, &name),
+            ports,
+            stop.clone(),
+        );
         let (source, handle) = consumer::start(consumer::Settings {
             server,
             topology,
-            prefetch_events: config.worker.prefetch,
-            prefetch_deliveries: config.worker.prefetch,
+            prefetch_events: super::prefetch(config),
+            prefetch_deliveries: super::prefetch(config),
             declare: config.worker.declare_topology,
         })
         .await
@@ -99,12 +114,21 @@ impl Worker {
     pub fn on_embedded(
         config: &Config,
         embedded: Embedded,
+        shares: Shares,
+        faults: Arc<Faults>,
         stop: CancellationToken,
     ) -> Result<Self, StartError> {
         let name = super::worker_name(config);
-        let sender = Arc::new(HttpSender::new(super::sender_settings(config))?);
-        let ports = embedded.ports(sender);
-        let engine = Engine::new(super::engine_settings(config, &name), ports, stop.clone());
+        let sender = Arc::new(HttpSender::new(super::sender_settings(
+            config,
+            shares.idle,
+        ))?);
+        let ports = embedded.ports(sender, faults);
+        let engine = Engine::new(
+            super::engine_settings(config, shares, &name),
+            ports,
+            stop.clone(),
+        );
         let (source, handle) = embedded.source();
         Ok(Self {
             name,

@@ -1,5 +1,7 @@
 //! The commands that ask a deployment something, in either mode.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 
 use crate::app;
@@ -24,7 +26,7 @@ pub(super) async fn servers(
     match command {
         Command::Webhooks(args) => {
             let store = app::webhooks(config)?;
-            let tester = || Ok(app::tester(config)?);
+            let tester = || Ok(app::tester(config, Arc::default())?);
             webhooks::run(args, &store, tester, Timestamp::now(), console).await
         }
         Command::Attempts(args) => attempts::run(args, &app::records(config)?, console).await,
@@ -69,7 +71,8 @@ pub(super) async fn embedded(
     match app::embedded(config, directory) {
         Ok(embedded) => {
             let deployment = deployment::embedded::deployment(&embedded);
-            let tester = app::tester_on(config, embedded.log()).map_err(app::StartError::from)?;
+            let tester = app::tester_on(config, embedded.log(), Arc::default())
+                .map_err(app::StartError::from)?;
             let result = on(command, &deployment, &tester, config, console).await;
             embedded.store().close().await;
             result

@@ -173,7 +173,9 @@ impl From<RetryError> for Failure {
     fn from(error: RetryError) -> Self {
         let kind = match &error {
             RetryError::Unknown(_) => Kind::Subject,
-            RetryError::Delivered(_) | RetryError::NoBody(_) => Kind::Failed,
+            RetryError::Delivered(_) | RetryError::NoBody(_) | RetryError::Outgrown(_) => {
+                Kind::Failed
+            }
             RetryError::Unavailable(_) => Kind::Unavailable,
         };
         Self::caused(kind, &error)

@@ -2,6 +2,7 @@
 
 mod ask;
 pub mod attempts;
+pub mod bench;
 pub mod config;
 pub mod console;
 pub mod dead_letters;
@@ -70,6 +71,9 @@ enum Command {
     Schema(schema::SchemaArgs),
     Openapi(schema::OpenapiArgs),
     Ready(ready::ReadyArgs),
+    Bench(bench::BenchArgs),
+    #[command(hide = true)]
+    BenchPart(bench::PartArgs),
 }
 
 /// Runs one command line, the program's name first, to its end.
@@ -109,6 +113,7 @@ fn dispatch(
                 command,
                 Command::Run(_) | Command::Worker(_) | Command::Api(_)
             ) {
+                app::handles::raise();
                 threads = loaded.config.worker.threads;
                 for warning in &loaded.warnings {
                     tracing::warn!("{warning}");
@@ -141,6 +146,8 @@ async fn with_settings(
         Command::Api(_) => run::run(Scope::Api, config, console).await,
         Command::Worker(args) => worker::run(&args, config, console).await,
         Command::Ready(args) => ready::run(&args, config, console).await,
+        Command::Bench(args) => bench::run(&args, config, console).await,
+        Command::BenchPart(args) => bench::part(args, config, console).await,
         Command::Topology(args) => {
             let topology = app::topology(config);
             let server = if args.is_offline() {

@@ -1,9 +1,11 @@
 //! The command `worker`: delivers until told to stop, and then says what it did.
 
+use std::sync::Arc;
+
 use clap::Args;
 use tokio_util::sync::CancellationToken;
 
-use crate::app::Worker;
+use crate::app::{Worker, handles};
 use crate::config::Config;
 
 use super::console::Console;
@@ -20,9 +22,10 @@ pub struct WorkerArgs {}
 /// Runs a worker.
 pub async fn run(_: &WorkerArgs, config: &Config, console: &mut Console) -> Result<(), Failure> {
     let out = &mut console.out;
+    let shares = handles::shares(config, false);
     let stop = CancellationToken::new();
     let worker = tokio::select! {
-        worker = Worker::on_servers(config, stop.clone()) => worker?,
+        worker = Worker::on_servers(config, shares, Arc::default(), stop.clone()) => worker?,
         () = signals::stop() => return Ok(()),
     };
     writeln!(out, "worker {} is delivering", worker.name())?;

@@ -177,12 +177,6 @@ pub(super) fn warnings(c: &Config) -> Vec<Warning> {
             print_duration(c.worker.grace),
         ),
     );
-    warn(
-        c.worker.webhook_max_in_flight == c.worker.max_in_flight && c.worker.max_in_flight > 1,
-        &["worker.webhook_max_in_flight", "worker.max_in_flight"],
-        "are equal: one webhook that hangs can take every request of a worker; half leaves room"
-            .into(),
-    );
     let memory = c
         .max_event_size
         .saturating_mul(usize::from(c.worker.prefetch));

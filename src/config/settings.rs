@@ -134,7 +134,8 @@ settings! {
         /// `send.read_limit`.
         keep_limit: usize = KIB, Size(0..=MIB);
 
-        /// So many idle connections are kept open to each endpoint for the next attempts.
+        /// So many idle connections are kept open to each endpoint for the next attempts; fewer
+        /// where the limit of open files leaves no room for them.
         idle_connections: usize = 256, Whole(0..=10_000);
 
         /// After so long without use a connection is closed.
@@ -147,25 +148,35 @@ settings! {
         /// enough, a second worker is worth more than a second thread, and fails apart.
         threads: usize = 1, Whole(1..=1024);
 
-        /// The number of requests that a worker has open at once. More than 256 made it no faster
-        /// when measured with a receiver that answers at once; slow receivers gain by more.
-        max_in_flight: usize = 256, Whole(1..=65_535);
+        /// The number of requests that a worker has open at once, for the first half second of
+        /// each: then they count towards `worker.max_slow`. More than 256 made it no faster when
+        /// measured with a receiver that answers at once. Each request takes a file handle; where too
+        /// few may be open, fewer requests are, with a warning.
+        max_in_flight: usize = 256, Whole(1..=30_000);
 
-        /// The number of those that one webhook may have, so that a slow one leaves room for the
-        /// others; at most `worker.max_in_flight`.
+        /// The number of requests that may be open for longer than half a second. They cost memory
+        /// and a socket each, and the work of nobody else.
+        max_slow: usize = 1024, Whole(1..=30_000);
+
+        /// The number of requests that one webhook may have open; at most `worker.max_in_flight`.
+        /// It begins with four, and has more while its receiver keeps its time, fewer when it fails
+        /// or takes longer the more it is given.
         webhook_max_in_flight: usize = 64, Whole(1..=65_535);
 
-        /// The number of messages that RabbitMQ hands a worker ahead of their settlement; at least
-        /// `worker.max_in_flight`. Below 1000 throughput falls, above there is little to gain.
+        /// The number of deliveries that wait in a worker for their turn; at least
+        /// `worker.max_in_flight`. What is beyond waits in RabbitMQ. Below 1000 throughput falls,
+        /// above there is little to gain. RabbitMQ hands a worker so many messages ahead of their
+        /// settlement, and one for each request that may be open.
         prefetch: u16 = 1000, Whole(1..=65_535);
+
+        /// After a run of so many failures a webhook's receiver is left alone, and tried with one
+        /// delivery at a time at growing intervals, up to a minute; its other deliveries are put off
+        /// meanwhile. A timeout counts as four. 0: never.
+        breaker_after: u32 = 20, Whole(0..=1_000_000);
 
         /// An event that more webhooks than this want is split into messages of their own; up to
         /// this many are sent straight from the event.
         fanout_inline_max: usize = 32, Whole(1..=10_000);
-
-        /// How long a delivery may wait in the worker for its webhook to have a request free.
-        /// After that it waits in a delay queue and holds up nothing.
-        line_wait: Duration = 250 * MILLISECOND, DurationIn(Duration::ZERO..=5 * SECOND);
 
         /// How long a worker that is told to stop may take to finish what is in flight. What is
         /// then still open is cut off and repeated by another worker. Under the 30s after which
@@ -197,7 +208,8 @@ settings! {
         /// A million take about 400 MB of Redis's memory while the responses are short.
         attempts_kept: usize = 1_000_000, Whole(1..=1_000_000_000);
 
-        /// About so many attempts are kept for each webhook: its delivery log.
+        /// About so many attempts are kept for each webhook: its delivery log. It goes with its
+        /// webhook; in Redis also when the webhook had no attempt for 90 days.
         attempts_kept_per_webhook: usize = 1000, Whole(1..=1_000_000);
 
         /// Of which deliveries the body is kept for a manual retry: `failed`, those that failed at
@@ -210,6 +222,12 @@ settings! {
         /// `delay.longest`, or it could be gone before the delivery is tried again.
         deliveries_kept: Duration = 7 * DAY, DurationIn(2 * SECOND..=365 * DAY);
 
+        /// At most so many bytes of bodies are kept for each organization; beyond that the oldest go,
+        /// and such a delivery can no longer be retried from its record, only from its dead letter.
+        /// So no organization fills the store for the others. Plan for so much times the
+        /// organizations whose deliveries fail at the same time; 0 keeps no bodies.
+        bodies_per_organization: usize = 64 * MIB, Size(0..=1024 * 1024 * MIB);
+
         /// At most so many attempts go to Redis in one batch.
         batch: usize = 512, Whole(1..=10_000);
     }
@@ -217,7 +235,8 @@ settings! {
     /// When a webhook is taken out of service by itself.
     disable: Disable {
         /// Nothing but failures for so long disables a webhook. Longer than a weekend, so that
-        /// its owner has a working day to notice.
+        /// its owner has a working day to notice. It takes at least five failed attempts, and a
+        /// silence of more than half of this time begins the count anew; one event a day is enough.
         after: Duration = 5 * DAY, DurationIn(SECOND..=365 * DAY);
 
         /// Whether the answer `410 Gone` disables a webhook at once.

@@ -59,6 +59,10 @@ impl Intake for Port {
 
 #[async_trait]
 impl Records for Port {
+    async fn writable(&self) -> Result<(), Unavailable> {
+        self.0.store().writable().map_err(Unavailable::new)
+    }
+
     async fn attempts(
         &self,
         filter: &AttemptFilter,

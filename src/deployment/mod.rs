@@ -53,6 +53,9 @@ pub trait Intake: Send + Sync {
 /// Reads the record of attempts and deliveries.
 #[async_trait]
 pub trait Records: Send + Sync {
+    /// Says why nothing can be put on record now, if that is so: deliveries wait meanwhile.
+    async fn writable(&self) -> Result<(), Unavailable>;
+
     /// The newest attempts wanted, at most `limit`, before the entry `before` if given.
     async fn attempts(
         &self,

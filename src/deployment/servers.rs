@@ -23,6 +23,7 @@ use crate::records::statistics::{Bucket, Detail};
 use crate::records::{AttemptFilter, Page, Recorded, RecordedAttempt};
 use crate::redis::attempts::Attempts;
 use crate::redis::deliveries::Deliveries;
+use crate::redis::probe::Probe;
 use crate::redis::statistics::Statistics;
 
 /// Publishes to the broker.
@@ -46,6 +47,8 @@ pub struct RedisRecords {
     pub deliveries: Deliveries,
     /// How many attempts came to what.
     pub statistics: Statistics,
+    /// Whether Redis takes writes.
+    pub probe: Probe,
 }
 
 /// How long a look waits for its turn: longer than others need for a look of theirs.
@@ -88,6 +91,10 @@ impl Intake for BrokerIntake {
 
 #[async_trait]
 impl Records for RedisRecords {
+    async fn writable(&self) -> Result<(), Unavailable> {
+        self.probe.writable().await.map_err(Unavailable::new)
+    }
+
     async fn attempts(
         &self,
         filter: &AttemptFilter,

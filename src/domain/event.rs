@@ -123,8 +123,6 @@ pub struct RawEvent {
     /// What tells the message from every other, if it came by way of our own intake: see
     /// [`identity`](super::identity).
     pub stamp: Option<String>,
-    /// How often the broker says that it was handed out before.
-    pub returns: u32,
     /// The body.
     pub body: Bytes,
 }

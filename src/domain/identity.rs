@@ -3,10 +3,8 @@
 //! Two events may be alike in every byte and still be two. What our own intake takes gets a *stamp*,
 //! which is the message's alone and stays with it: such a message is known for certain. A message
 //! that another publisher sent has nothing of the kind: AMQP hands out no ids, and a quorum queue
-//! keeps of a message what was published and how often it came back. It is known by its content
-//! alone, and by the hand-out: one that was never handed out before is no redelivery, so it is a
-//! message of its own, whatever is on record of its like; and of two that come back, one that came
-//! back more often is not the one that was last seen with that number or a greater one.
+//! keeps of a message what was published and whether it came back. It is known by its content, the
+//! body included, and so for certain only among messages of other content.
 
 use sha2::{Digest as _, Sha256};
 
@@ -19,22 +17,13 @@ pub struct Identity {
     /// The same for a message and its redeliveries; for two messages only if both come from another
     /// publisher and are alike in every byte.
     pub key: MessageKey,
-    /// Which hand-out of the message this is, where the key does not tell it from its like.
-    pub hand_out: Option<HandOut>,
-}
-
-/// One hand-out of a message that is known by its content alone.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct HandOut {
-    /// A number that no other hand-out has.
-    pub id: u64,
-    /// How often the message was handed out before.
-    pub returns: u32,
+    /// A number that no other hand-out has, where the key does not tell the message from its like.
+    pub hand_out: Option<u64>,
 }
 
 impl Identity {
     /// The message that `event` came with, under its stamp if it has one, in this hand-out.
-    pub fn of(event: &Event, stamp: Option<&str>, hand_out: HandOut) -> Self {
+    pub fn of(event: &Event, stamp: Option<&str>, hand_out: u64) -> Self {
         let stamp = stamp.filter(|stamp| !stamp.is_empty());
         Self {
             key: key(event, stamp),
@@ -48,10 +37,10 @@ impl Identity {
     }
 
     /// Another id for it, of this hand-out alone: for when the first is that of another message of
-    /// the same content, whose delivery is still on its way or on record.
+    /// the same content.
     pub fn delivery_apart(&self, webhook: &WebhookId) -> DeliveryId {
-        match &self.hand_out {
-            Some(hand_out) => DeliveryId::apart(&self.key, webhook, hand_out.id),
+        match self.hand_out {
+            Some(hand_out) => DeliveryId::apart(&self.key, webhook, hand_out),
             None => self.delivery(webhook),
         }
     }
@@ -96,7 +85,7 @@ mod tests {
     }
 
     fn identity(event: &Event, stamp: Option<&str>, id: u64) -> Identity {
-        Identity::of(event, stamp, HandOut { id, returns: 0 })
+        Identity::of(event, stamp, id)
     }
 
     #[test]

@@ -19,9 +19,11 @@
 //! | [`trace_context`] | how a trace is carried on |
 //! | [`egress`] | which addresses may be posted to |
 //! | [`outcome`] | what an attempt came to |
+//! | [`own_fault`] | what is a fault of ours, and how long it lasts |
 //! | [`retry_after`] | what a `Retry-After` header asks for |
 //! | [`retry`] | when the next attempt is due |
 //! | [`delay`] | which delay queues hold a delivery until then |
+//! | [`streak`] | whether a webhook has had nothing but failures for long |
 //! | [`verdict`] | what happens to the delivery next |
 //! | [`admission`] | whether an attempt may be made now |
 //! | [`identity`] | which message is a redelivery of which |
@@ -44,11 +46,13 @@ pub mod ids;
 pub mod matching;
 pub mod organization;
 pub mod outcome;
+pub mod own_fault;
 pub mod request;
 pub mod retry;
 pub mod retry_after;
 pub mod secret;
 pub mod signature;
+pub mod streak;
 pub mod trace_context;
 pub mod verdict;
 pub mod webhook;

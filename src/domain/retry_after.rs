@@ -15,7 +15,11 @@ pub fn parse(text: &str, now: Timestamp) -> Option<Duration> {
             text.parse().unwrap_or(u64::from(u32::MAX)),
         ));
     }
-    let date = DateTimeParser::new().parse_timestamp(text).ok()?;
+    // The three forms of HTTP; and dates of e-mail, which some send with a zone of their own.
+    let date = match httpdate::parse_http_date(text) {
+        Ok(date) => Timestamp::try_from(date).ok()?,
+        Err(_) => DateTimeParser::new().parse_timestamp(text).ok()?,
+    };
     let wait = date.duration_since(now);
     Some(Duration::try_from(wait).unwrap_or(Duration::ZERO))
 }
@@ -35,6 +39,17 @@ mod tests {
         assert_eq!(asked(" 90 "), Some(90));
         assert_eq!(asked("Mon, 23 Nov 2026 12:02:00 GMT"), Some(120));
         assert_eq!(asked("Mon, 23 Nov 2026 11:00:00 GMT"), Some(0));
+    }
+
+    #[test]
+    fn all_three_forms_of_an_http_date_are_read() {
+        for date in [
+            "Mon, 23 Nov 2026 12:02:00 GMT",
+            "Monday, 23-Nov-26 12:02:00 GMT",
+            "Mon Nov 23 12:02:00 2026",
+        ] {
+            assert_eq!(asked(date), Some(120), "{date}");
+        }
     }
 
     #[test]

@@ -6,6 +6,7 @@ use super::dead_letter::Reason;
 use super::delay::{Steps, Wait};
 use super::outcome::Outcome;
 use super::retry::RetryPolicy;
+use super::streak::Streak;
 
 /// What happens to a delivery after an attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,7 +56,7 @@ fn roughly(span: Duration) -> String {
 /// When a webhook is disabled of itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DisablePolicy {
-    /// After nothing but failures for this long.
+    /// After nothing but failures for this long, as far as attempts [show](Streak::shows) it.
     pub after: Duration,
     /// On `410 Gone`; otherwise that is a failure like others.
     pub on_gone: bool,
@@ -66,8 +67,8 @@ pub struct DisablePolicy {
 pub struct Circumstances<'a> {
     /// The number of the attempt just made, from 1.
     pub attempt: u32,
-    /// For how long the webhook has had nothing but failures.
-    pub failing_for: Duration,
+    /// The webhook's failures up to this one; `None` after a success.
+    pub failing: Option<Streak>,
     /// The webhook's retry policy.
     pub retry: RetryPolicy,
     /// When webhooks are disabled.
@@ -86,8 +87,8 @@ pub fn decide(outcome: Outcome, now: &Circumstances<'_>) -> Verdict {
         Outcome::Throttled { wait } => wait,
         _ => None,
     };
-    if now.failing_for >= now.disable.after {
-        return Verdict::Disable(DisableCause::Failing(now.failing_for));
+    if let Some(streak) = now.failing.filter(|streak| streak.shows(now.disable.after)) {
+        return Verdict::Disable(DisableCause::Failing(streak.length()));
     }
     match now
         .retry
@@ -100,6 +101,7 @@ pub fn decide(outcome: Outcome, now: &Circumstances<'_>) -> Verdict {
 
 #[cfg(test)]
 mod tests {
+    use jiff::Timestamp;
     use proptest::prelude::*;
 
     use super::*;
@@ -111,10 +113,19 @@ mod tests {
         Steps::up_to(3 * DAY)
     }
 
+    fn streak(attempts: u64, length: Duration) -> Option<Streak> {
+        let since = Timestamp::from_second(1_780_000_000).unwrap();
+        Some(Streak {
+            since,
+            last: since + length,
+            attempts,
+        })
+    }
+
     fn at(attempt: u32, failing_for: Duration, steps: &Steps) -> Circumstances<'_> {
         Circumstances {
             attempt,
-            failing_for,
+            failing: streak(u64::from(attempt), failing_for),
             retry: RetryPolicy::default(),
             disable: DisablePolicy {
                 after: 5 * DAY,
@@ -150,13 +161,15 @@ mod tests {
         let steps = steps();
         let timeout = Outcome::Failed(FailureKind::Timeout);
         assert_eq!(
-            decide(timeout, &at(1, 5 * DAY, &steps)),
+            decide(timeout, &at(5, 5 * DAY, &steps)),
             Verdict::Disable(DisableCause::Failing(5 * DAY))
         );
-        assert!(matches!(
-            decide(timeout, &at(1, DAY, &steps)),
-            Verdict::Retry(_)
-        ));
+        for (attempt, failing_for) in [(5, DAY), (2, 6 * DAY)] {
+            assert!(matches!(
+                decide(timeout, &at(attempt, failing_for, &steps)),
+                Verdict::Retry(_)
+            ));
+        }
     }
 
     #[test]

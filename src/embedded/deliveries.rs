@@ -40,7 +40,8 @@ struct Found {
     state: Option<String>,
     reason: Option<String>,
     next_attempt_at: Option<String>,
-    content: Option<(Vec<u8>, Vec<u8>)>,
+    head: Option<Vec<u8>>,
+    body: Option<Vec<u8>>,
 }
 
 impl Deliveries {
@@ -61,13 +62,13 @@ impl Deliveries {
                        FROM deliveries WHERE id = ? AND organization = ? AND expires_at > ?";
             let mut row = connection.prepare_cached(sql)?;
             row.query_row(params![key.as_str(), own.as_str(), now], |row| {
-                let (head, body): (Option<_>, Option<_>) = (row.get(4)?, row.get(5)?);
                 Ok(Found {
                     sequence: row.get(0)?,
                     state: row.get(1)?,
                     reason: row.get(2)?,
                     next_attempt_at: row.get(3)?,
-                    content: head.zip(body),
+                    head: row.get(4)?,
+                    body: row.get(5)?,
                 })
             })
             .optional()
@@ -85,10 +86,12 @@ impl Deliveries {
 
 impl Found {
     fn recorded(self) -> Result<Recorded, String> {
-        let Some((head, body)) = self.content else {
+        let Some(head) = self.head else {
             return Ok(Recorded::Sequence(self.sequence));
         };
-        let delivery = message::delivery(&head, Bytes::from(body)).map_err(|e| e.to_string())?;
+        let has_body = self.body.is_some();
+        let body = Bytes::from(self.body.unwrap_or_default());
+        let delivery = message::delivery(&head, body).map_err(|e| e.to_string())?;
         let (reason, next) = (self.reason, self.next_attempt_at);
         let state = match self.state.as_deref() {
             Some("waiting") => next
@@ -107,7 +110,11 @@ impl Found {
             remaining_wait: None,
             ..delivery
         };
-        Ok(Recorded::Whole(Box::new(delivery), state))
+        let delivery = Box::new(delivery);
+        Ok(match has_body {
+            true => Recorded::Whole(delivery, state),
+            false => Recorded::WithoutBody(delivery, state),
+        })
     }
 }
 
@@ -120,10 +127,12 @@ pub(super) struct Row {
     whole: Option<(&'static str, Option<&'static str>, Option<String>, Draft)>,
     now: i64,
     expires_at: i64,
+    /// How many bytes of bodies the organization may have.
+    budget: u64,
 }
 
 impl Row {
-    pub(super) fn of(record: &DeliveryRecord, now: i64, expires_at: i64) -> Self {
+    pub(super) fn of(record: &DeliveryRecord, now: i64, expires_at: i64, budget: u64) -> Self {
         let delivery = &record.delivery;
         let whole = (record.keep == Keep::Whole).then(|| {
             let (state, reason, next) = match record.state {
@@ -140,6 +149,7 @@ impl Row {
             whole,
             now,
             expires_at,
+            budget,
         }
     }
 
@@ -167,6 +177,8 @@ impl Row {
             connection.prepare_cached(sql)?.execute(values)?;
             return Ok(());
         };
+        let fits = draft.body.len() as u64 <= self.budget;
+        let body = fits.then_some(&draft.body[..]);
         let sql = "INSERT INTO deliveries (id, organization, sequence, state, reason, \
                    next_attempt_at, head, body, expires_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) \
                    ON CONFLICT DO UPDATE SET sequence = excluded.sequence, \
@@ -182,9 +194,32 @@ impl Row {
             reason,
             next,
             draft.head,
-            &draft.body[..],
+            body,
             self.expires_at
         ])?;
-        Ok(())
+        self.make_room(connection)
+    }
+
+    /// Drops the organization's oldest bodies, but for this one, until the rest is within the budget.
+    fn make_room(&self, connection: &Connection) -> rusqlite::Result<()> {
+        let (id, organization) = (self.id.as_str(), self.organization.as_str());
+        let budget = i64::try_from(self.budget).unwrap_or(i64::MAX);
+        loop {
+            let sql = "SELECT bytes FROM bodies WHERE organization = ?";
+            let mut row = connection.prepare_cached(sql)?;
+            let bytes: Option<i64> = row.query_row([organization], |row| row.get(0)).optional()?;
+            if bytes.is_none_or(|bytes| bytes <= budget) {
+                return Ok(());
+            }
+            let sql = "UPDATE deliveries SET body = NULL WHERE rowid = (SELECT rowid \
+                       FROM deliveries WHERE organization = ? AND body IS NOT NULL AND id <> ? \
+                       ORDER BY expires_at LIMIT 1)";
+            let dropped = connection
+                .prepare_cached(sql)?
+                .execute([organization, id])?;
+            if dropped == 0 {
+                return Ok(());
+            }
+        }
     }
 }

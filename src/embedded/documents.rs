@@ -257,6 +257,14 @@ fn one(
         .optional()
 }
 
+/// Whether a webhook is registered: of one that is not, nothing is to be kept, for an attempt may end
+/// after its webhook was deleted.
+pub(super) fn registered(connection: &Connection, webhook: &WebhookKey) -> rusqlite::Result<bool> {
+    let sql = "SELECT 1 FROM webhooks WHERE organization = ? AND id = ?";
+    let mut row = connection.prepare_cached(sql)?;
+    row.exists([webhook.organization.as_str(), webhook.id.as_str()])
+}
+
 /// The webhook other than `id` that has this name.
 fn called(
     connection: &Connection,

@@ -137,7 +137,7 @@ impl Handover for Intake {
     async fn hand_over(&self, follow_up: FollowUp) -> Result<(), Stopped> {
         let wait = Patience::Wait;
         let written = match follow_up {
-            FollowUp::Delay(delivery, step) => {
+            FollowUp::Delay(delivery, step) | FollowUp::Defer(delivery, step) => {
                 let draft = Draft::delivery(&delivery);
                 self.add(vec![draft], step, wait).await
             }

@@ -7,26 +7,26 @@
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
 
 use rusqlite::{Connection, OptionalExtension as _, params};
 
+use super::documents::registered;
+use super::health::Health;
 use super::millis;
 use super::statistics::Counting;
 use super::store::{Store, Write};
 use super::writer::{Patience, WriteError};
 use super::{deliveries, millis_of};
-use crate::domain::identity::HandOut;
 use crate::domain::ids::{DeliveryId, MessageKey, Organization, WebhookId};
+use crate::domain::streak::Streak;
 use crate::domain::webhook::WebhookKey;
 use crate::engine::clock::Clock;
-use crate::engine::ports::{Claim, DeliveryRecord, Entry, Keep, Log, Mark};
-use crate::records::successes::Successes;
-use crate::records::{
-    HEALTH_KEPT, LogSettings, MARKS_KEPT, SEQUENCE_KEPT, SERVED_MARKS_KEPT, SUCCESS_NOTED_EVERY,
-};
+use crate::engine::ports::{DeliveryRecord, Entry, Keep, Log, Mark};
+use crate::records::{LogSettings, MARKS_KEPT, SEQUENCE_KEPT, SERVED_MARKS_KEPT};
 
 /// After so many entries what is over the caps is removed: the caps are kept to about this.
 const PRUNE_EVERY: u64 = 256;
@@ -37,7 +37,7 @@ pub struct EmbeddedLog {
     store: Store,
     settings: LogSettings,
     clock: Clock,
-    notes: Arc<Notes>,
+    health: Arc<Health>,
     counting: Arc<Counting>,
     entries: AtomicU64,
     /// The webhooks with new attempts since the last pruning.
@@ -47,7 +47,7 @@ pub struct EmbeddedLog {
 impl EmbeddedLog {
     pub(super) fn new(store: Store, settings: LogSettings, clock: Clock) -> Self {
         Self {
-            notes: Notes::start(store.clone(), clock),
+            health: Health::start(store.clone(), clock),
             counting: Counting::start(store.clone(), clock),
             store,
             settings,
@@ -60,7 +60,7 @@ impl EmbeddedLog {
     /// Returns once everything that was handed over before this call is on record, successes
     /// included.
     pub async fn flush(&self) {
-        self.notes.note_rest();
+        self.health.note_rest();
         self.counting.add_rest();
         let nothing = self.store.submit(Write::new(Patience::Wait), |_| Ok(()));
         recorded(nothing.await).await;
@@ -94,7 +94,7 @@ impl EmbeddedLog {
 
 /// What must be on record is waited for; what the database will never take is reported and counts
 /// as written, so that one entry cannot hold up its message for ever.
-async fn recorded<T: Default>(written: Result<T, WriteError>) -> T {
+pub(super) async fn recorded<T: Default>(written: Result<T, WriteError>) -> T {
     match written {
         Ok(result) => result,
         // What was not written must never be taken for written.
@@ -110,7 +110,7 @@ async fn recorded<T: Default>(written: Result<T, WriteError>) -> T {
 impl Log for EmbeddedLog {
     async fn available(&self) {
         let mut writing = self.store.writing();
-        if writing.wait_for(|well| *well).await.is_err() {
+        if writing.wait_for(Option::is_none).await.is_err() {
             std::future::pending::<()>().await;
         }
     }
@@ -142,7 +142,6 @@ impl Log for EmbeddedLog {
         &self,
         organization: &Organization,
         message: &MessageKey,
-        _: Option<&HandOut>,
     ) -> HashSet<WebhookId> {
         let (organization, message) = (organization.clone(), message.clone());
         let now = millis(self.clock.now());
@@ -161,8 +160,8 @@ impl Log for EmbeddedLog {
     }
 
     /// Every message in this store has a stamp, and its delivery's id is its own.
-    async fn claim(&self, _: &Organization, _: &DeliveryId, _: &HandOut, _: bool) -> Claim {
-        Claim::Ours
+    async fn claim(&self, _: &Organization, _: &DeliveryId, _: u64) -> bool {
+        true
     }
 
     async fn settled_sequence(&self, organization: &Organization, delivery: &DeliveryId) -> u32 {
@@ -179,114 +178,13 @@ impl Log for EmbeddedLog {
         sequence.unwrap_or(0)
     }
 
-    async fn failing_since(&self, webhook: &WebhookKey, now: Timestamp) -> Timestamp {
-        self.notes.successes.failed(webhook);
-        let key = webhook.clone();
-        let (today, now_millis) = (millis(self.clock.now()), now.as_millisecond());
-        let write = Write::new(Patience::WaitIfItHelps);
-        let noting = self.store.submit(write, move |connection| {
-            note_failure(connection, &key, now_millis, today).map(Some)
-        });
-        let since = recorded(noting.await).await;
-        since
-            .and_then(|since| Timestamp::from_millisecond(since).ok())
-            .unwrap_or(now)
+    async fn failed(&self, webhook: &WebhookKey, now: Timestamp, silence: Duration) -> Streak {
+        self.health.failed(webhook, now, silence).await
     }
 
     fn succeeded(&self, webhook: &WebhookKey, now: Timestamp) {
-        if self.notes.successes.succeeded(webhook, now) {
-            self.notes.note(webhook, now);
-        }
+        self.health.succeeded(webhook, now);
     }
-}
-
-/// The webhooks' good answers, and the store that they are noted in.
-#[derive(Debug)]
-struct Notes {
-    successes: Successes,
-    store: Store,
-    clock: Clock,
-}
-
-impl Notes {
-    /// Notes once a minute what was not noted at once, until the log has gone.
-    fn start(store: Store, clock: Clock) -> Arc<Self> {
-        let successes = Successes::new();
-        let notes = Arc::new(Self {
-            successes,
-            store,
-            clock,
-        });
-        let here = Arc::downgrade(&notes);
-        tokio::spawn(async move {
-            loop {
-                tokio::time::sleep(SUCCESS_NOTED_EVERY).await;
-                let Some(notes) = here.upgrade() else { return };
-                notes.note_rest();
-            }
-        });
-        notes
-    }
-
-    fn note_rest(&self) {
-        for (webhook, at) in self.successes.take_unnoted() {
-            self.note(&webhook, at);
-        }
-    }
-
-    fn note(&self, webhook: &WebhookKey, at: Timestamp) {
-        let key = webhook.clone();
-        let today = millis(self.clock.now());
-        // Eagerly handed to the writer; nobody waits for it.
-        drop(self.store.submit(
-            Write::new(Patience::WaitIfItHelps),
-            move |connection| {
-                let sql = "INSERT INTO health (organization, webhook, last_success, expires_at) \
-                           VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO UPDATE SET \
-                           failing_since = CASE WHEN expires_at > ?5 THEN failing_since END, \
-                           last_success = ?3, expires_at = ?4";
-                connection.prepare_cached(sql)?.execute(params![
-                    key.organization.as_str(),
-                    key.id.as_str(),
-                    at.as_millisecond(),
-                    today.saturating_add(millis_of(HEALTH_KEPT)),
-                    today
-                ])?;
-                Ok(())
-            },
-        ));
-    }
-}
-
-/// Notes a failure and says since when there has been nothing else.
-fn note_failure(
-    connection: &Connection,
-    webhook: &WebhookKey,
-    now: i64,
-    today: i64,
-) -> rusqlite::Result<i64> {
-    let (organization, id) = (webhook.organization.as_str(), webhook.id.as_str());
-    let sql = "SELECT failing_since, last_success FROM health \
-               WHERE organization = ? AND webhook = ? AND expires_at > ?";
-    let mut row = connection.prepare_cached(sql)?;
-    let found = row.query_row(params![organization, id, today], |row| {
-        Ok((row.get(0)?, row.get(1)?))
-    });
-    let (since, succeeded): (Option<i64>, Option<i64>) = found.optional()?.unwrap_or_default();
-    let since = since
-        .filter(|since| succeeded.is_none_or(|succeeded| succeeded < *since))
-        .unwrap_or(now);
-    let sql = "INSERT INTO health (organization, webhook, failing_since, last_success, expires_at) \
-               VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO UPDATE SET \
-               failing_since = ?3, last_success = ?4, expires_at = ?5";
-    connection.prepare_cached(sql)?.execute(params![
-        organization,
-        id,
-        since,
-        succeeded,
-        today.saturating_add(millis_of(HEALTH_KEPT))
-    ])?;
-    Ok(since)
 }
 
 /// An entry as rows.
@@ -315,7 +213,8 @@ impl Rows {
                 Keep::Whole => log.settings.deliveries_kept,
                 Keep::Sequence => SEQUENCE_KEPT,
             };
-            deliveries::Row::of(record, now, expiry(kept))
+            let budget = log.settings.bodies_per_organization;
+            deliveries::Row::of(record, now, expiry(kept), budget)
         });
         Self {
             attempt,
@@ -324,7 +223,7 @@ impl Rows {
             unmark: entry
                 .unmark
                 .clone()
-                .map(|mark| (mark.organization, mark.message, expiry(SERVED_MARKS_KEPT))),
+                .map(|(organization, event)| (organization, event, expiry(SERVED_MARKS_KEPT))),
         }
     }
 
@@ -335,12 +234,14 @@ impl Rows {
             let sql = "INSERT INTO attempts (attempt) VALUES (?)";
             connection.prepare_cached(sql)?.execute([json])?;
             let id = connection.last_insert_rowid();
-            let sql = "INSERT INTO webhook_attempts (organization, webhook, id, attempt) \
-                       VALUES (?, ?, ?, ?)";
-            let key = [key.organization.as_str(), key.id.as_str()];
-            connection
-                .prepare_cached(sql)?
-                .execute(params![key[0], key[1], id, json])?;
+            if registered(connection, key)? {
+                let sql = "INSERT INTO webhook_attempts (organization, webhook, id, attempt) \
+                           VALUES (?, ?, ?, ?)";
+                let key = [key.organization.as_str(), key.id.as_str()];
+                connection
+                    .prepare_cached(sql)?
+                    .execute(params![key[0], key[1], id, json])?;
+            }
         }
         if let Some((mark, expires_at)) = &self.mark {
             let (organization, event) = (mark.organization.as_str(), mark.message.as_str());

@@ -211,7 +211,6 @@ impl EventHead {
             organization: self.organization.header(),
             traceparent: self.traceparent.header(),
             stamp: self.stamp,
-            returns: 0,
             body,
         }
     }
@@ -301,7 +300,6 @@ mod tests {
             organization: Header::Text(vec![0xff, 0]),
             traceparent: Header::Text(b"00-x".to_vec()),
             stamp: Some("s1".to_owned()),
-            returns: 0,
             body: Bytes::from_static(b"\0not json\xff"),
         };
         let draft = Draft::event(&raw);

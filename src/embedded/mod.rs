@@ -10,6 +10,7 @@
 //! | [`handover`] | taking events in, and taking what comes next |
 //! | [`source`] | handing out what is due, settling it |
 //! | [`log`] | the record, for the engine |
+//! | `health` | when a webhook last answered well, and its streak of failures |
 //! | [`attempts`], [`deliveries`] | the record, read |
 //! | [`statistics`] | how many attempts came to what |
 //! | [`documents`] | the webhooks' documents, and telling of changes |
@@ -26,6 +27,7 @@ pub mod dead_letters;
 pub mod deliveries;
 pub mod documents;
 pub mod handover;
+mod health;
 pub mod log;
 mod message;
 mod schema;
@@ -39,6 +41,7 @@ use std::sync::Arc;
 
 use crate::engine::Ports;
 use crate::engine::clock::Clock;
+use crate::engine::faults::Faults;
 use crate::engine::ports::{Sender, Source};
 use crate::records::LogSettings;
 use crate::registry::documents::DocumentReader;
@@ -108,13 +111,14 @@ impl Embedded {
         })
     }
 
-    /// The engine's ports, with a sender of the caller's.
-    pub fn ports(&self, sender: Arc<dyn Sender>) -> Ports {
+    /// The engine's ports, with a sender of the caller's, and where it is kept that it cannot send.
+    pub fn ports(&self, sender: Arc<dyn Sender>, faults: Arc<Faults>) -> Ports {
         Ports {
             handover: Arc::new(self.intake()),
             subscriptions: Arc::new(self.subscriptions()),
             log: self.log.clone(),
             sender,
+            faults,
         }
     }
 

@@ -6,7 +6,7 @@
 use rusqlite::{Connection, TransactionBehavior};
 
 /// The steps, oldest first.
-const STEPS: [&str; 2] = [STEP_1, STEP_2];
+const STEPS: [&str; 4] = [STEP_1, STEP_2, STEP_3, STEP_4];
 
 /// Times are milliseconds since 1970. `head` is JSON: everything of a message but its body.
 const STEP_1: &str = "
@@ -100,6 +100,40 @@ CREATE TABLE statistics (
     PRIMARY KEY (organization, webhook, bucket, what)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX statistics_bucket ON statistics (bucket);
+";
+
+/// How many failures a streak has, and when the last one was; nothing of a webhook outlives it.
+const STEP_3: &str = "
+ALTER TABLE health ADD COLUMN failures INTEGER;
+ALTER TABLE health ADD COLUMN last_failure INTEGER;
+-- Left behind by attempts that ended after their webhook was deleted.
+DELETE FROM webhook_attempts WHERE NOT EXISTS (SELECT 1 FROM webhooks
+    WHERE webhooks.organization = webhook_attempts.organization AND webhooks.id = webhook);
+";
+
+/// How many bytes of bodies an organization's deliveries have: counted by the database itself, so that
+/// it is right whatever removes them.
+const STEP_4: &str = "
+CREATE TABLE bodies (
+    organization TEXT PRIMARY KEY,
+    bytes INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+INSERT INTO bodies SELECT organization, sum(length(body)) FROM deliveries
+    WHERE body IS NOT NULL GROUP BY organization;
+CREATE INDEX deliveries_with_body ON deliveries (organization, expires_at) WHERE body IS NOT NULL;
+CREATE TRIGGER body_added AFTER INSERT ON deliveries WHEN new.body IS NOT NULL BEGIN
+    INSERT INTO bodies VALUES (new.organization, length(new.body))
+        ON CONFLICT DO UPDATE SET bytes = bytes + excluded.bytes;
+END;
+CREATE TRIGGER body_changed AFTER UPDATE OF body ON deliveries BEGIN
+    INSERT INTO bodies VALUES (new.organization,
+            coalesce(length(new.body), 0) - coalesce(length(old.body), 0))
+        ON CONFLICT DO UPDATE SET bytes = bytes + excluded.bytes;
+END;
+CREATE TRIGGER body_removed AFTER DELETE ON deliveries WHEN old.body IS NOT NULL BEGIN
+    UPDATE bodies SET bytes = bytes - length(old.body) WHERE organization = old.organization;
+    DELETE FROM bodies WHERE organization = old.organization AND bytes <= 0;
+END;
 ";
 
 /// The version that this program writes.

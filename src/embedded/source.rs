@@ -14,7 +14,7 @@ use futures::StreamExt as _;
 use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
 use rusqlite::{Connection, OptionalExtension as _, params};
-use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio::sync::mpsc;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
@@ -25,6 +25,7 @@ use super::store::{Store, Write};
 use super::writer::Patience;
 use crate::dead_letters::POISON_DETAIL;
 use crate::domain::dead_letter::Reason;
+use crate::engine::admission::Place;
 use crate::engine::clock::Clock;
 use crate::engine::ports::{Incoming, Mark, Receipt, Settlement, Source};
 
@@ -124,7 +125,7 @@ struct Ended {
     /// What will never come again.
     marks: Vec<Mark>,
     /// Given back now that the messages cannot be repeated any more.
-    _permits: Vec<OwnedSemaphorePermit>,
+    _places: Vec<Place>,
 }
 
 struct Lane {
@@ -255,13 +256,13 @@ impl Lane {
     }
 
     fn settle(&mut self, settlements: impl Iterator<Item = Settlement>) {
-        let (mut ids, mut permits, mut marks) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut ids, mut places, mut marks) = (Vec::new(), Vec::new(), Vec::new());
         for settlement in settlements {
             match settlement {
-                Settlement::Done { tag, permit, mark } => {
+                Settlement::Done { tag, place, mark } => {
                     ids.push(tag.cast_signed());
                     marks.extend(mark);
-                    permits.extend(permit);
+                    places.extend(place);
                 }
                 Settlement::Returned { tag } => self.returned(tag.cast_signed()),
             }
@@ -279,7 +280,7 @@ impl Lane {
                 }
                 Ok(())
             });
-        self.end(ids, permits, marks, deleting);
+        self.end(ids, places, marks, deleting);
     }
 
     fn returned(&mut self, id: i64) {
@@ -313,7 +314,7 @@ impl Lane {
     fn end(
         &mut self,
         ids: Vec<i64>,
-        permits: Vec<OwnedSemaphorePermit>,
+        places: Vec<Place>,
         marks: Vec<Mark>,
         gone: impl Future<Output = Result<(), super::writer::WriteError>> + Send + 'static,
     ) {
@@ -326,7 +327,7 @@ impl Lane {
             Ended {
                 ids,
                 marks,
-                _permits: permits,
+                _places: places,
             }
         }));
     }

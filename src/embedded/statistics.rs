@@ -5,6 +5,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use rusqlite::{Connection, params};
 
+use super::documents::registered;
 use super::store::{ReadError, Store, Write};
 use super::writer::Patience;
 use crate::domain::attempt::Attempt;
@@ -128,6 +129,9 @@ fn add(counted: Counted, store: &Store, clock: Clock) {
                        ON CONFLICT DO UPDATE SET count = count + ?5";
             let mut insert = connection.prepare_cached(sql)?;
             for (webhook, buckets) in &counted {
+                if !registered(connection, webhook)? {
+                    continue;
+                }
                 let (organization, id) = (webhook.organization.as_str(), webhook.id.as_str());
                 for (bucket, counts) in buckets {
                     for (outcome, count) in &counts.outcomes {

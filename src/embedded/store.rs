@@ -25,7 +25,7 @@ pub struct Store(Arc<Inner>);
 struct Inner {
     database: Arc<Database>,
     jobs: mpsc::UnboundedSender<Job>,
-    writing: watch::Receiver<bool>,
+    writing: watch::Receiver<Option<WriteError>>,
     signals: Arc<Signals>,
     /// The highest id of a message when the store was started.
     found: i64,
@@ -62,7 +62,7 @@ impl Store {
         let found = database.writer().query_row(sql, [], |row| row.get(0));
         let found: i64 = found.map_err(ReadError)?;
         let (jobs, queue) = mpsc::unbounded_channel();
-        let (state, writing) = watch::channel(true);
+        let (state, writing) = watch::channel(None);
         let signals = Arc::<Signals>::default();
         let writer = Writer::new(database.clone(), signals.clone(), state);
         Ok(Self(Arc::new(Inner {
@@ -107,8 +107,13 @@ impl Store {
         &self.0.signals
     }
 
-    /// Whether the last write went well, and news of that.
-    pub(super) fn writing(&self) -> watch::Receiver<bool> {
+    /// Says why the database takes no writes, if so.
+    pub fn writable(&self) -> Result<(), WriteError> {
+        self.0.writing.borrow().clone().map_or(Ok(()), Err)
+    }
+
+    /// Why the last write did not go well, if so, and news of that.
+    pub(super) fn writing(&self) -> watch::Receiver<Option<WriteError>> {
         self.0.writing.clone()
     }
 

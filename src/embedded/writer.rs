@@ -135,15 +135,15 @@ type Group = Vec<(Write, Box<dyn Work>)>;
 pub(super) struct Writer {
     database: Arc<Database>,
     signals: Arc<Signals>,
-    /// Whether the last try went well.
-    writing: watch::Sender<bool>,
+    /// Why the last try did not go well, if so.
+    writing: watch::Sender<Option<WriteError>>,
 }
 
 impl Writer {
     pub(super) fn new(
         database: Arc<Database>,
         signals: Arc<Signals>,
-        writing: watch::Sender<bool>,
+        writing: watch::Sender<Option<WriteError>>,
     ) -> Self {
         Self {
             database,
@@ -198,10 +198,11 @@ impl Writer {
     /// Tells how writing goes. Whenever it goes badly something waits to be tried again, so that it
     /// will be known when it goes well.
     fn report(&self, problem: Option<&WriteError>) {
-        let well = problem.is_none();
-        let changed = self
-            .writing
-            .send_if_modified(|state| std::mem::replace(state, well) != well);
+        let changed = self.writing.send_if_modified(|state| {
+            let changed = state.is_some() != problem.is_some();
+            *state = problem.cloned();
+            changed
+        });
         match problem {
             Some(error) if changed => {
                 tracing::warn!(%error, "the database takes no writes; deliveries wait");

@@ -1,182 +1,283 @@
-//! Admission at work: the state machines of all webhooks, their lines, and the worker's own budget.
+//! Admission at work: [the state machine](crate::domain::admission) behind a lock, those who wait
+//! for its answer, and the clock that it goes by.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::oneshot;
-use tokio::time::{Instant, timeout_at};
+use tokio::sync::{Notify, oneshot};
+use tokio::time::{Instant, sleep_until};
 
-use crate::domain::admission::{Admission, Bounds, Decision};
+use crate::domain::admission::{
+    Admission, Answer, Asked, Bounds, Deferral, Kind, Shown, Ticket, Why,
+};
 use crate::domain::webhook::WebhookKey;
+
+/// How often the state machine is told the time while somebody waits.
+const TICK: Duration = Duration::from_millis(25);
+
+/// A timer is late by so much of itself: its grain is a millisecond.
+const TIMER: Duration = Duration::from_millis(2);
 
 /// Decides, for every webhook, whether an attempt may be made now.
 #[derive(Debug, Clone)]
 pub struct Gatekeeper {
-    bounds: Bounds,
-    gates: Arc<Mutex<HashMap<WebhookKey, Gate>>>,
+    gate: Arc<Gate>,
 }
 
 #[derive(Debug)]
 struct Gate {
-    state: Admission,
-    line: VecDeque<oneshot::Sender<Permit>>,
+    state: Mutex<State>,
+    /// Somebody began to wait.
+    waits: Notify,
+    /// Fewer wait, or others: there may be room.
+    room: Notify,
 }
 
-/// The answer to `admit`.
+#[derive(Debug)]
+struct State {
+    admission: Admission,
+    waiting: HashMap<Ticket, oneshot::Sender<Answer>>,
+}
+
+/// What admission comes to.
 #[derive(Debug)]
 pub enum Admitted {
-    /// An attempt may be made while the permit is held.
-    Go(Permit),
-    /// The delivery is to be put off for this long.
-    Later(Duration),
+    /// An attempt may be made while the place is held.
+    Go(Place),
+    /// The delivery is to be put off.
+    Later(Deferral),
 }
 
-/// The right to have one request open to a webhook. Dropping it gives the place away.
+/// A place for one request among those that this worker may have open. It is held until the request
+/// is settled, so that what a crash could repeat is bounded; dropping it gives it away.
 #[derive(Debug)]
-pub struct Permit {
-    gates: Arc<Mutex<HashMap<WebhookKey, Gate>>>,
-    key: Option<WebhookKey>,
-    took: Option<Duration>,
+pub struct Place {
+    gate: Arc<Gate>,
+    ticket: Ticket,
 }
 
 impl Gatekeeper {
-    /// Gives every webhook these bounds.
+    /// Nothing is known of any webhook.
     pub fn new(bounds: Bounds) -> Self {
+        let state = State {
+            admission: Admission::new(bounds),
+            waiting: HashMap::new(),
+        };
+        let gate = Gate {
+            state: Mutex::new(state),
+            waits: Notify::new(),
+            room: Notify::new(),
+        };
         Self {
-            bounds,
-            gates: Arc::default(),
+            gate: Arc::new(gate),
         }
     }
 
-    /// Asks for one attempt to `key`; waits in a short line if that is likely to be worth it.
-    pub async fn admit(&self, key: &WebhookKey) -> Admitted {
-        let now = Instant::now();
-        let (until, place) = {
-            let mut gates = lock(&self.gates);
-            let gate = gates.entry(key.clone()).or_insert_with(|| Gate {
-                state: Admission::new(self.bounds),
-                line: VecDeque::new(),
-            });
-            match gate.state.admit(now.into_std()) {
-                Decision::Go => return Admitted::Go(self.permit(key.clone())),
-                Decision::Later(delay) => return Admitted::Later(delay),
-                Decision::Wait(until) => {
-                    let (give, place) = oneshot::channel();
-                    gate.line.push_back(give);
-                    (until, place)
-                }
+    /// Asks for one attempt; waits for as long as that is likely to be worth it.
+    pub async fn admit(&self, asked: Asked<'_>) -> Admitted {
+        let mut pending = {
+            let mut state = self.gate.lock();
+            let ticket = state.admission.ask(asked, now());
+            if let Some(answer) = self.gate.hand_out(&mut state, Some(ticket)) {
+                drop(state);
+                return self.admitted(ticket, answer);
+            }
+            let (give, answer) = oneshot::channel();
+            state.waiting.insert(ticket, give);
+            Pending {
+                gate: &self.gate,
+                ticket,
+                answer: Some(answer),
             }
         };
-        self.wait_in_line(key, until.into(), place).await
+        self.gate.waits.notify_one();
+        let answer = pending.answer().await;
+        self.admitted(pending.ticket, answer)
     }
 
-    async fn wait_in_line(
-        &self,
-        key: &WebhookKey,
-        until: Instant,
-        mut place: oneshot::Receiver<Permit>,
-    ) -> Admitted {
-        // If the wait is abandoned, the sender stays behind in the line and is passed over there.
-        if let Ok(Ok(permit)) = timeout_at(until, &mut place).await {
-            return Admitted::Go(permit);
+    /// Returns once one more message of this kind may be taken.
+    pub async fn room(&self, kind: Kind) {
+        loop {
+            let changed = self.gate.room.notified();
+            if self.gate.lock().admission.has_room(kind, now()) {
+                return;
+            }
+            changed.await;
         }
-        let mut gates = lock(&self.gates);
-        // Places are given away under the lock: only now is it certain that none was given since
-        // the wait ended. Whoever has one is no longer in the line, and must not leave it twice.
-        if let Ok(permit) = place.try_recv() {
-            return Admitted::Go(permit);
+    }
+
+    /// Lets time pass for those who wait, for ever.
+    pub async fn keep_time(&self) {
+        loop {
+            let waits = self.gate.waits.notified();
+            if self.gate.lock().admission.waits_for_time() {
+                let due = Instant::now() + TICK;
+                sleep_until(due).await;
+                let lag = due.elapsed().saturating_sub(TIMER);
+                self.gate
+                    .change(|admission| admission.pass_time(now(), lag));
+            } else {
+                waits.await;
+            }
         }
-        place.close();
-        let Some(gate) = gates.get_mut(key) else {
-            return Admitted::Later(Duration::from_secs(1));
-        };
-        gate.line.retain(|waiting| !waiting.is_closed());
-        Admitted::Later(gate.state.line_expired(Instant::now().into_std()))
     }
 
     /// Forgets webhooks of which nothing needs to be known, so that memory follows traffic.
     pub fn forget_idle(&self) {
-        let now = Instant::now().into_std();
-        lock(&self.gates).retain(|_, gate| !gate.state.is_idle(now));
+        self.gate.lock().admission.forget_idle(now());
     }
 
-    fn permit(&self, key: WebhookKey) -> Permit {
-        Permit {
-            gates: self.gates.clone(),
-            key: Some(key),
-            took: None,
+    /// For how long a webhook is left alone and why, if it is.
+    pub fn left_alone(&self, key: &WebhookKey) -> Option<(Duration, Why)> {
+        let (until, why) = self.gate.lock().admission.left_alone(key, now())?;
+        Some((until.saturating_duration_since(now()), why))
+    }
+
+    fn admitted(&self, ticket: Ticket, answer: Answer) -> Admitted {
+        match answer {
+            Answer::Go => Admitted::Go(Place {
+                gate: self.gate.clone(),
+                ticket,
+            }),
+            Answer::Later(deferral) => Admitted::Later(deferral),
         }
     }
 }
 
-impl Permit {
-    /// The request has ended after `took`.
-    pub fn ended(mut self, took: Duration) {
-        self.took = Some(took);
+impl Place {
+    /// The request has ended after `took`: its webhook may have the next.
+    pub fn ended(&self, took: Duration, shown: Shown) {
+        let ticket = self.ticket;
+        self.gate
+            .change(|admission| admission.ended(ticket, took, shown, now()));
     }
 }
 
-impl Drop for Permit {
+impl Drop for Place {
     fn drop(&mut self) {
-        let Some(key) = self.key.take() else { return };
-        let mut gates = lock(&self.gates);
-        let Some(gate) = gates.get_mut(&key) else {
-            return;
-        };
-        if !gate.state.ended(self.took) {
-            return;
-        }
-        let next = Permit {
-            gates: self.gates.clone(),
-            key: Some(key),
-            took: None,
-        };
-        let heir = std::iter::from_fn(|| gate.line.pop_front()).find(|place| !place.is_closed());
-        let refused = match heir {
-            Some(place) => place.send(next).err(),
-            None => Some(next),
-        };
-        // Whoever left the line in this very moment gives the place on, without the lock held.
-        drop(gates);
-        drop(refused);
+        let ticket = self.ticket;
+        self.gate
+            .change(|admission| admission.settled(ticket, now()));
     }
 }
 
-fn lock(gates: &Mutex<HashMap<WebhookKey, Gate>>) -> MutexGuard<'_, HashMap<WebhookKey, Gate>> {
-    // The state machine keeps its invariants at every step, so a panic elsewhere spoils nothing.
-    gates.lock().unwrap_or_else(PoisonError::into_inner)
+/// Somebody who waits for an answer, and may be gone before it comes.
+struct Pending<'a> {
+    gate: &'a Gate,
+    ticket: Ticket,
+    /// None once it was received.
+    answer: Option<oneshot::Receiver<Answer>>,
+}
+
+impl Pending<'_> {
+    async fn answer(&mut self) -> Answer {
+        let Some(answer) = &mut self.answer else {
+            return std::future::pending().await;
+        };
+        // The sender is dropped by nobody but by sending.
+        let Ok(answer) = answer.await else {
+            return std::future::pending().await;
+        };
+        self.answer = None;
+        answer
+    }
+}
+
+impl Drop for Pending<'_> {
+    fn drop(&mut self) {
+        let Some(mut answer) = self.answer.take() else {
+            return;
+        };
+        let mut state = self.gate.lock();
+        // Answers are given under the lock: only now is it certain that none was given meanwhile.
+        let given = answer.try_recv();
+        state.waiting.remove(&self.ticket);
+        if !matches!(given, Ok(Answer::Later(_))) {
+            state.admission.settled(self.ticket, now());
+            self.gate.hand_out(&mut state, None);
+        }
+    }
+}
+
+impl Gate {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // The state machine keeps its invariants at every step, so a panic elsewhere spoils nothing.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Admission)) {
+        let mut state = self.lock();
+        change(&mut state.admission);
+        self.hand_out(&mut state, None);
+    }
+
+    /// Gives every answer to whoever waits for it; returns that of `asking`, who does not wait yet.
+    fn hand_out(&self, state: &mut State, asking: Option<Ticket>) -> Option<Answer> {
+        let mut own = None;
+        for (ticket, answer) in state.admission.answers() {
+            match state.waiting.remove(&ticket) {
+                // If it is gone, it finds the answer when it gives the ticket up.
+                Some(waiting) => drop(waiting.send(answer)),
+                None if asking == Some(ticket) => own = Some(answer),
+                None => {}
+            }
+        }
+        self.room.notify_waiters();
+        own
+    }
+}
+
+/// The time that admission goes by: that of the paused clock, in tests.
+fn now() -> std::time::Instant {
+    Instant::now().into_std()
 }
 
 #[cfg(test)]
 mod tests {
+    use url::Url;
+
     use super::*;
     use crate::domain::ids::{Organization, WebhookId};
 
-    fn keeper(max_in_flight: u32) -> Gatekeeper {
+    fn keeper(webhook_max_in_flight: u32) -> Gatekeeper {
         Gatekeeper::new(Bounds {
-            max_in_flight,
-            line_wait: Duration::from_millis(100),
-            attempt_timeout: Duration::from_secs(10),
+            webhook_max_in_flight,
+            quick: 16,
+            slow: 16,
+            hand: 100,
+            breaker_after: 20,
         })
     }
 
-    fn key() -> WebhookKey {
-        WebhookKey {
+    async fn admit(keeper: &Gatekeeper) -> Admitted {
+        let key = WebhookKey {
             organization: Organization::default(),
             id: WebhookId::new("w").unwrap(),
+        };
+        let url = Url::parse("https://example.com/").unwrap();
+        let asked = Asked {
+            key: &key,
+            url: &url,
+            kind: Kind::Event,
+            by_hand: false,
+        };
+        keeper.admit(asked).await
+    }
+
+    async fn go(keeper: &Gatekeeper) -> Place {
+        match admit(keeper).await {
+            Admitted::Go(place) => place,
+            Admitted::Later(deferral) => panic!("put off: {deferral:?}"),
         }
     }
 
-    async fn go(keeper: &Gatekeeper) -> Permit {
-        match keeper.admit(&key()).await {
-            Admitted::Go(permit) => permit,
-            Admitted::Later(delay) => panic!("put off for {delay:?}"),
-        }
+    fn places(keeper: &Gatekeeper) -> (usize, usize) {
+        keeper.gate.lock().admission.places()
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_freed_place_goes_to_the_first_in_line() {
+    async fn whoever_waits_goes_when_a_request_ends() {
         let keeper = keeper(1);
         let first = go(&keeper).await;
         let waiting = tokio::spawn({
@@ -184,39 +285,34 @@ mod tests {
             async move { go(&keeper).await }
         });
         tokio::task::yield_now().await;
-        first.ended(Duration::from_millis(1));
-        drop(waiting.await.unwrap());
-        keeper.forget_idle();
-        assert!(lock(&keeper.gates).is_empty(), "every place was given back");
+        first.ended(Duration::from_millis(1), Shown::Delivered);
+        drop((first, waiting.await.unwrap()));
+        assert_eq!(places(&keeper), (0, 0), "every place was given back");
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_receiver_that_hangs_puts_off_and_lets_nobody_wait() {
+    async fn an_abandoned_wait_blocks_nobody() {
         let keeper = keeper(1);
-        let _open = go(&keeper).await;
-        let start = Instant::now();
-        assert!(matches!(keeper.admit(&key()).await, Admitted::Later(_)));
-        assert_eq!(start.elapsed(), Duration::from_millis(100));
-        assert!(matches!(keeper.admit(&key()).await, Admitted::Later(_)));
-        assert_eq!(
-            start.elapsed(),
-            Duration::from_millis(100),
-            "the second did not wait at all"
-        );
+        let open = go(&keeper).await;
+        let wait = Duration::from_millis(5);
+        assert!(tokio::time::timeout(wait, admit(&keeper)).await.is_err());
+        assert!(!keeper.gate.lock().admission.waits_for_time());
+        open.ended(Duration::from_millis(1), Shown::Delivered);
+        drop(open);
+        drop(go(&keeper).await);
+        assert_eq!(places(&keeper), (0, 0));
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-    async fn a_place_given_in_the_moment_the_wait_ends_is_counted_once() {
-        let keeper = Gatekeeper::new(Bounds {
-            line_wait: Duration::from_millis(1),
-            ..keeper(1).bounds
-        });
+    async fn places_are_counted_once_however_waits_end() {
+        let keeper = keeper(2);
         let one = |keeper: Gatekeeper| async move {
-            for _ in 0..200 {
-                if let Admitted::Go(permit) = keeper.admit(&key()).await {
-                    // As long as the others wait, so that both ends meet.
-                    tokio::time::sleep(Duration::from_millis(1)).await;
-                    permit.ended(Duration::from_micros(1));
+            for n in 0..300_u64 {
+                let wait = Duration::from_micros(n % 7 * 100);
+                // Some waits end in the very moment that the answer is given.
+                if let Ok(Admitted::Go(place)) = tokio::time::timeout(wait, admit(&keeper)).await {
+                    tokio::task::yield_now().await;
+                    place.ended(Duration::from_micros(100), Shown::Delivered);
                 }
                 tokio::task::yield_now().await;
             }
@@ -225,26 +321,8 @@ mod tests {
         for task in all {
             task.await.unwrap();
         }
-        let gates = lock(&keeper.gates);
-        let state = &gates[&key()].state;
-        assert_eq!((state.in_flight(), state.waiting()), (0, 0));
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn an_abandoned_wait_blocks_nobody() {
-        let keeper = keeper(1);
-        let open = go(&keeper).await;
-        {
-            let key = key();
-            let abandoned = timeout_at(
-                Instant::now() + Duration::from_millis(5),
-                keeper.admit(&key),
-            );
-            assert!(abandoned.await.is_err());
-        }
-        open.ended(Duration::from_millis(1));
-        go(&keeper).await.ended(Duration::from_millis(1));
-        keeper.forget_idle();
-        assert!(lock(&keeper.gates).is_empty());
+        assert_eq!(places(&keeper), (0, 0));
+        assert!(!keeper.gate.lock().admission.waits_for_time());
+        assert!(keeper.gate.lock().waiting.is_empty());
     }
 }

@@ -1,49 +1,45 @@
-//! One attempt: admit, sign, send, classify, decide.
+//! One attempt: admit, sign, send, classify, decide. What cannot be sent by our own fault is none.
 
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use tokio::sync::OwnedSemaphorePermit;
 
+use crate::domain::admission::{Asked, Deferral, Shown, Why};
 use crate::domain::attempt::Attempt;
-use crate::domain::delivery::Delivery;
-use crate::domain::outcome::{self, Outcome};
+use crate::domain::delivery::{Delivery, Trigger};
+use crate::domain::outcome::{self, FailureKind, Outcome};
 use crate::domain::request;
+use crate::domain::streak;
 use crate::domain::verdict::{self, Circumstances, Verdict};
 use crate::domain::webhook::{Webhook, WebhookKey};
 
 use super::Engine;
-use super::admission::Admitted;
+use super::admission::{Admitted, Place};
 use super::origin::Origin;
 use super::ports::{Request, Stopped};
 use super::settlement::Made;
 
 impl Engine {
     /// Makes the next attempt of `delivery`, or puts it off, and settles what comes of it. Returns
-    /// once that is on record, with the place in the worker's budget, to be held until the message
-    /// is acknowledged.
+    /// once that is on record, with the place among the worker's requests, to be held until the
+    /// message is acknowledged.
     pub(super) async fn attempt(
         &self,
         delivery: &Delivery,
         webhook: &Arc<Webhook>,
         origin: Origin<'_>,
-    ) -> Result<Option<OwnedSemaphorePermit>, Stopped> {
+    ) -> Result<Option<Place>, Stopped> {
         let key = WebhookKey {
             organization: delivery.event.organization.clone(),
             id: webhook.id.clone(),
         };
-        let permit = match self.gatekeeper.admit(&key).await {
-            Admitted::Go(permit) => permit,
-            Admitted::Later(delay) => {
-                self.put_off(delivery, webhook, delay, origin).await?;
+        let place = match self.admitted(delivery, webhook, &key, origin).await? {
+            Admitted::Go(place) => place,
+            Admitted::Later(deferral) => {
+                self.put_off(delivery, webhook, deferral, origin).await?;
                 return Ok(None);
             }
         };
-        let share = match origin {
-            Origin::Event(..) => None,
-            Origin::Message(_) => self.deliveries_share.acquire().await.ok(),
-        };
-        let place = self.place_in_budget().await?;
         if origin.receipt().is_void() {
             return Err(Stopped);
         }
@@ -54,13 +50,24 @@ impl Engine {
             headers: request::headers(webhook, delivery, started_at, span),
             body: delivery.event.body.clone(),
         };
-        let reply = self.ports.sender.send(request).await;
-        permit.ended(reply.duration);
-        drop(share);
+        let reply = match self.ports.sender.send(request).await {
+            Ok(reply) => reply,
+            Err(fault) => {
+                // Dropped, not ended: the receiver had no part in it.
+                drop(place);
+                let delay = self.ports.faults.hit(fault);
+                let why = Why::OwnFault;
+                self.put_off(delivery, webhook, Deferral { delay, why }, origin)
+                    .await?;
+                return Ok(None);
+            }
+        };
+        self.ports.faults.got_through();
         self.counters.attempts.count();
 
         let now = self.settings.clock.now();
         let outcome = outcome::classify(&reply, now);
+        place.ended(reply.duration, shown(outcome));
         let verdict = self.verdict(outcome, delivery, webhook, &key, now).await;
         let worker = &self.settings.worker;
         let record = Attempt::made(delivery, webhook, started_at, outcome, reply, worker);
@@ -73,13 +80,24 @@ impl Engine {
         Ok(Some(place))
     }
 
-    /// Waits for a place among the requests that this worker may have open; gives up when the
-    /// worker is to begin nothing new.
-    async fn place_in_budget(&self) -> Result<OwnedSemaphorePermit, Stopped> {
+    /// Asks admission, and waits for its answer; gives up when the worker is to begin nothing new.
+    async fn admitted(
+        &self,
+        delivery: &Delivery,
+        webhook: &Webhook,
+        key: &WebhookKey,
+        origin: Origin<'_>,
+    ) -> Result<Admitted, Stopped> {
+        let asked = Asked {
+            key,
+            url: &webhook.url,
+            kind: origin.kind(),
+            by_hand: delivery.trigger == Trigger::Manual,
+        };
         tokio::select! {
             biased;
             () = self.stopping.cancelled() => Err(Stopped),
-            place = self.budget.clone().acquire_owned() => place.map_err(|_| Stopped),
+            admitted = self.gatekeeper.admit(asked) => Ok(admitted),
         }
     }
 
@@ -91,23 +109,35 @@ impl Engine {
         key: &WebhookKey,
         now: Timestamp,
     ) -> Verdict {
-        let failing_for = if outcome.is_delivered() {
+        let disable = self.settings.disable;
+        let failing = if outcome.is_delivered() {
             self.ports.log.succeeded(key, now);
-            std::time::Duration::ZERO
+            None
         } else {
-            let since = self.ports.log.failing_since(key, now).await;
-            now.duration_since(since).try_into().unwrap_or_default()
+            let longest = self.settings.steps.longest();
+            let silence = streak::silence(delivery.attempt, disable.after, longest);
+            Some(self.ports.log.failed(key, now, silence).await)
         };
         verdict::decide(
             outcome,
             &Circumstances {
                 attempt: delivery.attempt,
-                failing_for,
+                failing,
                 retry: self.settings.retry.with(&webhook.retry),
-                disable: self.settings.disable,
+                disable,
                 steps: &self.settings.steps,
                 random: self.settings.chance.draw(delivery).jitter,
             },
         )
+    }
+}
+
+/// What an attempt's outcome shows of what its receiver can take.
+fn shown(outcome: Outcome) -> Shown {
+    match outcome {
+        Outcome::Delivered => Shown::Delivered,
+        Outcome::Throttled { wait: Some(wait) } => Shown::Asked(wait),
+        Outcome::Failed(FailureKind::Timeout) => Shown::TimedOut,
+        _ => Shown::Failed,
     }
 }

@@ -37,7 +37,7 @@ impl Engine {
             receipt.ack(None, None);
             return Ok(());
         }
-        let permit = match self.standing(&delivery).await {
+        let place = match self.standing(&delivery).await {
             Standing::Over(reason, detail) => {
                 self.give_up(&delivery, reason, detail, &receipt).await?;
                 None
@@ -53,7 +53,7 @@ impl Engine {
                 }
             },
         };
-        receipt.ack(None, permit);
+        receipt.ack(None, place);
         Ok(())
     }
 

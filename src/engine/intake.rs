@@ -4,9 +4,11 @@ use std::pin::pin;
 use std::sync::Arc;
 
 use futures::future::join_all;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+
+use crate::domain::admission::Kind;
 
 use super::Engine;
 use super::ports::{Entry, Incoming, Mark, Message, Stopped};
@@ -15,36 +17,32 @@ use super::ports::{Entry, Incoming, Mark, Message, Stopped};
 const MARKS_AT_ONCE: usize = 10_000;
 
 impl Engine {
-    /// Takes messages until the source ends, each into a job of its own, `at_once` at the most.
-    /// While the log is away nothing is begun: it could not be put on record.
+    /// Takes messages until the source ends, each into a job of its own, while there is room for
+    /// what waits. While the log is away nothing is begun: it could not be put on record.
     pub(super) async fn take_all(
         self: &Arc<Self>,
         mut messages: mpsc::Receiver<Incoming>,
-        at_once: usize,
+        kind: Kind,
         jobs: &TaskTracker,
     ) {
-        let slots = Arc::new(Semaphore::new(at_once));
         loop {
             let next = async {
-                let slot = slots.clone().acquire_owned().await.ok();
+                self.gatekeeper.room(kind).await;
                 let incoming = messages.recv().await;
                 // Asked for each message when it is there: the log may go away while none comes.
                 self.ports.log.available().await;
-                incoming.zip(slot)
+                incoming
             };
             let incoming = tokio::select! {
                 biased;
                 () = self.stopping.cancelled() => return,
                 incoming = next => incoming,
             };
-            let Some((incoming, slot)) = incoming else {
+            let Some(incoming) = incoming else {
                 return;
             };
             let engine = self.clone();
-            jobs.spawn(async move {
-                engine.settle(incoming).await;
-                drop(slot);
-            });
+            jobs.spawn(engine.settle(incoming));
         }
     }
 
@@ -119,12 +117,8 @@ pub(super) fn lost(mark: Mark) -> Option<Entry> {
 /// now may the marks go, or a worker that dies with its acknowledgements on their way would have
 /// the whole fan-out repeated.
 pub(super) fn proven(mark: Mark) -> Option<Entry> {
-    let marked = match mark.hand_out {
-        Some(_) => mark.recorded,
-        None => mark.webhooks.len() > 1,
-    };
-    marked.then(|| Entry {
-        unmark: Some(mark),
+    (mark.webhooks.len() > 1).then(|| Entry {
+        unmark: Some((mark.organization, mark.message)),
         ..Entry::default()
     })
 }

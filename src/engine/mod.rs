@@ -13,9 +13,9 @@
 //! - A message is acknowledged only when everything that had to come of it is confirmed and on
 //!   record. Dropping a message's receipt, for whatever reason, returns it to its queue.
 //! - The requests that a crash could repeat are at most those that the worker may have in flight:
-//!   a place in the worker's budget is given back only with the acknowledgement, or once the
-//!   delivery is marked as settled.
-//! - Nothing waits in memory for a slow receiver, but for a short line.
+//!   the place of a request is given back only with the acknowledgement, or once the delivery is
+//!   marked as settled.
+//! - What waits in memory is bounded, and nobody waits behind it but for the same receiver.
 
 pub mod admission;
 mod attempt;
@@ -25,6 +25,7 @@ pub mod counters;
 mod delivery_job;
 mod disabling;
 mod event_job;
+pub mod faults;
 mod intake;
 mod origin;
 pub mod ports;
@@ -34,11 +35,11 @@ mod telling_apart;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{Mutex, Semaphore};
+use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::domain::admission::Bounds;
+use crate::domain::admission::{Bounds, Kind};
 use crate::domain::delay::Steps;
 use crate::domain::event::EventRules;
 use crate::domain::retry::RetryPolicy;
@@ -48,6 +49,7 @@ use admission::Gatekeeper;
 use chance::Chance;
 use clock::Clock;
 use counters::Counters;
+use faults::Faults;
 use ports::{Handover, Log, Sender, Source, Subscriptions};
 
 /// What the engine is told about how to work.
@@ -61,10 +63,8 @@ pub struct Settings {
     pub disable: DisablePolicy,
     /// The delay queues there are.
     pub steps: Steps,
-    /// The bounds of one webhook in this worker.
+    /// What this worker may have open and in hand.
     pub bounds: Bounds,
-    /// The requests that this worker may have open at once.
-    pub max_in_flight: usize,
     /// An event that more webhooks want than this is split into messages of their own.
     pub fanout_inline_max: usize,
     /// Keep the body of every delivery on record, not only of those that failed.
@@ -90,6 +90,8 @@ pub struct Ports {
     pub log: Arc<dyn Log>,
     /// Makes the requests.
     pub sender: Arc<dyn Sender>,
+    /// Where it is kept that requests cannot be made.
+    pub faults: Arc<Faults>,
 }
 
 /// A delivery engine.
@@ -97,10 +99,6 @@ pub struct Engine {
     settings: Settings,
     ports: Ports,
     gatekeeper: Gatekeeper,
-    budget: Arc<Semaphore>,
-    /// The part of the budget that single deliveries may take: a storm of retries leaves the rest
-    /// to fresh events.
-    deliveries_share: Semaphore,
     /// Held while a webhook is being disabled.
     disabling: Mutex<()>,
     counters: Counters,
@@ -121,8 +119,6 @@ impl Engine {
     pub fn new(settings: Settings, ports: Ports, stopping: CancellationToken) -> Arc<Self> {
         Arc::new(Self {
             gatekeeper: Gatekeeper::new(settings.bounds),
-            budget: Arc::new(Semaphore::new(settings.max_in_flight)),
-            deliveries_share: Semaphore::new(settings.max_in_flight.div_ceil(2)),
             disabling: Mutex::default(),
             counters: Counters::default(),
             settings,
@@ -136,12 +132,17 @@ impl Engine {
     /// is in flight, at most for the grace period; what is left unsettled is returned.
     pub async fn run(self: &Arc<Self>, source: Source) -> &Counters {
         let jobs = TaskTracker::new();
+        let keep_time = tokio::spawn({
+            let gatekeeper = self.gatekeeper.clone();
+            async move { gatekeeper.keep_time().await }
+        });
         let tidy = tokio::spawn({
             let engine = self.clone();
             async move {
                 loop {
                     tokio::time::sleep(TIDY_EVERY).await;
                     engine.gatekeeper.forget_idle();
+                    engine.ports.faults.passed();
                 }
             }
         });
@@ -149,13 +150,9 @@ impl Engine {
         let keep = |marks, entry| tokio::spawn(self.clone().keep(marks, entry, done.clone()));
         let lost_acks = keep(source.lost_acks, intake::lost);
         let proven_acks = keep(source.proven_acks, intake::proven);
-        // Beyond what may be in flight, some jobs may wait in line, match or settle. Not many: were
-        // the whole prefetch worked on at once, the line of a quick receiver would be so long that
-        // its deliveries had to be put off.
-        let events_at_once = self.settings.max_in_flight.div_ceil(2) * 3;
         tokio::join!(
-            self.take_all(source.events, events_at_once, &jobs),
-            self.take_all(source.deliveries, self.settings.max_in_flight, &jobs),
+            self.take_all(source.events, Kind::Event, &jobs),
+            self.take_all(source.deliveries, Kind::Message, &jobs),
         );
         jobs.close();
         if tokio::time::timeout(self.settings.grace, jobs.wait())
@@ -170,6 +167,7 @@ impl Engine {
             self.abandoned.cancel();
             jobs.wait().await;
         }
+        keep_time.abort();
         tidy.abort();
         done.cancel();
         // Without the marks more is repeated, which is no reason to wait for a store that is away.

@@ -1,12 +1,12 @@
 //! Where a delivery came from: an event, with siblings, or a message of its own.
 
-use std::collections::HashSet;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
+use crate::domain::admission::Kind;
 use crate::domain::delivery::Delivery;
 use crate::domain::event::Event;
-use crate::domain::identity::{HandOut, Identity};
+use crate::domain::identity::Identity;
 use crate::domain::ids::WebhookId;
 
 use super::ports::{Mark, Receipt};
@@ -20,7 +20,7 @@ pub(super) enum Origin<'a> {
     Message(&'a Receipt),
 }
 
-impl<'a> Origin<'a> {
+impl Origin<'_> {
     /// Whether there may be another message of the same delivery, made of the event when it was
     /// handed out before, or whether this is one.
     pub(super) fn may_have_copies(&self) -> bool {
@@ -30,17 +30,16 @@ impl<'a> Origin<'a> {
         }
     }
 
-    /// The hand-out of an event whose message is known by its content alone, so that what comes of
-    /// it must be told from what comes of its like.
-    pub(super) fn hand_out(&self) -> Option<&'a HandOut> {
+    /// The kind of message, for admission.
+    pub(super) fn kind(&self) -> Kind {
         match self {
-            Self::Event(siblings, _) => siblings.identity.hand_out.as_ref(),
-            Self::Message(_) => None,
+            Self::Event(..) => Kind::Event,
+            Self::Message(_) => Kind::Message,
         }
     }
 
     /// The receipt of the message.
-    pub(super) fn receipt(&self) -> &'a Receipt {
+    pub(super) fn receipt(&self) -> &Receipt {
         match self {
             Self::Event(_, receipt) | Self::Message(receipt) => receipt,
         }
@@ -54,32 +53,22 @@ pub(super) struct Siblings {
     identity: Identity,
     redelivered: bool,
     open: AtomicUsize,
-    /// Whether marks of this hand-out are on record, or on their way there.
-    marked: AtomicBool,
 }
 
 impl Siblings {
-    /// `open` deliveries of `event`, none of them settled; `settled` are those that are.
+    /// `open` deliveries of `event`, none of them settled.
     pub(super) fn new(
         event: Arc<Event>,
         identity: Identity,
         open: usize,
         redelivered: bool,
-        settled: &HashSet<WebhookId>,
     ) -> Self {
         Self {
             event,
             identity,
             redelivered,
             open: AtomicUsize::new(open),
-            marked: AtomicBool::new(!settled.is_empty()),
         }
-    }
-
-    /// The delivery to `webhook` before anything was tried.
-    pub(super) fn first(&self, webhook: &WebhookId) -> Delivery {
-        let id = self.identity.delivery(webhook);
-        Delivery::under(id, self.event.clone(), webhook.clone())
     }
 
     /// The event.
@@ -92,30 +81,31 @@ impl Siblings {
         &self.identity
     }
 
-    /// The delivery to `webhook` is about to be settled. While others are open it must be marked,
-    /// or a crash would repeat it with them; the last one is covered by the acknowledgement. What
-    /// goes on record under an id that says nothing of the message is always marked: nothing else
-    /// would tell a redelivery that it was.
-    pub(super) fn settling(&self, webhook: &WebhookId, on_record: bool) -> Option<Mark> {
-        let was_open = self.open.fetch_sub(1, Ordering::AcqRel);
-        let unknown = on_record && self.identity.hand_out.is_some();
-        (was_open > 1 || unknown).then(|| self.note(webhook))
+    /// The delivery to `webhook` before anything was tried.
+    pub(super) fn first(&self, webhook: &WebhookId) -> Delivery {
+        let id = self.identity.delivery(webhook);
+        Delivery::under(id, self.event.clone(), webhook.clone())
     }
 
-    /// That the event is settled for `webhook`, to be put on record.
-    pub(super) fn note(&self, webhook: &WebhookId) -> Mark {
-        self.marked.store(true, Ordering::Release);
-        self.mark([webhook.clone()])
+    /// Whether what is on record under the ids of these deliveries came of the same message: always,
+    /// unless nothing but its content says which that is, and nothing can have come of it yet.
+    pub(super) fn know_their_record(&self) -> bool {
+        self.redelivered || self.identity.hand_out.is_none()
+    }
+
+    /// The delivery to `webhook` is about to be settled. While others are open it must be marked,
+    /// or a crash would repeat it with them; the last one is covered by the acknowledgement.
+    pub(super) fn settling(&self, webhook: &WebhookId) -> Option<Mark> {
+        let was_open = self.open.fetch_sub(1, Ordering::AcqRel);
+        (was_open > 1).then(|| self.mark([webhook]))
     }
 
     /// That the event is settled for `webhooks`.
-    pub(super) fn mark(&self, webhooks: impl IntoIterator<Item = WebhookId>) -> Mark {
+    pub(super) fn mark<'a>(&self, webhooks: impl IntoIterator<Item = &'a WebhookId>) -> Mark {
         Mark {
             organization: self.event.organization.clone(),
             message: self.identity.key.clone(),
-            hand_out: self.identity.hand_out.clone(),
-            webhooks: webhooks.into_iter().collect(),
-            recorded: self.marked.load(Ordering::Acquire),
+            webhooks: webhooks.into_iter().cloned().collect(),
         }
     }
 }

@@ -13,7 +13,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use http::HeaderMap;
 use jiff::Timestamp;
-use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
@@ -21,11 +21,14 @@ use crate::domain::attempt::Attempt;
 use crate::domain::dead_letter::{DeadLetter, Reason};
 use crate::domain::delivery::Delivery;
 use crate::domain::event::{Event, RawEvent};
-use crate::domain::identity::HandOut;
 use crate::domain::ids::{DeliveryId, MessageKey, Organization, WebhookId};
 use crate::domain::organization::OrganizationWebhooks;
 use crate::domain::outcome::Reply;
+use crate::domain::own_fault::OwnFault;
+use crate::domain::streak::Streak;
 use crate::domain::webhook::WebhookKey;
+
+use super::admission::Place;
 
 // ------------------------------------------------------------------------------------ the source
 
@@ -74,12 +77,8 @@ pub struct Mark {
     pub organization: Organization,
     /// The message that it came with.
     pub message: MessageKey,
-    /// Which hand-out of it this speaks of, if its like may be marked under the same key.
-    pub hand_out: Option<HandOut>,
     /// The webhooks for which it is settled.
     pub webhooks: Vec<WebhookId>,
-    /// Whether some of it is on record already.
-    pub recorded: bool,
 }
 
 /// The right to settle one message. Settling consumes it; dropping it unsettled, as a panic or a
@@ -101,8 +100,8 @@ pub enum Settlement {
         /// What to remember should the acknowledgement be lost.
         mark: Option<Mark>,
         /// Given back once the acknowledgement is sent, so that the requests that a crash could
-        /// repeat are never more than the worker may have in flight.
-        permit: Option<OwnedSemaphorePermit>,
+        /// repeat are never more than the worker may have open.
+        place: Option<Place>,
     },
     /// It was not settled: return it to its queue.
     Returned {
@@ -137,11 +136,11 @@ impl Receipt {
     }
 
     /// Acknowledges the message.
-    pub fn ack(mut self, mark: Option<Mark>, permit: Option<OwnedSemaphorePermit>) {
+    pub fn ack(mut self, mark: Option<Mark>, place: Option<Place>) {
         self.settle(Settlement::Done {
             tag: self.tag,
             mark,
-            permit,
+            place,
         });
     }
 
@@ -175,6 +174,9 @@ impl Drop for Receipt {
 pub enum FollowUp {
     /// The delivery comes back after a stay in the delay queue of this step.
     Delay(Delivery, Duration),
+    /// The delivery, which is put off, comes back after this long: never sooner, and not later than
+    /// after the shortest step that covers it.
+    Defer(Delivery, Duration),
     /// The delivery comes back at once, as a message of its own.
     Enqueue(Delivery),
     /// Something is given up.
@@ -222,9 +224,8 @@ pub struct Entry {
     pub mark: Option<Mark>,
     /// The delivery's new state.
     pub delivery: Option<DeliveryRecord>,
-    /// A mark that has served, for its event is acknowledged: it need not be kept for long, and must
-    /// not be if its like could be taken for it.
-    pub unmark: Option<Mark>,
+    /// Marks that have served, for their event is acknowledged, and need not be kept for long.
+    pub unmark: Option<(Organization, MessageKey)>,
 }
 
 /// The state of a delivery, kept under its id.
@@ -260,18 +261,6 @@ pub enum Keep {
     Sequence,
 }
 
-/// Whose the id of a delivery is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Claim {
-    /// It was free, or is this hand-out's already.
-    Ours,
-    /// It is that of another message.
-    Anothers,
-    /// A hand-out has it that may have been an earlier one of the same message: it was handed out
-    /// less often, and has put no hand-over on record.
-    Doubtful,
-}
-
 /// The record of what was done.
 #[async_trait]
 pub trait Log: Send + Sync {
@@ -282,34 +271,28 @@ pub trait Log: Send + Sync {
     async fn write(&self, entry: Entry);
 
     /// The webhooks for which the event of `message`, which came again, is already settled.
-    ///
-    /// With a hand-out, the key may be that of several messages. Then each mark counts for one of
-    /// them: it is from now on that of this hand-out, and is found only by one that was handed out
-    /// more often than the one it was of before, as a redelivery of the same message was.
     async fn settled(
         &self,
         organization: &Organization,
         message: &MessageKey,
-        hand_out: Option<&HandOut>,
     ) -> HashSet<WebhookId>;
 
-    /// Claims the id of a delivery for what follows from the message of this hand-out: once, whoever
-    /// asks at the same time. With `take`, also what another hand-out has claimed and shows no sign
-    /// of having handed over.
+    /// Claims the id of a delivery for what follows from the message of this hand-out. `true` for
+    /// one, of any number that ask at the same time or later, and for that one again; for none if
+    /// something is on record under the id.
     async fn claim(
         &self,
         organization: &Organization,
         delivery: &DeliveryId,
-        hand_out: &HandOut,
-        take: bool,
-    ) -> Claim;
+        hand_out: u64,
+    ) -> bool;
 
     /// The highest settled sequence of a delivery; 0 if none is known.
     async fn settled_sequence(&self, organization: &Organization, delivery: &DeliveryId) -> u32;
 
-    /// Notes a failed attempt at `now` and says since when the webhook, over all workers, has had
-    /// nothing but failures.
-    async fn failing_since(&self, webhook: &WebhookKey, now: Timestamp) -> Timestamp;
+    /// Notes a failed attempt at `now` and tells the webhook's streak of failures, over all workers:
+    /// the one before if it [goes on](Streak::after_failure) after at most so much silence.
+    async fn failed(&self, webhook: &WebhookKey, now: Timestamp, silence: Duration) -> Streak;
 
     /// Notes that the webhook answered well at `now`. Cheap: it need not be on record at once.
     fn succeeded(&self, webhook: &WebhookKey, now: Timestamp);
@@ -331,6 +314,7 @@ pub struct Request {
 /// Makes HTTP requests.
 #[async_trait]
 pub trait Sender: Send + Sync {
-    /// Makes one request and reports what came of it, within the time that one attempt may take.
-    async fn send(&self, request: Request) -> Reply;
+    /// Makes one request and reports what came of it, within the time that one attempt may take. A
+    /// fault of our own is no reply: there is nothing to hold against the endpoint.
+    async fn send(&self, request: Request) -> Result<Reply, OwnFault>;
 }

@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use crate::domain::admission::Deferral;
 use crate::domain::attempt::Attempt;
 use crate::domain::dead_letter::{Content, DeadLetter, Reason};
 use crate::domain::delivery::Delivery;
@@ -21,7 +22,7 @@ use crate::domain::webhook::{Webhook, WebhookKey};
 
 use super::Engine;
 use super::origin::Origin;
-use super::ports::{DeliveryRecord, DeliveryState, Entry, FollowUp, Keep, Mark, Receipt, Stopped};
+use super::ports::{DeliveryRecord, DeliveryState, Entry, FollowUp, Keep, Receipt, Stopped};
 
 /// An attempt that was made.
 pub(super) struct Made<'a> {
@@ -39,19 +40,9 @@ impl Engine {
         verdict: Verdict,
         origin: Origin<'_>,
     ) -> Result<(), Stopped> {
-        let delivery = if verdict != Verdict::Settle || self.keeps_success(origin) {
-            self.told_apart(delivery, origin).await
-        } else {
-            Some(Cow::Borrowed(delivery))
-        };
-        let Some(delivery) = delivery.as_deref() else {
-            let attempt = Some(made.attempt);
-            let entry = Entry {
-                attempt,
-                ..Entry::default()
-            };
-            self.ports.log.write(entry).await;
-            return Ok(());
+        let delivery = &*match verdict {
+            Verdict::Settle if !self.keeps_success(origin) => Cow::Borrowed(delivery),
+            _ => self.told_apart(delivery, origin).await,
         };
         made.attempt.delivery_id = delivery.id.clone();
         if let Verdict::Retry(wait) = &verdict {
@@ -122,11 +113,14 @@ impl Engine {
         }
     }
 
-    /// Whether a first success goes on record under its delivery's id, so that it must be told from
-    /// what its like have there.
+    /// Whether a first success goes on record under its delivery's id, where its like may be.
     fn keeps_success(&self, origin: Origin<'_>) -> bool {
-        let kept = self.settings.keep_all_bodies || origin.may_have_copies();
-        kept && origin.hand_out().is_some()
+        match origin {
+            Origin::Event(siblings, _) => {
+                self.settings.keep_all_bodies && !siblings.know_their_record()
+            }
+            Origin::Message(_) => false,
+        }
     }
 
     /// Puts a delivery off without an attempt.
@@ -134,22 +128,23 @@ impl Engine {
         &self,
         delivery: &Delivery,
         webhook: &Webhook,
-        delay: Duration,
+        deferral: Deferral,
         origin: Origin<'_>,
     ) -> Result<(), Stopped> {
-        let Some(delivery) = self.told_apart(delivery, origin).await else {
-            return Ok(());
-        };
-        let delivery = &*delivery;
-        let wait = self.settings.steps.at_least(delay);
-        let deferred = delivery.deferred(wait.rest);
-        self.hand_over(FollowUp::Delay(deferred, wait.step), origin.receipt())
+        let delivery = &*self.told_apart(delivery, origin).await;
+        let delay = deferral.delay.min(self.settings.steps.longest());
+        let deferred = delivery.deferred(None);
+        self.hand_over(FollowUp::Defer(deferred, delay), origin.receipt())
             .await?;
         tracing::debug!(
-            delivery_id = %delivery.id, webhook_id = %webhook.id, delay = ?wait.total(), "deferred"
+            delivery_id = %delivery.id,
+            webhook_id = %webhook.id,
+            ?delay,
+            because = deferral.why.name(),
+            "deferred"
         );
         self.counters.deferred.count();
-        let state = DeliveryState::Waiting(self.due(wait.total()));
+        let state = DeliveryState::Waiting(self.due(delay));
         let failed = delivery.has_a_past();
         let entry = self.entry(&unsettled(delivery), webhook, state, failed, origin);
         if entry.mark.is_some() || entry.delivery.is_some() {
@@ -265,34 +260,18 @@ impl Engine {
         failed: bool,
         origin: Origin<'_>,
     ) -> Entry {
-        let handed_over = state != DeliveryState::Delivered;
         let mark = match origin {
-            Origin::Event(siblings, _) => {
-                let must = handed_over || self.keeps_success(origin);
-                siblings.settling(&webhook.id, must)
-            }
+            Origin::Event(siblings, _) => siblings.settling(&webhook.id),
             Origin::Message(_) => None,
         };
         // A first attempt that went well leaves no record of the delivery: the hot path. Only where
-        // there may be another message of it must that one know, and where its like may ask for the
-        // id, that there is a hand-over behind the claim.
-        let claimed = handed_over && origin.hand_out().is_some();
-        let needed = failed || claimed || origin.may_have_copies();
+        // there may be another message of it must that one know.
+        let needed = failed || origin.may_have_copies();
         let keep = needed || self.settings.keep_all_bodies;
         let delivery = keep.then(|| self.delivery_record(delivery, state, failed));
         Entry {
             mark,
             delivery,
-            ..Entry::default()
-        }
-    }
-
-    /// What goes on record of a delivery that was only sent round: that it was, under which id.
-    pub(super) fn sent_round(&self, delivery: &Delivery, mark: Mark) -> Entry {
-        let state = DeliveryState::Waiting(self.settings.clock.now());
-        Entry {
-            mark: Some(mark),
-            delivery: Some(self.delivery_record(&unsettled(delivery), state, false)),
             ..Entry::default()
         }
     }

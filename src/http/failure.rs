@@ -14,6 +14,21 @@ use hyper_util::client::legacy::connect::HttpInfo;
 
 use super::resolver::ResolveError;
 use crate::domain::outcome::{FailureKind, SendFailure};
+use crate::domain::own_fault::OwnFault;
+
+/// The resolver's finding that it could not look the name up, by our own fault.
+pub(super) fn of_resolver(error: &reqwest::Error) -> Option<OwnFault> {
+    match find(error)? {
+        ResolveError::Own(fault) => Some(*fault),
+        _ => None,
+    }
+}
+
+/// What the system said, if it was the system that `error` came from.
+pub(super) fn of_system(error: &reqwest::Error) -> Option<&io::Error> {
+    let said = chain(error).filter_map(|error| error.downcast_ref::<io::Error>());
+    said.filter(|error| error.raw_os_error().is_some()).last()
+}
 
 /// What `error` was. `connect_timeout` is for the message.
 pub(super) fn describe(error: &reqwest::Error, connect_timeout: Duration) -> SendFailure {
@@ -23,7 +38,9 @@ pub(super) fn describe(error: &reqwest::Error, connect_timeout: Duration) -> Sen
     let (kind, message) = if let Some(error) = find::<ResolveError>(error) {
         let kind = match error {
             ResolveError::Refused { .. } => FailureKind::AddressRefused,
-            ResolveError::Lookup { .. } | ResolveError::NoAddress { .. } => FailureKind::Dns,
+            ResolveError::Lookup { .. } | ResolveError::NoAddress { .. } | ResolveError::Own(_) => {
+                FailureKind::Dns
+            }
         };
         (kind, error.to_string())
     } else if let Some(error) = find::<rustls::Error>(error) {
@@ -49,11 +66,36 @@ pub(super) fn describe(error: &reqwest::Error, connect_timeout: Duration) -> Sen
 
 /// The address of the connection that `error` happened on, if there was one.
 pub(super) fn remote_addr(error: &reqwest::Error) -> Option<SocketAddr> {
+    Some(connection(error)?.remote_addr())
+}
+
+/// The connection that `error` happened on, if there was one.
+pub(super) fn connection(error: &reqwest::Error) -> Option<HttpInfo> {
     let mut extensions = http::Extensions::new();
     find::<legacy::Error>(error)?
         .connect_info()?
         .get_extras(&mut extensions);
-    Some(extensions.get::<HttpInfo>()?.remote_addr())
+    extensions.remove::<HttpInfo>()
+}
+
+/// Whether the receiver's side closed the connection instead of answering. An answer that breaks
+/// off within its head looks the same to the client; one that breaks off later is no error here.
+pub(super) fn is_closed_by_receiver(error: &reqwest::Error) -> bool {
+    let by_end = find::<hyper::Error>(error)
+        .is_some_and(|error| error.is_incomplete_message() || error.is_canceled());
+    let by_system = chain(error)
+        .filter_map(|error| error.downcast_ref::<io::Error>())
+        .any(|error| {
+            matches!(
+                error.kind(),
+                io::ErrorKind::ConnectionReset
+                    | io::ErrorKind::ConnectionAborted
+                    | io::ErrorKind::BrokenPipe
+                    // TLS that ends without its own goodbye.
+                    | io::ErrorKind::UnexpectedEof
+            )
+        });
+    by_end || by_system
 }
 
 /// TCP's errors come wrapped by the connector; the handshake's come as the stream's own.

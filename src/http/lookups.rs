@@ -6,15 +6,16 @@
 //! Nothing is kept once it is over.
 
 use std::collections::HashMap;
-use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures::FutureExt as _;
 use futures::future::{BoxFuture, Shared};
 
+use super::resolver::LookupError;
+
 /// What a lookup found.
-pub(super) type Found = Result<Arc<[SocketAddr]>, Arc<io::Error>>;
+pub(super) type Found = Result<Arc<[SocketAddr]>, Arc<LookupError>>;
 
 type Lookup = Shared<BoxFuture<'static, Found>>;
 type UnderWay = Mutex<HashMap<String, Lookup>>;
@@ -29,7 +30,7 @@ impl Lookups {
     /// Joins the lookup of `host`, or starts it with `look_up`.
     pub async fn join<F>(&self, host: &str, look_up: impl FnOnce(String) -> F) -> Found
     where
-        F: Future<Output = io::Result<Vec<SocketAddr>>> + Send + 'static,
+        F: Future<Output = Result<Vec<SocketAddr>, LookupError>> + Send + 'static,
     {
         let lookup = {
             // Held over the start: a lookup that is over before it is entered would stay for ever.
@@ -46,9 +47,14 @@ impl Lookups {
         lookup.await
     }
 
+    /// Whether the lookup of `host` is still under way.
+    pub fn is_under_way(&self, host: &str) -> bool {
+        lock(&self.under_way).contains_key(host)
+    }
+
     fn start<F>(&self, host: &str, looking_up: F) -> Lookup
     where
-        F: Future<Output = io::Result<Vec<SocketAddr>>> + Send + 'static,
+        F: Future<Output = Result<Vec<SocketAddr>, LookupError>> + Send + 'static,
     {
         let entry = Entry {
             under_way: Arc::clone(&self.under_way),
@@ -60,7 +66,7 @@ impl Lookups {
             looking_up.await
         });
         let found = task.map(|ended| {
-            let found = ended.unwrap_or_else(|error| Err(io::Error::other(error)));
+            let found = ended.unwrap_or_else(|error| Err(LookupError::Other(error.into())));
             found.map(Arc::from).map_err(Arc::new)
         });
         found.boxed().shared()
@@ -113,7 +119,8 @@ mod tests {
 
     fn ask(
         resolver: &Arc<Resolver>,
-    ) -> impl FnOnce(String) -> BoxFuture<'static, io::Result<Vec<SocketAddr>>> + use<> {
+    ) -> impl FnOnce(String) -> BoxFuture<'static, Result<Vec<SocketAddr>, LookupError>> + use<>
+    {
         let resolver = Arc::clone(resolver);
         |_| {
             let answer = async move {

@@ -4,15 +4,25 @@
 //! to. A name that answers differently the second time it is asked gains nothing by it.
 //!
 //! Names are resolved by the operating system, on tokio's blocking threads, one thread a name.
+//!
+//! No answer for a name may mean that its own servers are broken, or that the resolver is away. The
+//! system says the same of both (`EAI_AGAIN`), so others are asked: see `evidence`.
 
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
+use dns_lookup::{AddrInfoHints, LookupErrorKind, SockType};
+use futures::future::join_all;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use rustix::io::Errno;
 
-use super::lookups::Lookups;
+use super::evidence::Evidence;
+use super::lookups::{Found, Lookups};
+use super::own;
 use crate::domain::egress::{Egress, Refusal};
+use crate::domain::own_fault::OwnFault;
 
 /// Why a name gave no address to connect to.
 #[derive(Debug, thiserror::Error)]
@@ -23,8 +33,11 @@ pub enum ResolveError {
         /// The name.
         host: String,
         /// What the resolver said.
-        source: Arc<io::Error>,
+        source: Arc<LookupError>,
     },
+    /// It could not be looked up, which is our own fault.
+    #[error(transparent)]
+    Own(OwnFault),
     /// The resolver knows the name, but no address for it.
     #[error("{host} has no addresses")]
     NoAddress {
@@ -46,6 +59,7 @@ pub enum ResolveError {
 pub struct CheckedResolver {
     egress: Arc<Egress>,
     lookups: Lookups,
+    evidence: Evidence,
 }
 
 impl CheckedResolver {
@@ -54,29 +68,126 @@ impl CheckedResolver {
         Self {
             egress,
             lookups: Lookups::default(),
+            evidence: Evidence::default(),
         }
     }
+
+    /// The addresses of `host` that may be posted to.
+    pub(super) async fn addresses(&self, host: &str) -> Result<Vec<SocketAddr>, ResolveError> {
+        let lost = |source| ResolveError::Lookup {
+            host: host.to_owned(),
+            source,
+        };
+        let answers = self.evidence.answers();
+        match self.find(host).await {
+            Ok(found) => permitted(&self.egress, host, found.iter().copied()),
+            // Out of handles the system's resolver says anything: that there is no such name, too.
+            Err(_) if own::out_of_handles() => Err(ResolveError::Own(OwnFault::Handles)),
+            Err(error) => Err(match &*error {
+                LookupError::Unanswered(_) if self.is_away(host, answers).await => {
+                    ResolveError::Own(OwnFault::Resolver)
+                }
+                LookupError::System(cause) => {
+                    own::lacking(cause).map_or_else(|| lost(error.clone()), ResolveError::Own)
+                }
+                _ => lost(error),
+            }),
+        }
+    }
+
+    /// Says whether the lookup of `host`, which has not ended in time, has not because no lookup
+    /// does.
+    pub(super) async fn keeps_silent(&self, host: &str) -> bool {
+        let answers = self.evidence.answers();
+        self.lookups.is_under_way(host) && self.is_away(host, answers).await
+    }
+
+    async fn find(&self, host: &str) -> Found {
+        let found = self.lookups.join(host, ask_system).await;
+        match &found {
+            Ok(_) => self.evidence.resolved(host),
+            Err(error) if matches!(**error, LookupError::Unknown(_)) => self.evidence.answered(),
+            Err(_) => {}
+        }
+        found
+    }
+
+    /// Whether it is the resolver that gives no answer, and not the servers of `host` alone: names
+    /// that it knew before get none either. `answers` is how many there were before.
+    async fn is_away(&self, host: &str, answers: u64) -> bool {
+        if self.evidence.answers() != answers {
+            return false;
+        }
+        let witnesses = self.evidence.witnesses(host);
+        if witnesses.is_empty() {
+            return self.evidence.nothing_answered(host);
+        }
+        let asking = join_all(witnesses.iter().map(|witness| self.find(witness)));
+        let _ = tokio::time::timeout(WITNESS_LIMIT, asking).await;
+        self.evidence.answers() == answers
+    }
 }
+
+/// How long a name that resolved before may take to resolve again, before that says that the
+/// resolver is away.
+const WITNESS_LIMIT: Duration = Duration::from_secs(2);
 
 impl Resolve for CheckedResolver {
     fn resolve(&self, name: Name) -> Resolving {
         let resolver = self.clone();
         Box::pin(async move {
-            let host = name.as_str();
-            let found = resolver.lookups.join(host, ask_system).await;
-            let found = found.map_err(|source| ResolveError::Lookup {
-                host: host.to_owned(),
-                source,
-            })?;
-            let permitted = permitted(&resolver.egress, host, found.iter().copied())?;
+            let permitted = resolver.addresses(name.as_str()).await?;
             Ok(Box::new(permitted.into_iter()) as Addrs)
         })
     }
 }
 
-async fn ask_system(host: String) -> io::Result<Vec<SocketAddr>> {
-    // Port 0 asks the client to put in the URL's.
-    Ok(tokio::net::lookup_host((host, 0)).await?.collect())
+/// Why a lookup found nothing.
+#[derive(Debug, thiserror::Error)]
+pub enum LookupError {
+    /// There is no such name, or it has no address.
+    #[error("{0}")]
+    Unknown(#[source] io::Error),
+    /// No answer came that says so: the name's own servers are silent or fail, or the resolver is
+    /// away.
+    #[error("{0}")]
+    Unanswered(#[source] io::Error),
+    /// This system could not ask.
+    #[error("{0}")]
+    System(#[source] io::Error),
+    /// Anything else, such as a name that cannot be one.
+    #[error("{0}")]
+    Other(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+impl From<dns_lookup::LookupError> for LookupError {
+    fn from(error: dns_lookup::LookupError) -> Self {
+        let kind = error.kind();
+        let cause = io::Error::from(error);
+        match kind {
+            LookupErrorKind::NoName | LookupErrorKind::NoData => Self::Unknown(cause),
+            LookupErrorKind::Again => Self::Unanswered(cause),
+            LookupErrorKind::System => Self::System(cause),
+            LookupErrorKind::Memory => Self::System(Errno::NOMEM.into()),
+            _ => Self::Other(cause.into()),
+        }
+    }
+}
+
+async fn ask_system(host: String) -> Result<Vec<SocketAddr>, LookupError> {
+    let asking = tokio::task::spawn_blocking(move || {
+        // One answer an address, not one for each kind of socket.
+        let hints = AddrInfoHints {
+            socktype: SockType::Stream.into(),
+            ..AddrInfoHints::default()
+        };
+        // Without a service the port is 0, which asks the client to put in the URL's.
+        let found = dns_lookup::getaddrinfo(Some(&host), None, Some(hints))?;
+        Ok(found.flatten().map(|info| info.sockaddr).collect())
+    });
+    asking
+        .await
+        .unwrap_or_else(|error| Err(LookupError::Other(error.into())))
 }
 
 /// Those of the addresses `found` for `host` that may be posted to; never none.

@@ -80,7 +80,7 @@ impl Inspected {
     /// What became of the delivery, if more than its attempts is on record.
     pub fn state(&self) -> Option<DeliveryState> {
         match self.recorded {
-            Some(Recorded::Whole(_, state)) => Some(state),
+            Some(Recorded::Whole(_, state) | Recorded::WithoutBody(_, state)) => Some(state),
             _ => None,
         }
     }
@@ -138,7 +138,9 @@ pub async fn inspect(
 ) -> Result<Inspected, InspectError> {
     let recorded = deployment.records.delivery(organization, id).await?;
     let known = match &recorded {
-        Some(Recorded::Whole(delivery, _)) => Some(delivery.webhook.clone()),
+        Some(Recorded::Whole(delivery, _) | Recorded::WithoutBody(delivery, _)) => {
+            Some(delivery.webhook.clone())
+        }
         _ => webhook.cloned(),
     };
     let candidates = match known {
@@ -168,7 +170,12 @@ pub async fn inspect(
             break;
         }
     }
-    if attempts.is_empty() && !matches!(recorded, Some(Recorded::Whole(..))) {
+    if attempts.is_empty()
+        && !matches!(
+            recorded,
+            Some(Recorded::Whole(..) | Recorded::WithoutBody(..))
+        )
+    {
         return Err(InspectError::Unknown(id.clone()));
     }
     Ok(Inspected { attempts, recorded })

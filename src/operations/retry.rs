@@ -24,6 +24,13 @@ pub enum RetryError {
          \"all\" bodies of deliveries that never failed are kept too"
     )]
     NoBody(DeliveryId),
+    /// Its body had to make room.
+    #[error(
+        "the body of delivery {0} is no longer kept: newer ones of its organization took its place \
+         (log.bodies_per_organization). If the delivery was given up, its dead letter has the body: \
+         requeue that. If it waits for its next attempt, that is made all the same"
+    )]
+    Outgrown(DeliveryId),
     /// The store is away.
     #[error(transparent)]
     Unavailable(#[from] Unavailable),
@@ -55,6 +62,10 @@ fn decide(
             Err(RetryError::Delivered(id.clone()))
         }
         Some(Recorded::Whole(delivery, _)) => Ok(delivery.requeued()),
+        Some(Recorded::WithoutBody(_, DeliveryState::Delivered)) if !force => {
+            Err(RetryError::Delivered(id.clone()))
+        }
+        Some(Recorded::WithoutBody(..)) => Err(RetryError::Outgrown(id.clone())),
     }
 }
 
@@ -107,6 +118,17 @@ mod tests {
             decide(&id, sequence, true),
             Err(RetryError::NoBody(_))
         ));
+        let Some(Recorded::Whole(delivery, state)) =
+            recorded(DeliveryState::Dead(Reason::AttemptsExhausted))
+        else {
+            panic!("recorded whole");
+        };
+        let outgrown = decide(&id, Some(Recorded::WithoutBody(delivery, state)), true);
+        let error = outgrown.unwrap_err();
+        assert!(
+            error.to_string().contains("its dead letter has the body"),
+            "{error}"
+        );
         assert!(matches!(
             decide(&id, None, true),
             Err(RetryError::Unknown(_))

@@ -12,8 +12,10 @@ use crate::domain::delivery::{Delivery, Trigger};
 use crate::domain::event::Event;
 use crate::domain::ids::{EventId, EventType, InvalidId, Organization};
 use crate::domain::outcome;
+use crate::domain::own_fault::OwnFault;
 use crate::domain::request;
-use crate::domain::webhook::Webhook;
+use crate::domain::webhook::{Webhook, WebhookKey};
+use crate::engine::faults::Faults;
 use crate::engine::ports::{Entry, Log, Request, Sender};
 
 /// How long the record may take: whoever waits has seen the answer matter more.
@@ -24,10 +26,23 @@ const RECORD_LIMIT: Duration = Duration::from_secs(5);
 pub struct Tester {
     /// Makes the requests.
     pub sender: Arc<dyn Sender>,
+    /// Where it is kept that they cannot be made.
+    pub faults: Arc<Faults>,
     /// Where they are put on record.
     pub log: Arc<dyn Log>,
     /// The process's name in the record.
     pub worker: String,
+}
+
+/// Why no test event was sent.
+#[derive(Debug, thiserror::Error)]
+pub enum TestError {
+    /// What is stored of the webhook makes no event.
+    #[error(transparent)]
+    Invalid(#[from] InvalidId),
+    /// It was our own fault: nothing went out, and nothing is on record.
+    #[error("nothing was sent, which is no fault of the endpoint: {0}")]
+    Own(#[from] OwnFault),
 }
 
 /// The body of a test event.
@@ -43,12 +58,13 @@ struct Body<'a> {
 impl Tester {
     /// Sends an event of type `test` to the webhook's endpoint, signed like any other, whether or
     /// not the webhook is enabled or subscribes to anything. It is one attempt, on record with the
-    /// trigger `test`, and never retried.
+    /// trigger `test`, and never retried. One that is taken ends the webhook's streak of failures;
+    /// one that is not says nothing of its traffic.
     pub async fn test(
         &self,
         organization: &Organization,
         webhook: &Webhook,
-    ) -> Result<Attempt, InvalidId> {
+    ) -> Result<Attempt, TestError> {
         let started_at = Timestamp::now();
         let event = event(organization, webhook, started_at)?;
         let delivery = Delivery {
@@ -61,7 +77,19 @@ impl Tester {
             body: delivery.event.body.clone(),
         };
         let reply = self.sender.send(sent).await;
-        let outcome = outcome::classify(&reply, Timestamp::now());
+        let reply = reply.inspect_err(|fault| _ = self.faults.hit(*fault))?;
+        self.faults.got_through();
+        let now = Timestamp::now();
+        let outcome = outcome::classify(&reply, now);
+        let key = WebhookKey {
+            organization: organization.clone(),
+            id: webhook.id.clone(),
+        };
+        if outcome.is_delivered() {
+            // Before the attempt is written: what is handed to the log first is on record first, and
+            // the process may end after that.
+            self.log.succeeded(&key, now);
+        }
         let attempt = Attempt::made(&delivery, webhook, started_at, outcome, reply, &self.worker);
         let entry = Entry {
             attempt: Some(attempt.clone()),

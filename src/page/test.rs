@@ -12,6 +12,7 @@ use super::trouble::Trouble;
 use super::webhook::{Tab, about, find};
 use crate::api::Api;
 use crate::domain::attempt::Attempt;
+use crate::operations::test::TestError;
 
 /// Sends a test event now.
 pub async fn send(
@@ -24,7 +25,13 @@ pub async fn send(
         .tester
         .test(&visitor.organization, &webhook.webhook)
         .await;
-    let attempt = tested.map_err(|error| Trouble::new(StatusCode::CONFLICT, error.to_string()))?;
+    let attempt = tested.map_err(|error| {
+        let status = match error {
+            TestError::Invalid(_) => StatusCode::CONFLICT,
+            TestError::Own(_) => StatusCode::SERVICE_UNAVAILABLE,
+        };
+        Trouble::new(status, error.to_string())
+    })?;
     Ok(about(&visitor, &webhook, Tab::Log, &result(&attempt)))
 }
 

@@ -262,7 +262,7 @@ pub(super) async fn let_acks_land() {
 }
 
 /// Closes a connection in good order, within a time limit.
-pub(super) async fn close(connection: &Connection) {
+pub async fn close(connection: &Connection) {
     let closing = connection.close(200, "OK".into());
     // Whatever is left of a connection that does not close in time goes with the process.
     let _ = tokio::time::timeout(CLOSE_LIMIT, closing).await;

@@ -25,12 +25,13 @@ use lapin::options::{
 };
 use lapin::types::FieldTable;
 use lapin::{Channel, Connection, Consumer};
-use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::acks::{AckTracker, PATIENCE};
 use super::message::Received;
+use crate::engine::admission::Place;
 use crate::engine::ports::{Incoming, Mark, Message, Receipt, Settlement};
 
 /// How soon after an acknowledgement it is proven that the broker has it: it bounds the marks that
@@ -127,7 +128,7 @@ impl Lane {
             flush: flush.clone(),
             settlements: settled,
             tracker: AckTracker::default(),
-            permits: BTreeMap::new(),
+            places: BTreeMap::new(),
             unproven: Vec::new(),
             half_proven: Vec::new(),
             lost: plan.lost.clone(),
@@ -250,8 +251,8 @@ struct Settler {
     flush: CancellationToken,
     settlements: mpsc::UnboundedReceiver<Settlement>,
     tracker: AckTracker,
-    /// The permits of what is settled and not yet acknowledged.
-    permits: BTreeMap<u64, OwnedSemaphorePermit>,
+    /// The places of what is settled and not yet acknowledged.
+    places: BTreeMap<u64, Place>,
     /// The marks of what was acknowledged, or is about to be, since the last question.
     unproven: Vec<Mark>,
     /// Those of what was acknowledged before it, and is proven by the answer after the next.
@@ -280,7 +281,7 @@ impl Settler {
             }
             self.life.end(reason);
             // The broker has the messages back: nothing is in flight on their behalf any more.
-            self.permits.clear();
+            self.places.clear();
         }
         drop(flushed);
         while let Some(settlement) = self.settlements.recv().await {
@@ -351,17 +352,17 @@ impl Settler {
         }
     }
 
-    /// Sends what `batch` and the time call for. A permit is given back once the acknowledgement of
+    /// Sends what `batch` and the time call for. A place is given back once the acknowledgement of
     /// its message is written.
     async fn settle(&mut self, batch: &mut Vec<Settlement>, all: bool) -> Result<(), String> {
         let now = Instant::now();
         let mut returned = Vec::new();
         for settlement in batch.drain(..) {
             match settlement {
-                Settlement::Done { tag, mark, permit } => {
+                Settlement::Done { tag, mark, place } => {
                     self.tracker.settled(tag, now);
                     self.unproven.extend(mark);
-                    self.permits.extend(permit.map(|permit| (tag, permit)));
+                    self.places.extend(place.map(|place| (tag, place)));
                 }
                 Settlement::Returned { tag } => {
                     self.tracker.returned(tag);
@@ -390,10 +391,10 @@ impl Settler {
         // Each call hands over its frame when it is first polled, so they go out in one write.
         try_join_all(acks).await.map_err(failed)?;
         if let Some(tag) = plan.up_to {
-            self.permits = self.permits.split_off(&(tag + 1));
+            self.places = self.places.split_off(&(tag + 1));
         }
         for tag in plan.singles {
-            self.permits.remove(&tag);
+            self.places.remove(&tag);
         }
         Ok(())
     }

@@ -65,6 +65,14 @@ pub fn encode(follow_up: &FollowUp, topology: &Topology, now: Timestamp) -> Outg
         FollowUp::Delay(delivery, step) => {
             encode_delivery(delivery).for_queue(&topology.delay_queue(*step))
         }
+        FollowUp::Defer(delivery, delay) => {
+            // The queue ends the wait at its step; by the message's own end it is exact, unless
+            // something before it in the queue waits for longer.
+            let queue = topology.delay_queue(topology.steps().covering(*delay));
+            encode_delivery(delivery)
+                .for_queue(&queue)
+                .expiring_in(*delay)
+        }
         FollowUp::Enqueue(delivery) => {
             encode_delivery(delivery).for_queue(topology.deliveries_queue())
         }
@@ -73,6 +81,15 @@ pub fn encode(follow_up: &FollowUp, topology: &Topology, now: Timestamp) -> Outg
         }
         FollowUp::Publish(event) => encode_event(event)
             .for_exchange(topology.exchange().into(), event.event_type.as_str().into()),
+    }
+}
+
+impl Outgoing {
+    fn expiring_in(mut self, wait: Duration) -> Self {
+        // Rounded up: never early.
+        let millis = wait.as_nanos().div_ceil(1_000_000);
+        self.properties = self.properties.with_expiration(millis.to_string().into());
+        self
     }
 }
 
@@ -302,16 +319,8 @@ pub(super) fn raw(received: Received) -> RawEvent {
             .ok()
             .flatten()
             .map(str::to_owned),
-        returns: returns(&headers),
         body: received.body,
     }
-}
-
-/// How often a quorum queue handed the message out before. Some versions count what was returned on
-/// purpose in another header than what was lost.
-fn returns(headers: &Headers<'_>) -> u32 {
-    let count = |name| headers.number(name).ok().flatten().unwrap_or(0);
-    count("x-delivery-count").max(count("x-acquired-count"))
 }
 
 /// The delivery that `received` says it is, or what is wrong with it.

@@ -161,6 +161,11 @@ impl Topology {
         &self.dead_letters
     }
 
+    /// The steps of the delay queues.
+    pub fn steps(&self) -> &Steps {
+        &self.steps
+    }
+
     /// The queue that holds a delivery for `step`, which must be one of the deployment's steps.
     pub fn delay_queue(&self, step: Duration) -> String {
         format!("{}{}s", self.delay_prefix, step.as_secs())

@@ -142,8 +142,8 @@ impl Connection {
                     self.pause(&mut reconnect).await;
                 }
                 done => {
-                    if failed && self.shared.complained.swap(false, Ordering::Relaxed) {
-                        tracing::info!(redis = %self.shared.address, "Redis serves again");
+                    if failed {
+                        self.relent();
                     }
                     return done;
                 }
@@ -159,12 +159,19 @@ impl Connection {
         self.up().await;
     }
 
-    /// Warns once, however many callers wait. Lost connections are for the keeper to report.
-    fn complain(&self, error: &StoreError) {
-        if let StoreError::Refusing(_) = error
-            && !self.shared.complained.swap(true, Ordering::Relaxed)
-        {
-            tracing::warn!(redis = %self.shared.address, %error, "Redis does not serve; waiting");
+    /// Warns once an outage, however many callers wait. Lost connections are for the keeper to
+    /// report.
+    pub(super) fn complain(&self, error: &StoreError) {
+        let lost = matches!(error, StoreError::Away { .. } | StoreError::TimedOut { .. });
+        if !lost && !self.shared.complained.swap(true, Ordering::Relaxed) {
+            tracing::warn!(redis = %self.shared.address, %error, "Redis does not serve; deliveries wait");
+        }
+    }
+
+    /// Says that the outage is over, once what failed in it has succeeded.
+    pub(super) fn relent(&self) {
+        if self.shared.complained.swap(false, Ordering::Relaxed) {
+            tracing::info!(redis = %self.shared.address, "Redis serves again");
         }
     }
 

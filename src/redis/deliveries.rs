@@ -59,7 +59,6 @@ impl Deliveries {
         }
         let recorded = if texts.has("state") {
             delivery_fields::read(id, texts)
-                .map(|(delivery, state)| Recorded::Whole(Box::new(delivery), state))
         } else {
             texts.required("sequence").map(Recorded::Sequence)
         };

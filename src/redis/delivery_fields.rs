@@ -11,6 +11,7 @@ use crate::domain::event::Event;
 use crate::domain::ids::DeliveryId;
 use crate::domain::trace_context::TraceParent;
 use crate::engine::ports::DeliveryState;
+use crate::records::Recorded;
 
 /// How many fields [`write`] appends.
 pub(super) const COUNT: usize = 14;
@@ -54,11 +55,9 @@ pub(super) fn write(delivery: &Delivery, state: DeliveryState, command: &mut Cmd
     command.arg("body").arg(&event.body[..]);
 }
 
-/// Reads a delivery back with its state.
-pub(super) fn read(
-    id: &DeliveryId,
-    mut texts: Texts,
-) -> Result<(Delivery, DeliveryState), Unreadable> {
+/// Reads a delivery back with its state, and its body if that is still there.
+pub(super) fn read(id: &DeliveryId, mut texts: Texts) -> Result<Recorded, Unreadable> {
+    let has_body = texts.has("body");
     let state = match texts.text("state")? {
         "waiting" => DeliveryState::Waiting(texts.required("next_attempt_at")?),
         "delivered" => DeliveryState::Delivered,
@@ -75,7 +74,10 @@ pub(super) fn read(
         event_type: texts.required("event_type")?,
         organization: texts.required("organization")?,
         traceparent: TraceParent::parse(texts.text("traceparent")?),
-        body: Bytes::from(texts.bytes("body")?),
+        body: match has_body {
+            true => Bytes::from(texts.bytes("body")?),
+            false => Bytes::new(),
+        },
     };
     let delivery = Delivery {
         id: id.clone(),
@@ -88,5 +90,9 @@ pub(super) fn read(
         last,
         remaining_wait: None,
     };
-    Ok((delivery, state))
+    let delivery = Box::new(delivery);
+    Ok(match has_body {
+        true => Recorded::Whole(delivery, state),
+        false => Recorded::WithoutBody(delivery, state),
+    })
 }

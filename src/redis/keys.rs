@@ -32,12 +32,17 @@ impl Keys {
         format!("{}:changed", self.prefix)
     }
 
+    /// Text, expires: written to find out whether that is possible.
+    pub fn probe(&self) -> String {
+        format!("{}:probe", self.prefix)
+    }
+
     /// Stream, capped: every attempt of every webhook.
     pub fn attempts(&self) -> String {
         format!("{}:attempts", self.prefix)
     }
 
-    /// Stream, capped: the attempts of one webhook.
+    /// Stream, capped, expires without new ones: the attempts of one webhook.
     pub fn webhook_attempts(&self, organization: &Organization, webhook: &WebhookId) -> String {
         format!("{}:{{{organization}}}:attempts:{webhook}", self.prefix)
     }
@@ -47,28 +52,44 @@ impl Keys {
         format!("{}:{{{organization}}}:delivery:{delivery}", self.prefix)
     }
 
-    /// Hash, expires: the webhooks for which an event is settled whose message is not acknowledged yet.
+    /// Sorted set, expires: the deliveries of an organization whose bodies are kept, by the
+    /// microsecond in which their records expire.
+    pub fn bodies(&self, organization: &Organization) -> String {
+        format!("{}:{{{organization}}}:bodies", self.prefix)
+    }
+
+    /// Hash, expires: the sizes of those bodies by delivery, and their sum under an empty name.
+    pub fn body_sizes(&self, organization: &Organization) -> String {
+        format!("{}:{{{organization}}}:bodies:sizes", self.prefix)
+    }
+
+    /// What the keys of an organization's deliveries begin with, before the id.
+    pub fn deliveries(&self, organization: &Organization) -> String {
+        format!("{}:{{{organization}}}:delivery:", self.prefix)
+    }
+
+    /// Set, expires: the webhooks for which an event is settled while others are still open.
     pub fn settled(&self, organization: &Organization, message: &MessageKey) -> String {
         format!("{}:{{{organization}}}:settled:{message}", self.prefix)
     }
 
     /// Hash, expires: how many attempts of one webhook came to what, on a day counted from 1970.
     pub fn outcomes(&self, organization: &Organization, webhook: &WebhookId, day: i64) -> String {
-        format!(
-            "{}:{{{organization}}}:outcomes:{webhook}:{day}",
-            self.prefix
-        )
+        format!("{}{day}", self.counts(organization, webhook)[0])
     }
 
     /// Hash, expires: how long they took.
     pub fn durations(&self, organization: &Organization, webhook: &WebhookId, day: i64) -> String {
-        format!(
-            "{}:{{{organization}}}:durations:{webhook}:{day}",
-            self.prefix
-        )
+        format!("{}{day}", self.counts(organization, webhook)[1])
     }
 
-    /// Hash, expires: when a webhook last answered well, and since when it has only failed.
+    /// What the keys of a webhook's counts begin with, before the day: outcomes and durations.
+    pub fn counts(&self, organization: &Organization, webhook: &WebhookId) -> [String; 2] {
+        ["outcomes", "durations"]
+            .map(|what| format!("{}:{{{organization}}}:{what}:{webhook}:", self.prefix))
+    }
+
+    /// Hash, expires: when a webhook last answered well, and its streak of failures.
     pub fn health(&self, webhook: &WebhookKey) -> String {
         let WebhookKey { organization, id } = webhook;
         format!("{}:{{{organization}}}:health:{id}", self.prefix)

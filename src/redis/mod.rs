@@ -12,6 +12,7 @@
 //! | [`log`] | the record, for the engine: written in batches |
 //! | [`attempts`] | the attempts on record, for commands and the API |
 //! | [`deliveries`] | the deliveries on record, for a retry by hand |
+//! | [`probe`] | whether anything can be written |
 //! | [`statistics`] | how many attempts came to what |
 //! | `attempt_fields`, `delivery_fields` | the form of an attempt and of a delivery on record |
 //! | `texts` | fields that Redis keeps as texts, read back |
@@ -29,6 +30,7 @@ pub mod error;
 mod keeper;
 pub mod keys;
 pub mod log;
+pub mod probe;
 pub mod statistics;
 pub mod subscriptions;
 mod texts;

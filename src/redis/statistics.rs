@@ -127,16 +127,22 @@ pub(super) fn add(
     100 * (counts.outcomes.len() + counts.durations.len() + 2)
 }
 
+/// The first and the last day of which something may be kept at `now`.
+pub(super) fn days(now: Timestamp) -> (i64, i64) {
+    let today = number(now).div_euclid(A_DAY);
+    (today - DAYS_KEPT, today + 1)
+}
+
 /// The keys of everything that is kept of a webhook's counts at `now`.
 pub(super) fn kept(keys: &Keys, webhook: &WebhookKey, now: Timestamp) -> Vec<String> {
-    let today = number(now).div_euclid(A_DAY);
+    let (first, last) = days(now);
     let WebhookKey { organization, id } = webhook;
-    let days = today - DAYS_KEPT..=today + 1;
-    days.flat_map(|day| {
-        [
-            keys.outcomes(organization, id, day),
-            keys.durations(organization, id, day),
-        ]
-    })
-    .collect()
+    (first..=last)
+        .flat_map(|day| {
+            [
+                keys.outcomes(organization, id, day),
+                keys.durations(organization, id, day),
+            ]
+        })
+        .collect()
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+use super::connections::Bounded;
 use super::router;
 use crate::api::Api;
 use crate::config::ApiToken;
@@ -41,18 +42,28 @@ pub enum ServeError {
 pub struct Listener {
     listener: TcpListener,
     address: SocketAddr,
+    most: usize,
 }
 
 impl Listener {
-    /// Takes the port. Without a token only loopback is allowed.
-    pub async fn bind(address: SocketAddr, tokens: &[ApiToken]) -> Result<Self, ServeError> {
+    /// Takes the port, for at most `most` connections at once. Without a token only loopback is
+    /// allowed.
+    pub async fn bind(
+        address: SocketAddr,
+        tokens: &[ApiToken],
+        most: usize,
+    ) -> Result<Self, ServeError> {
         if tokens.is_empty() && !address.ip().to_canonical().is_loopback() {
             return Err(ServeError::Open { address });
         }
         let failed = |source| ServeError::Bind { address, source };
         let listener = TcpListener::bind(address).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
-        Ok(Self { listener, address })
+        Ok(Self {
+            listener,
+            address,
+            most,
+        })
     }
 
     /// Where it listens, the port that was taken included.
@@ -63,7 +74,7 @@ impl Listener {
     /// Serves until `stop` is cancelled, and then lets requests under way end.
     pub async fn serve(self, api: Api, stop: CancellationToken) {
         let stopped = stop.clone();
-        let serving = axum::serve(self.listener, router(api))
+        let serving = axum::serve(Bounded::new(self.listener, self.most), router(api))
             .with_graceful_shutdown(async move { stopped.cancelled().await });
         let cut_off = async {
             stop.cancelled().await;

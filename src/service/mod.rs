@@ -1,5 +1,6 @@
 //! What answers on the port: the API, and the page beside it.
 
+mod connections;
 mod listener;
 mod rest;
 

@@ -7,14 +7,19 @@ use jiff::Timestamp;
 use prism_webhooks::dead_letters::{Action, Filter, Found, Options, Progress};
 use prism_webhooks::domain::attempt::Attempt;
 use prism_webhooks::domain::event::RawEvent;
-use prism_webhooks::domain::ids::{DeliveryId, WebhookId};
+use prism_webhooks::domain::ids::{DeliveryId, Organization, WebhookId};
 use prism_webhooks::engine::ports::{Handover, Log, Source, Subscriptions};
 use prism_webhooks::records::statistics::{Bucket, Detail};
 use prism_webhooks::records::{AttemptFilter, Recorded, RecordedAttempt};
 use prism_webhooks::registry::webhooks::Webhooks;
 
+use crate::redis::kit::organization;
+
 /// How many attempts the adapters keep: of all webhooks, and of each.
 pub const KEPT: (u64, u64) = (400, 200);
+
+/// How many bytes of bodies the adapters keep of each organization.
+pub const BODIES: u64 = 10_000;
 
 /// A deployment of a test's own, which outlives its workers.
 pub trait Adapter: Sized {
@@ -75,7 +80,19 @@ pub trait Adapter: Sized {
         detail: Detail,
     ) -> impl Future<Output = Vec<Bucket>>;
 
-    fn delivery(&self, id: &DeliveryId) -> impl Future<Output = Option<Recorded>>;
+    /// How many keys have the webhook in their name, where there are keys.
+    fn keys_of(&self, webhook: &WebhookId) -> impl Future<Output = usize>;
+
+    fn delivery_of(
+        &self,
+        organization: &Organization,
+        id: &DeliveryId,
+    ) -> impl Future<Output = Option<Recorded>>;
+
+    /// The same for the organization that most tests have.
+    fn delivery(&self, id: &DeliveryId) -> impl Future<Output = Option<Recorded>> {
+        async { self.delivery_of(&organization(), id).await }
+    }
 
     fn dead_letters(&self, filter: &Filter) -> impl Future<Output = Found>;
 

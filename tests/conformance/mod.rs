@@ -2,6 +2,9 @@
 //! stands on.
 
 mod adapter;
+mod bodies;
+mod deletion;
+mod failures;
 mod messages;
 mod rabbitmq_and_redis;
 mod record;
@@ -49,6 +52,19 @@ macro_rules! all_conform {
                 an_update_keeps_what_this_version_does_not_know,
                 a_deleted_webhook_takes_its_attempts_along,
                 a_change_made_on_an_older_version_is_refused,
+            }
+            bodies::{
+                beyond_the_budget_the_oldest_bodies_go_and_their_states_stay,
+                a_body_that_comes_again_is_the_newest_and_counts_once,
+                a_body_larger_than_the_budget_is_not_kept_and_costs_no_other,
+            }
+            deletion::{
+                what_ends_after_a_webhook_was_deleted_leaves_nothing_of_it,
+                what_other_workers_write_of_a_deleted_webhook_goes_and_a_new_one_of_its_id_begins_anew,
+            }
+            failures::{
+                a_streak_of_failures_is_what_the_domain_says,
+                a_test_that_is_taken_ends_a_streak_of_failures,
             }
             record::{
                 an_attempt_is_read_back_exactly,

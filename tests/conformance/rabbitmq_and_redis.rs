@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use prism_webhooks::dead_letters::{Action, Filter, Found, Options, Progress};
 use prism_webhooks::domain::attempt::Attempt;
 use prism_webhooks::domain::event::RawEvent;
-use prism_webhooks::domain::ids::{DeliveryId, WebhookId};
+use prism_webhooks::domain::ids::{DeliveryId, Organization, WebhookId};
 use prism_webhooks::engine::ports::{Handover, Log, Source, Subscriptions};
 use prism_webhooks::rabbitmq::consumer::SourceHandle;
 use prism_webhooks::rabbitmq::dead_letters::DeadLetters;
@@ -21,7 +21,7 @@ use prism_webhooks::redis::statistics::Statistics;
 use prism_webhooks::redis::subscriptions::RedisSubscriptions;
 use prism_webhooks::registry::webhooks::Webhooks;
 
-use super::adapter::{Adapter, KEPT};
+use super::adapter::{Adapter, BODIES, KEPT};
 use crate::rabbitmq::world::{Proxy, World};
 use crate::redis::kit::{Space, organization};
 
@@ -51,6 +51,7 @@ impl Adapter for RabbitAndRedis {
         let settings = LogSettings {
             attempts_kept,
             attempts_kept_per_webhook,
+            bodies_per_organization: BODIES,
             ..LogSettings::default()
         };
         let log = RedisLog::start(space.connection.clone(), space.keys.clone(), settings);
@@ -154,9 +155,15 @@ impl Adapter for RabbitAndRedis {
         found.unwrap()
     }
 
-    async fn delivery(&self, id: &DeliveryId) -> Option<Recorded> {
+    async fn keys_of(&self, webhook: &WebhookId) -> usize {
+        let pattern = format!("{}:*:{webhook}*", self.space.keys.webhooks(&organization()));
+        let keys: Vec<String> = self.space.ask(&["KEYS", &pattern]).await;
+        keys.len()
+    }
+
+    async fn delivery_of(&self, organization: &Organization, id: &DeliveryId) -> Option<Recorded> {
         let deliveries = Deliveries::new(self.space.connection.clone(), self.space.keys.clone());
-        deliveries.get(&organization(), id).await.unwrap()
+        deliveries.get(organization, id).await.unwrap()
     }
 
     async fn dead_letters(&self, filter: &Filter) -> Found {

@@ -7,7 +7,7 @@ use prism_webhooks::dead_letters::{Action, Filter, Found, Options, Progress};
 use prism_webhooks::domain::attempt::Attempt;
 use prism_webhooks::domain::endpoint::EndpointRules;
 use prism_webhooks::domain::event::RawEvent;
-use prism_webhooks::domain::ids::{DeliveryId, WebhookId};
+use prism_webhooks::domain::ids::{DeliveryId, Organization, WebhookId};
 use prism_webhooks::embedded::database::Database;
 use prism_webhooks::embedded::source::SourceHandle;
 use prism_webhooks::embedded::{Embedded, Settings};
@@ -20,7 +20,7 @@ use prism_webhooks::registry::secrets::Sealer;
 use prism_webhooks::registry::webhooks::Webhooks;
 use tempfile::TempDir;
 
-use super::adapter::{Adapter, KEPT};
+use super::adapter::{Adapter, BODIES, KEPT};
 use crate::rabbitmq::world::eventually;
 use crate::redis::kit::organization;
 
@@ -73,6 +73,7 @@ impl<P: Place> Sqlite<P> {
             log: LogSettings {
                 attempts_kept,
                 attempts_kept_per_webhook,
+                bodies_per_organization: BODIES,
                 ..LogSettings::default()
             },
             max_organizations: 100,
@@ -187,9 +188,13 @@ impl<P: Place> Adapter for Sqlite<P> {
         found.unwrap()
     }
 
-    async fn delivery(&self, id: &DeliveryId) -> Option<Recorded> {
+    async fn keys_of(&self, _: &WebhookId) -> usize {
+        0
+    }
+
+    async fn delivery_of(&self, organization: &Organization, id: &DeliveryId) -> Option<Recorded> {
         let deliveries = self.embedded().deliveries();
-        deliveries.get(&organization(), id).await.unwrap()
+        deliveries.get(organization, id).await.unwrap()
     }
 
     async fn dead_letters(&self, filter: &Filter) -> Found {

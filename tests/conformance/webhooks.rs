@@ -12,7 +12,9 @@ use prism_webhooks::records::statistics::Detail;
 use prism_webhooks::registry::webhooks::{Listed, NewWebhook, Target, WebhookPatch, WebhooksError};
 
 use super::adapter::Adapter;
-use crate::redis::kit::{at, attempt, eventually, new_webhook, organization, webhook_key, within};
+use crate::redis::kit::{
+    at, attempt, eventually, failing_since, new_webhook, organization, webhook_key, within,
+};
 
 pub async fn a_change_acts_within_a_second(adapter: &impl Adapter) {
     let (subscriptions, webhooks) = (adapter.subscriptions(), adapter.webhooks());
@@ -220,7 +222,7 @@ pub async fn a_deleted_webhook_takes_its_attempts_along(adapter: &impl Adapter) 
         ..Entry::default()
     };
     log.write(entry).await;
-    log.failing_since(&key, at(0)).await;
+    failing_since(&*log, &key, at(0)).await;
     let filter = AttemptFilter {
         organization: Some(organization()),
         webhook: Some(key.id.clone()),
@@ -244,7 +246,7 @@ pub async fn a_deleted_webhook_takes_its_attempts_along(adapter: &impl Adapter) 
     webhooks.delete(&organization(), "n").await.unwrap();
     assert_eq!(adapter.attempts(&filter, 10, None).await.0.len(), 0);
     assert_eq!(counts().await, []);
-    assert_eq!(log.failing_since(&key, at(50)).await, at(50));
+    assert_eq!(failing_since(&*log, &key, at(50)).await, at(50));
     let gone = webhooks.delete(&organization(), "n").await.unwrap_err();
     assert!(matches!(gone, WebhooksError::NotFound { .. }), "{gone}");
 }

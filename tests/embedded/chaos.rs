@@ -7,14 +7,15 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use prism_webhooks::domain::identity::HandOut;
 use prism_webhooks::domain::ids::{DeliveryId, MessageKey, Organization, WebhookId};
 use prism_webhooks::domain::organization::OrganizationWebhooks;
 use prism_webhooks::domain::outcome::{FailureKind, Reply, Response, SendFailure};
+use prism_webhooks::domain::own_fault::OwnFault;
+use prism_webhooks::domain::streak::Streak;
 use prism_webhooks::domain::webhook::WebhookKey;
 use prism_webhooks::engine::Ports;
 use prism_webhooks::engine::ports::{
-    Claim, Entry, FollowUp, Handover, Log, Request, Sender, Stopped, Subscriptions,
+    Entry, FollowUp, Handover, Log, Request, Sender, Stopped, Subscriptions,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -71,6 +72,7 @@ pub struct Chaotic {
 
 impl Chaotic {
     pub fn wrap(inner: Ports, fuse: &Arc<Fuse>) -> Ports {
+        let faults = inner.faults.clone();
         let chaotic = Arc::new(Self {
             inner,
             fuse: fuse.clone(),
@@ -80,6 +82,7 @@ impl Chaotic {
             subscriptions: chaotic.clone(),
             log: chaotic.clone(),
             sender: chaotic,
+            faults,
         }
     }
 }
@@ -118,9 +121,8 @@ impl Log for Chaotic {
         &self,
         organization: &Organization,
         message: &MessageKey,
-        hand_out: Option<&HandOut>,
     ) -> HashSet<WebhookId> {
-        let asking = self.inner.log.settled(organization, message, hand_out);
+        let asking = self.inner.log.settled(organization, message);
         self.fuse.round(asking).await
     }
 
@@ -128,10 +130,9 @@ impl Log for Chaotic {
         &self,
         organization: &Organization,
         delivery: &DeliveryId,
-        hand_out: &HandOut,
-        take: bool,
-    ) -> Claim {
-        let claiming = self.inner.log.claim(organization, delivery, hand_out, take);
+        hand_out: u64,
+    ) -> bool {
+        let claiming = self.inner.log.claim(organization, delivery, hand_out);
         self.fuse.round(claiming).await
     }
 
@@ -140,8 +141,8 @@ impl Log for Chaotic {
         self.fuse.round(asking).await
     }
 
-    async fn failing_since(&self, webhook: &WebhookKey, now: Timestamp) -> Timestamp {
-        let noting = self.inner.log.failing_since(webhook, now);
+    async fn failed(&self, webhook: &WebhookKey, now: Timestamp, silence: Duration) -> Streak {
+        let noting = self.inner.log.failed(webhook, now, silence);
         self.fuse.round(noting).await
     }
 
@@ -152,7 +153,7 @@ impl Log for Chaotic {
 
 #[async_trait]
 impl Sender for Chaotic {
-    async fn send(&self, request: Request) -> Reply {
+    async fn send(&self, request: Request) -> Result<Reply, OwnFault> {
         self.fuse.round(self.inner.sender.send(request)).await
     }
 }
@@ -244,7 +245,7 @@ impl Answer {
 
 #[async_trait]
 impl Sender for Receivers {
-    async fn send(&self, request: Request) -> Reply {
+    async fn send(&self, request: Request) -> Result<Reply, OwnFault> {
         let answer = self.note(&request);
         let duration = match answer {
             Answer::Timeout => Duration::from_secs(10),
@@ -265,10 +266,10 @@ impl Sender for Receivers {
             Answer::Timeout => failed(FailureKind::Timeout),
             Answer::NoConnection => failed(FailureKind::Connect),
         };
-        Reply {
+        Ok(Reply {
             result,
             duration,
             remote_addr: None,
-        }
+        })
     }
 }

@@ -68,6 +68,8 @@ async fn a_full_disk_refuses_new_events_and_keeps_what_the_engine_hands_over() {
         log.available().now_or_never().is_none()
     })
     .await;
+    let why = embedded.store().writable();
+    assert!(matches!(why, Err(WriteError::Full)), "{why:?}");
     assert!(!handing.is_finished());
     // What it can do is done meanwhile: a settled event makes room for others.
     let (mut source, handle) = embedded.source();
@@ -76,6 +78,7 @@ async fn a_full_disk_refuses_new_events_and_keeps_what_the_engine_hands_over() {
     database.limit_size(1 << 30).unwrap();
     soon(handing).await.unwrap().unwrap();
     soon(log.available()).await;
+    assert!(embedded.store().writable().is_ok());
     assert!(matches!(
         next_delivery(&mut source).await.message,
         Message::Delivery(_)

@@ -115,7 +115,10 @@ impl Run {
             None => u32::MAX,
         };
         let fuse = Fuse::of(steps);
-        let ports = Chaotic::wrap(embedded.ports(self.receivers.clone()), &fuse);
+        let ports = Chaotic::wrap(
+            embedded.ports(self.receivers.clone(), Arc::default()),
+            &fuse,
+        );
         let engine = Engine::new(
             engine_settings(clock, self.chance),
             ports,

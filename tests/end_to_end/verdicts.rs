@@ -253,7 +253,12 @@ async fn gone_disables_the_webhook_tells_the_others_and_enabling_lets_it_all_be_
 
 #[tokio::test]
 async fn nothing_but_failures_for_too_long_disables_the_webhook() {
-    let deployment = Deployment::start("failing", &[("PRISM_DISABLE_AFTER", "1s")]).await;
+    // Three attempts would be too few to show anything.
+    let settings = [
+        ("PRISM_DISABLE_AFTER", "1s"),
+        ("PRISM_RETRY_MAX_ATTEMPTS", "8"),
+    ];
+    let deployment = Deployment::start("failing", &settings).await;
     let broker = deployment.broker().await;
     let failing = Receiver::start(|_| Answer::status(500));
     let told = Receiver::ok();

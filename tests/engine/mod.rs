@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use prism_webhooks::domain::dead_letter::Reason;
 use prism_webhooks::domain::ids::WebhookId;
+use prism_webhooks::domain::own_fault::OwnFault;
 use prism_webhooks::engine::ports::{DeliveryState, Keep};
 
 use script::{Answer, Step, World, event, webhook};
@@ -79,7 +80,7 @@ async fn a_redelivered_event_whose_first_attempt_is_on_record_as_failed_is_not_s
 #[tokio::test(start_paused = true)]
 async fn a_storm_of_retries_leaves_room_for_fresh_events() {
     let mut world = World::new(vec![webhook("slow"), webhook("quick")]);
-    world.settings.max_in_flight = 4;
+    world.settings.bounds.quick = 4;
     world.answer("slow", Answer::After(Duration::from_secs(10)));
     for n in 0..20 {
         world.deliver(script::delivery("slow", &format!("retry-{n}")));
@@ -170,7 +171,7 @@ async fn siblings_settled_while_others_are_open_are_marked_and_the_last_is_not()
 #[tokio::test(start_paused = true)]
 async fn a_worker_with_one_place_still_finishes_a_fan_out() {
     let mut world = World::new((0..10).map(|n| webhook(&format!("w{n}"))).collect());
-    world.settings.max_in_flight = 1;
+    world.settings.bounds.quick = 1;
     world.publish(event("1"), false);
     let steps = world.run().await;
     assert_eq!(
@@ -276,9 +277,10 @@ async fn gone_is_recorded_dead_lettered_told_and_at_last_disabled() {
 #[tokio::test(start_paused = true)]
 async fn over_the_bound_of_a_webhook_deliveries_go_to_the_delay_queues_and_others_go_on() {
     let mut world = World::new(vec![webhook("slow"), webhook("quick")]);
-    world.settings.bounds.max_in_flight = 2;
+    world.settings.bounds.webhook_max_in_flight = 2;
+    world.settings.grace = Duration::from_secs(600);
     world.answer("slow", Answer::After(Duration::from_secs(10)));
-    for n in 0..20 {
+    for n in 0..40 {
         world.publish(event(&n.to_string()), false);
     }
     let steps = world.run().await;
@@ -289,21 +291,22 @@ async fn over_the_bound_of_a_webhook_deliveries_go_to_the_delay_queues_and_other
         .collect();
     let put_off = steps
         .iter()
-        .filter(|step| matches!(step, Step::Delayed(to, 1, _) if to == "slow"))
+        .filter(|step| matches!(step, Step::Deferred(to, 1, _) if to == "slow"))
         .count();
     let quick = steps
         .iter()
         .filter(|step| **step == Step::sent("quick", 1))
         .count();
-    assert_eq!(quick, 20);
-    assert_eq!(slow.len() + put_off, 20, "each is sent or put off");
-    assert!(put_off >= 16, "{put_off} were put off");
+    assert_eq!(quick, 40);
+    assert_eq!(slow.len() + put_off, 40, "each is sent or put off");
+    // Two every ten seconds: what it takes in three quarters of a minute may wait for it.
+    assert!(put_off >= 28, "{put_off} were put off");
     assert!(
         steps
             .iter()
             .filter(|step| matches!(step, Step::Acked(_)))
             .count()
-            == 20
+            == 40
     );
 }
 
@@ -337,7 +340,7 @@ async fn a_panic_in_a_job_returns_its_message_and_hurts_no_other() {
 #[tokio::test(start_paused = true)]
 async fn told_to_stop_it_finishes_what_is_in_flight_and_returns_the_rest() {
     let mut world = World::new(vec![webhook("a")]);
-    world.settings.max_in_flight = 1;
+    world.settings.bounds.webhook_max_in_flight = 1;
     world.answer("a", Answer::After(Duration::from_secs(5)));
     world.publish(event("1"), false);
     world.publish(event("2"), false);
@@ -353,4 +356,35 @@ async fn what_outlasts_the_grace_period_is_returned() {
     world.publish(event("1"), false);
     let steps = world.run_and_stop_after(Duration::from_secs(1)).await;
     assert_eq!(steps, [Step::sent("a", 1), Step::Returned(1)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_fault_of_our_own_puts_the_delivery_off_and_is_no_attempt() {
+    let mut world = World::new(vec![webhook("a")]);
+    world.answer("a", Answer::OwnFault(1));
+    world.publish(event("1"), false);
+    let steps = world.run().await;
+    assert_eq!(
+        steps,
+        [
+            Step::sent("a", 1),
+            Step::Delayed("a".to_owned(), 1, 2),
+            Step::Acked(1)
+        ],
+        "nothing is on record, and the attempt's number is the same"
+    );
+    assert_eq!(world.faults.current(), Some(OwnFault::Handles));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_outage_of_our_own_is_over_once_requests_are_made_again() {
+    let mut world = World::new(vec![webhook("a")]);
+    world.answer("a", Answer::OwnFault(1));
+    world.publish(event("1"), false);
+    world.run().await;
+    tokio::time::sleep(Duration::from_secs(11)).await;
+    assert!(world.faults.current().is_some(), "nothing was sent since");
+    world.publish(event("2"), false);
+    world.run().await;
+    assert_eq!(world.faults.current(), None);
 }

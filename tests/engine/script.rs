@@ -13,18 +13,20 @@ use prism_webhooks::domain::delay::Steps;
 use prism_webhooks::domain::delivery::Delivery;
 use prism_webhooks::domain::endpoint::EndpointRules;
 use prism_webhooks::domain::event::{self, EventRules, RawEvent};
-use prism_webhooks::domain::identity::HandOut;
 use prism_webhooks::domain::ids::{DeliveryId, EventType, MessageKey, Organization, WebhookId};
 use prism_webhooks::domain::organization::{OrganizationWebhooks, Unusable};
 use prism_webhooks::domain::outcome::{Reply, Response};
+use prism_webhooks::domain::own_fault::OwnFault;
 use prism_webhooks::domain::retry::RetryPolicy;
 use prism_webhooks::domain::secret::Secret;
+use prism_webhooks::domain::streak::Streak;
 use prism_webhooks::domain::verdict::DisablePolicy;
 use prism_webhooks::domain::webhook::{Webhook, WebhookDocument, WebhookKey};
 use prism_webhooks::engine::chance::Chance;
 use prism_webhooks::engine::clock::Clock;
+use prism_webhooks::engine::faults::Faults;
 use prism_webhooks::engine::ports::{
-    Claim, Entry, FollowUp, Handover, Incoming, Log, Message, Receipt, Request, Sender, Settlement,
+    Entry, FollowUp, Handover, Incoming, Log, Message, Receipt, Request, Sender, Settlement,
     Source, Stopped, Subscriptions,
 };
 use prism_webhooks::engine::{Engine, Ports, Settings};
@@ -40,6 +42,8 @@ pub enum Step {
     Wrote(String),
     /// A delivery to this webhook, with the number of its next attempt, for so many seconds.
     Delayed(String, u32, u64),
+    /// A delivery to this webhook, put off with this attempt still to be made, for so many seconds.
+    Deferred(String, u32, u64),
     Enqueued(String),
     Dead(Reason),
     Published(String),
@@ -68,6 +72,8 @@ impl Step {
 pub enum Answer {
     Status(u16),
     After(Duration),
+    /// The first so many times nothing is sent, by a fault of our own.
+    OwnFault(u32),
     Panic,
 }
 
@@ -75,6 +81,7 @@ pub enum Answer {
 pub struct World {
     pub settings: Settings,
     pub settled: Arc<Mutex<HashSet<WebhookId>>>,
+    pub faults: Arc<Faults>,
     pub sequence: Arc<Mutex<u32>>,
     ports: Arc<Scripted>,
     messages: Vec<(Message, bool)>,
@@ -88,7 +95,7 @@ struct Scripted {
     steps: Mutex<Vec<Step>>,
     entries: Mutex<Vec<Entry>>,
     refuse_handover: AtomicBool,
-    claims: Mutex<HashMap<DeliveryId, HandOut>>,
+    claims: Mutex<HashMap<DeliveryId, u64>>,
     handed_over: Mutex<Vec<DeliveryId>>,
     settled: Arc<Mutex<HashSet<WebhookId>>>,
     sequence: Arc<Mutex<u32>>,
@@ -107,6 +114,7 @@ impl World {
         Self {
             settings: settings(),
             settled: ports.settled.clone(),
+            faults: Arc::default(),
             sequence: ports.sequence.clone(),
             ports: Arc::new(ports),
             messages: Vec::new(),
@@ -174,7 +182,7 @@ impl World {
     }
 
     /// Claims the id that an event's content gives its delivery, as a worker does that dies then.
-    pub fn claim(&self, delivery: &Delivery, owner: HandOut) {
+    pub fn claim(&self, delivery: &Delivery, owner: u64) {
         let mut claims = self.ports.claims.lock().unwrap();
         claims.insert(delivery.id.clone(), owner);
     }
@@ -196,6 +204,7 @@ impl World {
             subscriptions: self.ports.clone(),
             log: self.ports.clone(),
             sender: self.ports.clone(),
+            faults: self.faults.clone(),
         };
         let engine = Engine::new(self.settings.clone(), ports, stopping.clone());
         let (settlements, mut settled) = mpsc::unbounded_channel();
@@ -265,7 +274,10 @@ impl Handover for Scripted {
         if self.refuse_handover.load(Ordering::Relaxed) {
             return Err(Stopped);
         }
-        if let FollowUp::Delay(delivery, _) | FollowUp::Enqueue(delivery) = &follow_up {
+        if let FollowUp::Delay(delivery, _)
+        | FollowUp::Defer(delivery, _)
+        | FollowUp::Enqueue(delivery) = &follow_up
+        {
             self.handed_over.lock().unwrap().push(delivery.id.clone());
         }
         self.step(match follow_up {
@@ -273,6 +285,11 @@ impl Handover for Scripted {
                 delivery.webhook.to_string(),
                 delivery.attempt,
                 step.as_secs(),
+            ),
+            FollowUp::Defer(delivery, delay) => Step::Deferred(
+                delivery.webhook.to_string(),
+                delivery.attempt,
+                delay.as_secs(),
             ),
             FollowUp::Enqueue(delivery) => Step::Enqueued(delivery.webhook.to_string()),
             FollowUp::DeadLetter(letter) => Step::Dead(letter.reason),
@@ -311,40 +328,21 @@ impl Log for Scripted {
         self.entries.lock().unwrap().push(entry);
     }
 
-    async fn settled(
-        &self,
-        _: &Organization,
-        _: &MessageKey,
-        _: Option<&HandOut>,
-    ) -> HashSet<WebhookId> {
+    async fn settled(&self, _: &Organization, _: &MessageKey) -> HashSet<WebhookId> {
         self.settled.lock().unwrap().clone()
     }
 
-    async fn claim(
-        &self,
-        _: &Organization,
-        delivery: &DeliveryId,
-        hand_out: &HandOut,
-        take: bool,
-    ) -> Claim {
+    async fn claim(&self, _: &Organization, delivery: &DeliveryId, hand_out: u64) -> bool {
         let mut claims = self.claims.lock().unwrap();
-        match claims.get(delivery) {
-            None => {}
-            Some(owner) if owner == hand_out => {}
-            Some(owner) if owner.returns >= hand_out.returns => return Claim::Anothers,
-            Some(_) if !take => return Claim::Doubtful,
-            Some(_) => {}
-        }
-        claims.insert(delivery.clone(), hand_out.clone());
-        Claim::Ours
+        *claims.entry(delivery.clone()).or_insert(hand_out) == hand_out
     }
 
     async fn settled_sequence(&self, _: &Organization, _: &DeliveryId) -> u32 {
         *self.sequence.lock().unwrap()
     }
 
-    async fn failing_since(&self, _: &WebhookKey, now: Timestamp) -> Timestamp {
-        now
+    async fn failed(&self, _: &WebhookKey, now: Timestamp, silence: Duration) -> Streak {
+        Streak::after_failure(None, None, now, silence)
     }
 
     fn succeeded(&self, _: &WebhookKey, _: Timestamp) {}
@@ -352,7 +350,7 @@ impl Log for Scripted {
 
 #[async_trait]
 impl Sender for Scripted {
-    async fn send(&self, request: Request) -> Reply {
+    async fn send(&self, request: Request) -> Result<Reply, OwnFault> {
         let webhook = request.url.path().trim_start_matches('/').to_owned();
         let attempt = request.headers["x-prism-attempt"]
             .to_str()
@@ -364,6 +362,14 @@ impl Sender for Scripted {
         let (status, duration) = match answer.unwrap_or(Answer::Status(200)) {
             Answer::Status(status) => (status, Duration::ZERO),
             Answer::After(duration) => (200, duration),
+            Answer::OwnFault(0) => (200, Duration::ZERO),
+            Answer::OwnFault(times) => {
+                self.answers
+                    .lock()
+                    .unwrap()
+                    .insert(webhook, Answer::OwnFault(times - 1));
+                return Err(OwnFault::Handles);
+            }
             Answer::Panic => panic!("scripted"),
         };
         tokio::time::sleep(duration).await;
@@ -371,11 +377,11 @@ impl Sender for Scripted {
             status,
             ..Response::default()
         };
-        Reply {
+        Ok(Reply {
             result: Ok(response),
             duration,
             remote_addr: None,
-        }
+        })
     }
 }
 
@@ -398,11 +404,12 @@ fn settings() -> Settings {
         },
         steps: Steps::up_to(Duration::from_secs(64)),
         bounds: Bounds {
-            max_in_flight: 64,
-            line_wait: Duration::from_millis(100),
-            attempt_timeout: Duration::from_secs(10),
+            webhook_max_in_flight: 64,
+            quick: 256,
+            slow: 1024,
+            hand: 1000,
+            breaker_after: 20,
         },
-        max_in_flight: 256,
         fanout_inline_max: 32,
         keep_all_bodies: false,
         worker: "test".to_owned(),

@@ -161,7 +161,7 @@ async fn requests_one_after_the_other_share_a_connection() {
         let raw = Raw::answering(answer).await;
         let sender = sender(patient());
         for _ in 0..20 {
-            let reply = in_time(sender.send(request(&raw.url()))).await;
+            let reply = in_time(sender.send(request(&raw.url()))).await.unwrap();
             assert_eq!(answered(reply).broken, None);
         }
         assert_eq!(raw.connections(), 1);
@@ -173,8 +173,27 @@ async fn a_connection_with_an_unread_rest_is_not_used_again() {
     let raw = Raw::answering(answer("200 OK", "", &"x".repeat(1_000_000))).await;
     let sender = sender(patient());
     for _ in 0..3 {
-        let response = answered(in_time(sender.send(request(&raw.url()))).await);
+        let response = answered(in_time(sender.send(request(&raw.url()))).await.unwrap());
         assert_eq!((response.body.len(), response.truncated), (1024, true));
     }
     assert_eq!(raw.connections(), 3);
+}
+
+#[tokio::test]
+async fn a_success_is_one_though_its_headers_are_written_oddly() {
+    for header in [
+        &b"x-folded: one\r\n  two\r\n"[..],
+        b"x-spaced : value\r\n",
+        b"x-latin: caf\xe9\r\n",
+    ] {
+        let answer = [
+            &b"HTTP/1.1 200 OK\r\n"[..],
+            header,
+            b"content-length: 0\r\n\r\n",
+        ];
+        let raw = Raw::answering(answer.concat()).await;
+        let response = answered(send(patient(), &raw.url()).await);
+        assert_eq!(response.status, 200, "{}", String::from_utf8_lossy(header));
+        assert!(response.broken.is_none());
+    }
 }

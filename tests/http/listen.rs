@@ -102,7 +102,10 @@ async fn it_prints_the_url_each_request_and_a_summary_and_ends_after_the_count()
         delivery(&listening.url, "wrong"),
         request(&listening.url),
     ] {
-        assert_eq!(answered(in_time(sender.send(sent)).await).status, 200);
+        assert_eq!(
+            answered(in_time(sender.send(sent)).await.unwrap()).status,
+            200
+        );
     }
     let (summary, lines) = listening.end().await;
     let expected = ListenSummary {
@@ -140,10 +143,12 @@ async fn quiet_leaves_the_bodies_out() {
 async fn as_json_every_line_is_an_object() {
     let listening = Listening::start(&["--json", "--count", "2", "--status", "503"]).await;
     let sender = sender(patient());
-    in_time(sender.send(delivery(&listening.url, "x"))).await;
+    in_time(sender.send(delivery(&listening.url, "x")))
+        .await
+        .unwrap();
     let mut bytes = request(&listening.url);
     bytes.body = vec![0xff].into();
-    in_time(sender.send(bytes)).await;
+    in_time(sender.send(bytes)).await.unwrap();
     let (_, lines) = listening.end().await;
     let lines: Vec<Value> = lines
         .iter()
@@ -164,7 +169,7 @@ async fn what_a_terminal_would_obey_is_printed_escaped() {
     let listening = Listening::start(&["--count", "1"]).await;
     let mut sent = request(&listening.url);
     sent.body = "\x1b[2Jgone\nnext".into();
-    in_time(sender(patient()).send(sent)).await;
+    in_time(sender(patient()).send(sent)).await.unwrap();
     let (_, lines) = listening.end().await;
     assert_eq!(lines[1..3], ["    \\u{1b}[2Jgone", "    next"]);
 }

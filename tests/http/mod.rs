@@ -13,6 +13,7 @@ mod hostile;
 mod listen;
 mod raw;
 mod receiver;
+mod reuse;
 mod tls;
 
 use std::future::Future;
@@ -69,7 +70,7 @@ fn request(url: &str) -> Request {
 }
 
 async fn send(settings: Settings, url: &str) -> Reply {
-    in_time(sender(settings).send(request(url))).await
+    in_time(sender(settings).send(request(url))).await.unwrap()
 }
 
 /// Fails the test instead of hanging it.

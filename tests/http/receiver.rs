@@ -96,7 +96,7 @@ async fn requests_are_reported_as_they_came_with_their_verdict() {
         (signed(&running.url, "hunter2"), Verification::Valid),
         (request(&running.url), Verification::Unsigned),
     ] {
-        assert!(outcome(&in_time(sender.send(sent.clone())).await).is_delivered());
+        assert!(outcome(&in_time(sender.send(sent.clone())).await.unwrap()).is_delivered());
         let received = running.next().await;
         assert_eq!(received.verified, expected);
         assert_eq!(
@@ -106,7 +106,9 @@ async fn requests_are_reported_as_they_came_with_their_verdict() {
         assert_eq!(received.body, sent.body);
         assert_eq!(received.headers["content-type"], "application/json");
     }
-    in_time(sender.send(signed(&running.url, "hunter3"))).await;
+    in_time(sender.send(signed(&running.url, "hunter3")))
+        .await
+        .unwrap();
     assert!(matches!(
         running.next().await.verified,
         Verification::Invalid(_)
@@ -116,7 +118,9 @@ async fn requests_are_reported_as_they_came_with_their_verdict() {
 #[tokio::test]
 async fn without_a_secret_nothing_is_verified() {
     let mut running = Running::start(None, Behaviour::default()).await;
-    in_time(sender(patient()).send(signed(&running.url, "hunter2"))).await;
+    in_time(sender(patient()).send(signed(&running.url, "hunter2")))
+        .await
+        .unwrap();
     assert_eq!(running.next().await.verified, Verification::NoSecret);
 }
 
@@ -206,7 +210,7 @@ async fn a_body_beyond_all_measure_is_refused() {
     large.body = vec![b'x'; 11 * 1024 * 1024].into();
     let reply = in_time(sender(patient()).send(large)).await;
     // It answers without reading on, which the sender may notice in the middle of sending.
-    match reply.result {
+    match reply.unwrap().result {
         Ok(response) => assert_eq!(response.status, 413),
         Err(failure) => assert_eq!(failure.kind, FailureKind::Protocol),
     }
@@ -237,9 +241,9 @@ async fn told_to_stop_it_finishes_answers_and_breaks_off_what_hangs() {
 async fn idle_connections_do_not_hold_up_the_stop() {
     let running = Running::start(None, Behaviour::default()).await;
     let keeping = sender(patient());
-    in_time(keeping.send(request(&running.url))).await;
+    in_time(keeping.send(request(&running.url))).await.unwrap();
     let url = running.url.clone();
     running.stop().await;
     let reply = in_time(keeping.send(request(&url))).await;
-    failed(reply, FailureKind::Connect);
+    failed(reply.unwrap(), FailureKind::Connect);
 }

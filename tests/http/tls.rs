@@ -74,7 +74,7 @@ async fn a_certificate_of_a_trusted_authority_is_accepted_and_the_connection_kep
     let (raw, certificate) = receiver("localhost").await;
     let sender = sender(trusting(certificate));
     for _ in 0..5 {
-        let reply = in_time(sender.send(request(&url(&raw)))).await;
+        let reply = in_time(sender.send(request(&url(&raw)))).await.unwrap();
         assert_eq!(reply.remote_addr, Some(raw.address));
         assert_eq!(answered(reply).status, 200);
     }

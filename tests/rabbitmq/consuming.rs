@@ -1,6 +1,5 @@
 //! The source: taking, settling, surviving.
 
-use std::sync::Arc;
 use std::time::Instant;
 
 use futures::future::join_all;
@@ -9,8 +8,8 @@ use lapin::options::{BasicPublishOptions, QueueDeleteOptions};
 use lapin::types::{AMQPValue, FieldTable};
 use prism_webhooks::engine::ports::{FollowUp, Incoming, Message, Source};
 use rand::seq::SliceRandom;
-use tokio::sync::Semaphore;
 
+use super::one_place::OnePlace;
 use super::world::{
     Proxy, World, delivery, eventually, hand_over, mark, next_delivery, next_event, publish_events,
     raw_event, soon, unstamped,
@@ -114,16 +113,16 @@ async fn settled_in_any_order_everything_acknowledged_goes_and_everything_return
 }
 
 #[tokio::test]
-async fn a_permit_is_given_back_although_an_earlier_message_stays_open() {
+async fn a_place_is_given_back_although_an_earlier_message_stays_open() {
     let world = World::declared().await;
     publish_events(&world.publisher(), 2).await;
     let (mut source, handle) = world.source().await;
     let slow = next_event(&mut source).await;
     let fast = next_event(&mut source).await;
-    let permits = Arc::new(Semaphore::new(1));
-    let permit = Arc::clone(&permits).acquire_owned().await.unwrap();
-    fast.receipt.ack(None, Some(permit));
-    soon(permits.acquire()).await.unwrap().forget();
+    let places = OnePlace::new();
+    let place = places.take().await;
+    fast.receipt.ack(None, Some(place));
+    drop(soon(places.take()).await);
     drop(slow);
     handle.close().await;
     world.queue_has(world.topology.events_queue(), 1).await;
@@ -226,11 +225,11 @@ async fn a_cut_connection_is_replaced_and_what_was_settled_meanwhile_is_reported
     proxy.cut();
     // The broker has them back: this connection is gone for it as well.
     world.queue_has(world.topology.events_queue(), 2).await;
-    let permits = Arc::new(Semaphore::new(1));
-    let permit = Arc::clone(&permits).acquire_owned().await.unwrap();
-    first.receipt.ack(Some(mark("e0")), Some(permit));
+    let places = OnePlace::new();
+    let place = places.take().await;
+    first.receipt.ack(Some(mark("e0")), Some(place));
     assert_eq!(soon(source.lost_acks.recv()).await, Some(mark("e0")));
-    soon(permits.acquire()).await.unwrap().forget();
+    drop(soon(places.take()).await);
     proxy.open();
     let (first_again, second_again) = take_two(&mut source).await;
     assert!(first_again.redelivered && second_again.redelivered);
@@ -258,11 +257,11 @@ async fn an_acknowledgement_that_was_written_and_never_arrived_is_reported() {
     let (mut source, handle) = world.source_with(|s| s.server = proxy.server()).await;
     let incoming = next_event(&mut source).await;
     proxy.swallow();
-    let permits = Arc::new(Semaphore::new(1));
-    let permit = Arc::clone(&permits).acquire_owned().await.unwrap();
-    incoming.receipt.ack(Some(mark("e0")), Some(permit));
-    // The permit comes back with the write, which is all that this end can see.
-    soon(permits.acquire()).await.unwrap().forget();
+    let places = OnePlace::new();
+    let place = places.take().await;
+    incoming.receipt.ack(Some(mark("e0")), Some(place));
+    // The place comes back with the write, which is all that this end can see.
+    drop(soon(places.take()).await);
     assert!(source.lost_acks.try_recv().is_err());
     proxy.cut();
     assert_eq!(soon(source.lost_acks.recv()).await, Some(mark("e0")));

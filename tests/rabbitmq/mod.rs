@@ -5,6 +5,7 @@
 
 mod consuming;
 mod dead_letters;
+mod one_place;
 mod publishing;
 mod topology;
 pub mod world;

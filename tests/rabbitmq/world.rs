@@ -229,9 +229,7 @@ pub fn mark(event: &str) -> Mark {
     Mark {
         organization: Organization::new("acme").unwrap(),
         message: MessageKey::new(event).unwrap(),
-        hand_out: None,
         webhooks: vec![WebhookId::new("w").unwrap()],
-        recorded: false,
     }
 }
 

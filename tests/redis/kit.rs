@@ -17,7 +17,7 @@ use prism_webhooks::domain::endpoint::EndpointRules;
 use prism_webhooks::domain::event::Event;
 use prism_webhooks::domain::ids::{EventId, Organization, WebhookId};
 use prism_webhooks::domain::webhook::WebhookKey;
-use prism_webhooks::engine::ports::Subscriptions as _;
+use prism_webhooks::engine::ports::{Log, Subscriptions as _};
 use prism_webhooks::redis::connection::Connection;
 use prism_webhooks::redis::keys::Keys;
 use prism_webhooks::redis::subscriptions::{RedisSubscriptions, SubscriptionsSettings};
@@ -84,6 +84,14 @@ impl Space {
             DocumentReader::new(Sealer::new(None), EndpointRules { allow_http: true }),
             settings,
         )
+    }
+
+    /// Registers webhooks under these ids, which are their names too.
+    pub async fn register(&self, ids: &[&str]) {
+        let key = self.keys.webhooks(&organization());
+        for id in ids {
+            self.ask::<()>(&["HSET", &key, id, &document(id)]).await;
+        }
     }
 
     /// Waits until `count` workers are subscribed to changes.
@@ -166,6 +174,20 @@ pub fn webhook_key(id: &str) -> WebhookKey {
 
 pub fn at(second: i64) -> Timestamp {
     Timestamp::from_second(1_780_000_000 + second).unwrap()
+}
+
+/// The document of a webhook with this id.
+pub fn document(id: &str) -> String {
+    format!(r#"{{"id":"{id}","name":"{id}","url":"https://example.com/hook"}}"#)
+}
+
+/// Notes a failure at `now`, whatever silence went before, and tells since when the webhook fails.
+pub async fn failing_since(
+    log: &(impl Log + ?Sized),
+    webhook: &WebhookKey,
+    now: Timestamp,
+) -> Timestamp {
+    log.failed(webhook, now, Duration::MAX).await.since
 }
 
 pub fn new_webhook(name: &str) -> NewWebhook {

@@ -8,14 +8,13 @@ use futures::future::join_all;
 use prism_webhooks::domain::dead_letter::Reason;
 use prism_webhooks::domain::delivery::{Delivery, LastAttempt};
 use prism_webhooks::domain::event::Event;
-use prism_webhooks::domain::identity::HandOut;
 use prism_webhooks::domain::ids::{DeliveryId, MessageKey, WebhookId};
-use prism_webhooks::engine::ports::{Claim, DeliveryRecord, DeliveryState, Entry, Keep, Log, Mark};
+use prism_webhooks::engine::ports::{DeliveryRecord, DeliveryState, Entry, Keep, Log, Mark};
 use prism_webhooks::redis::attempts::{AttemptFilter, Attempts};
 use prism_webhooks::redis::deliveries::{Deliveries, Recorded};
 use prism_webhooks::redis::log::{LogSettings, RedisLog};
 
-use super::kit::{Space, at, attempt, delivery, organization, webhook_key};
+use super::kit::{Space, at, attempt, delivery, failing_since, organization, webhook_key};
 
 fn log(space: &Space) -> RedisLog {
     RedisLog::start(
@@ -46,6 +45,7 @@ fn recorded(delivery: &Delivery, state: DeliveryState, keep: Keep) -> Entry {
 #[tokio::test]
 async fn an_attempt_is_on_record_in_both_streams_exactly_as_it_was() {
     let space = Space::new();
+    space.register(&["w1"]).await;
     let log = log(&space);
     let written = attempt("e1", "w1");
     let entry = Entry {
@@ -69,6 +69,7 @@ async fn an_attempt_is_on_record_in_both_streams_exactly_as_it_was() {
 #[tokio::test]
 async fn streams_are_capped() {
     let space = Space::new();
+    space.register(&["w1"]).await;
     let settings = LogSettings {
         attempts_kept: 400,
         attempts_kept_per_webhook: 200,
@@ -113,129 +114,68 @@ async fn marks_are_added_up_and_removed_together() {
     let id = |text: &str| WebhookId::new(text).unwrap();
     for webhooks in [vec![id("a")], vec![id("b"), id("c")]] {
         let entry = Entry {
-            mark: Some(mark(&event, None, webhooks)),
+            mark: Some(Mark {
+                organization: organization(),
+                message: event.clone(),
+                webhooks,
+            }),
             ..Entry::default()
         };
         log.write(entry).await;
     }
-    let settled = log.settled(&organization(), &event, None).await;
+    let settled = log.settled(&organization(), &event).await;
     assert_eq!(settled, HashSet::from([id("a"), id("b"), id("c")]));
     let key = space.keys.settled(&organization(), &event);
     let left: i64 = space.ask(&["TTL", &key]).await;
     assert!((86_000..=86_400).contains(&left), "{left}");
 
     let entry = Entry {
-        unmark: Some(mark(&event, None, vec![id("a")])),
+        unmark: Some((organization(), event.clone())),
         ..Entry::default()
     };
     log.write(entry).await;
     // The acknowledgement may not have arrived: the marks outlast the broker's finding out.
-    assert!(!log.settled(&organization(), &event, None).await.is_empty());
+    assert!(!log.settled(&organization(), &event).await.is_empty());
     let left: i64 = space.ask(&["TTL", &key]).await;
     assert!((100..=120).contains(&left), "{left}");
 }
 
-fn mark(message: &MessageKey, hand_out: Option<HandOut>, webhooks: Vec<WebhookId>) -> Mark {
-    Mark {
-        organization: organization(),
-        message: message.clone(),
-        hand_out,
-        webhooks,
-        recorded: true,
-    }
-}
-
-fn hand_out(id: u64, returns: u32) -> HandOut {
-    HandOut { id, returns }
-}
-
 #[tokio::test]
-async fn a_mark_counts_for_one_message_that_came_back_since() {
+async fn of_many_that_claim_an_id_at_once_one_has_it_and_keeps_it() {
     let space = Space::new();
     let log = log(&space);
-    let message = MessageKey::new("m1").unwrap();
-    let id = |text: &str| WebhookId::new(text).unwrap();
-    let both = || vec![id("a"), id("b")];
-    let asked = async |id, returns| {
-        let hand_out = hand_out(id, returns);
-        log.settled(&organization(), &message, Some(&hand_out))
-            .await
-    };
-    let entry = Entry {
-        mark: Some(mark(&message, Some(hand_out(1, 0)), both())),
-        ..Entry::default()
-    };
-    log.write(entry).await;
-    assert!(
-        asked(2, 0).await.is_empty(),
-        "it was never handed out before"
-    );
-    let settled = HashSet::from_iter(both());
-    assert_eq!(asked(3, 1).await, settled);
-    assert_eq!(
-        asked(3, 1).await,
-        settled,
-        "asked again for want of an answer"
-    );
-    assert!(asked(4, 1).await.is_empty(), "its like came back as often");
-    assert_eq!(asked(5, 2).await, settled, "it came back once more");
-    let entry = Entry {
-        unmark: Some(mark(&message, Some(hand_out(5, 2)), both())),
-        ..Entry::default()
-    };
-    log.write(entry).await;
-    assert!(asked(6, 9).await.is_empty(), "it will never come again");
-}
-
-#[tokio::test]
-async fn of_many_that_claim_an_id_at_once_one_has_it() {
-    let space = Space::new();
-    let log = log(&space);
-    let (first, organization) = (delivery("e1", "w1"), organization());
-    let claims = (0..10).map(|id| {
-        let (log, first, organization) = (&log, &first, &organization);
-        async move {
-            log.claim(organization, &first.id, &hand_out(id, 0), false)
-                .await
-        }
-    });
+    let (id, organization) = (delivery("e1", "w1").id, organization());
+    let claims = (0..10).map(|hand_out| log.claim(&organization, &id, hand_out));
     let claims = join_all(claims).await;
-    let ours = claims.iter().filter(|claim| **claim == Claim::Ours).count();
-    let anothers = claims.iter().filter(|claim| **claim == Claim::Anothers);
-    assert_eq!((ours, anothers.count()), (1, 9));
+    assert_eq!(claims.iter().filter(|ours| **ours).count(), 1);
+    // Asked again, for want of an answer.
+    let again = (0..10).map(|hand_out| log.claim(&organization, &id, hand_out));
+    assert_eq!(join_all(again).await, claims);
     let deliveries = Deliveries::new(space.connection.clone(), space.keys.clone());
-    let found = deliveries.get(&organization, &first.id).await.unwrap();
+    let found = deliveries.get(&organization, &id).await.unwrap();
     assert!(found.is_none(), "a claim is no record");
+    assert_eq!(log.settled_sequence(&organization, &id).await, 0);
 }
 
 #[tokio::test]
-async fn a_claim_is_taken_over_while_there_is_no_hand_over_behind_it() {
+async fn an_id_with_something_on_record_is_not_claimed() {
     let space = Space::new();
     let log = log(&space);
-    let (first, acme) = (delivery("e1", "w1"), organization());
-    let claim = async |id, returns, take| {
-        log.claim(&acme, &first.id, &hand_out(id, returns), take)
-            .await
+    let put_off = Delivery {
+        sequence: 0,
+        ..delivery("e1", "w1")
     };
-    assert_eq!(claim(1, 0, false).await, Claim::Ours);
-    assert_eq!(claim(1, 0, false).await, Claim::Ours);
-    assert_eq!(claim(2, 1, false).await, Claim::Doubtful);
-    assert_eq!(claim(2, 1, true).await, Claim::Ours);
-    assert_eq!(claim(3, 1, true).await, Claim::Anothers);
-    let put_off = DeliveryRecord {
-        delivery: Delivery {
-            sequence: 0,
-            ..first.clone()
-        },
+    let record = DeliveryRecord {
+        delivery: put_off.clone(),
         state: DeliveryState::Waiting(at(0)),
         keep: Keep::Sequence,
     };
     log.write(Entry {
-        delivery: Some(put_off),
+        delivery: Some(record),
         ..Entry::default()
     })
     .await;
-    assert_eq!(claim(4, 9, true).await, Claim::Anothers);
+    assert!(!log.claim(&organization(), &put_off.id, 1).await);
 }
 
 #[tokio::test]
@@ -315,14 +255,15 @@ async fn the_settled_sequence_is_the_highest_and_never_shortens_a_whole_record()
 #[tokio::test]
 async fn a_run_of_failures_begins_after_the_last_success() {
     let space = Space::new();
+    space.register(&["w1"]).await;
     let (one, other) = (log(&space), log(&space));
     let key = webhook_key("w1");
-    assert_eq!(one.failing_since(&key, at(0)).await, at(0));
-    assert_eq!(other.failing_since(&key, at(100)).await, at(0));
+    assert_eq!(failing_since(&one, &key, at(0)).await, at(0));
+    assert_eq!(failing_since(&other, &key, at(100)).await, at(0));
     other.succeeded(&key, at(200));
     other.flush().await;
-    assert_eq!(one.failing_since(&key, at(300)).await, at(300));
-    assert_eq!(other.failing_since(&key, at(400)).await, at(300));
+    assert_eq!(failing_since(&one, &key, at(300)).await, at(300));
+    assert_eq!(failing_since(&other, &key, at(400)).await, at(300));
     let left: i64 = space.ask(&["TTL", &space.keys.health(&key)]).await;
     assert!(left > 29 * 86_400, "{left}");
 }
@@ -330,19 +271,21 @@ async fn a_run_of_failures_begins_after_the_last_success() {
 #[tokio::test]
 async fn a_recovery_within_a_minute_of_the_last_success_ends_the_run_of_failures() {
     let space = Space::new();
+    space.register(&["w1"]).await;
     let log = log(&space);
     let key = webhook_key("w1");
     log.succeeded(&key, at(0));
-    assert_eq!(log.failing_since(&key, at(5)).await, at(5));
+    assert_eq!(failing_since(&log, &key, at(5)).await, at(5));
     log.succeeded(&key, at(15));
     log.flush().await;
     let days_later = at(6 * 86_400);
-    assert_eq!(log.failing_since(&key, days_later).await, days_later);
+    assert_eq!(failing_since(&log, &key, days_later).await, days_later);
 }
 
 #[tokio::test]
 async fn successes_are_noted_at_once_or_at_the_end() {
     let space = Space::new();
+    space.register(&["w1"]).await;
     let log = log(&space);
     let key = webhook_key("w1");
     let noted = async || {
@@ -369,14 +312,14 @@ async fn enabling_a_webhook_again_forgets_its_failures() {
         .await
         .unwrap();
     let key = webhook_key(&created.document.id);
-    log.failing_since(&key, at(0)).await;
+    failing_since(&log, &key, at(0)).await;
     webhooks
         .disable(&organization(), "n", "days of failures", at(10))
         .await
         .unwrap();
-    log.failing_since(&key, at(11)).await;
+    failing_since(&log, &key, at(11)).await;
     webhooks.enable(&organization(), "n", at(20)).await.unwrap();
-    assert_eq!(log.failing_since(&key, at(30)).await, at(30));
+    assert_eq!(failing_since(&log, &key, at(30)).await, at(30));
 }
 
 #[tokio::test]
@@ -399,8 +342,8 @@ async fn a_key_that_holds_something_else_blocks_no_other() {
         .await
         .unwrap();
     assert_eq!(space.ask::<u32>(&["XLEN", &space.keys.attempts()]).await, 2);
-    assert!(log.settled(&organization(), &event, None).await.is_empty());
-    assert_eq!(log.failing_since(&broken, at(7)).await, at(7));
+    assert!(log.settled(&organization(), &event).await.is_empty());
+    assert_eq!(failing_since(&log, &broken, at(7)).await, at(7));
 }
 
 #[tokio::test]

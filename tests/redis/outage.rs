@@ -99,12 +99,7 @@ async fn webhooks_and_marks_are_waited_for() {
     let log = RedisLog::start(connection, space.keys.clone(), LogSettings::default());
     let event = "e1".parse().unwrap();
     let acme = organization();
-    let asking = async {
-        tokio::join!(
-            subscriptions.webhooks(&acme),
-            log.settled(&acme, &event, None)
-        )
-    };
+    let asking = async { tokio::join!(subscriptions.webhooks(&acme), log.settled(&acme, &event)) };
     tokio::pin!(asking);
     assert!((&mut asking).now_or_never().is_none());
     proxy.up();
@@ -132,6 +127,7 @@ async fn a_peer_that_died_without_a_word_does_not_hold_entries_up() {
 #[tokio::test]
 async fn a_log_that_is_let_go_still_writes_what_it_was_given() {
     let space = Space::new();
+    space.register(&["w1"]).await;
     let log = log(&space);
     let key = super::kit::webhook_key("w1");
     log.succeeded(&key, at(0));

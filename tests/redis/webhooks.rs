@@ -10,7 +10,9 @@ use prism_webhooks::redis::log::{LogSettings, RedisLog};
 use prism_webhooks::registry::secrets::{Sealer, SecretKey};
 use prism_webhooks::registry::webhooks::{Listed, NewWebhook, WebhookPatch, WebhooksError};
 
-use super::kit::{Space, at, attempt, eventually, new_webhook, organization, webhook_key};
+use super::kit::{
+    Space, at, attempt, eventually, failing_since, new_webhook, organization, webhook_key,
+};
 use crate::support::servers::redis_url;
 
 #[tokio::test]
@@ -233,7 +235,7 @@ async fn deleting_a_webhook_removes_its_attempts_and_its_health() {
         LogSettings::default(),
     );
     let key = webhook_key(&created.document.id);
-    log.failing_since(&key, at(0)).await;
+    failing_since(&log, &key, at(0)).await;
     let entry = prism_webhooks::engine::ports::Entry {
         attempt: Some(attempt("e1", &created.document.id)),
         ..Default::default()

@@ -1,10 +1,13 @@
-//! `run` and `demo`: everything in one process, as real processes, in either mode.
+//! `run`, `demo` and `bench`: everything in one process, as real processes, in either mode.
 
 mod api;
+mod bench;
 mod by_hand;
 mod demo;
 mod embedded;
 mod events;
+mod full_store;
+mod handles;
 mod long_log;
 mod page;
 mod servers;

@@ -60,7 +60,17 @@ impl Site {
 
     /// Starts `run` or `api`, and waits until it can take events.
     pub async fn start_with(&self, command: &str) -> Running {
-        let mut process = Process::start(&[command], &self.variables());
+        self.started(Process::start(&[command], &self.variables()))
+            .await
+    }
+
+    /// The same for a `run` that may have so many files open.
+    pub async fn start_limited(&self, files: u64) -> Running {
+        self.started(Process::start_limited(files, &["run"], &self.variables()))
+            .await
+    }
+
+    async fn started(&self, mut process: Process) -> Running {
         let line = process.wait_for_line("look at http://", SOON).await;
         let base = line.split("look at ").nth(1).unwrap();
         let base = base.trim().trim_end_matches('/').to_owned();

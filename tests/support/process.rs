@@ -31,6 +31,21 @@ impl Process {
         Self::spawn(command)
     }
 
+    /// The same, allowed to have so many files open, and no more.
+    pub fn start_limited(files: u64, arguments: &[&str], variables: &[(&str, &str)]) -> Self {
+        let mut command = Command::new("sh");
+        // The limits of a shell are those of what it becomes.
+        command.args([
+            "-c",
+            r#"ulimit -n "$0" && exec "$@""#,
+            &files.to_string(),
+            PROGRAM,
+        ]);
+        without_settings(&mut command);
+        command.args(arguments).envs(variables.iter().copied());
+        Self::spawn(command)
+    }
+
     /// Starts any command.
     pub fn spawn(mut command: Command) -> Self {
         let directory = tempfile::tempdir().expect("a temporary directory");
@@ -167,12 +182,17 @@ pub fn json(output: &Output) -> serde_json::Value {
 fn program(arguments: &[&str]) -> Command {
     let mut command = Command::new(PROGRAM);
     command.args(arguments.iter().map(OsStr::new));
+    without_settings(&mut command);
+    command
+}
+
+/// Takes the `PRISM_` variables away that the tests themselves run with.
+fn without_settings(command: &mut Command) {
     for (name, _) in std::env::vars_os() {
         if name.to_string_lossy().starts_with("PRISM_") {
             command.env_remove(name);
         }
     }
-    command
 }
 
 /// The lines that have their end: the last one may still be in the writing.

@@ -1,6 +1,7 @@
 //! Asking how a webhook does: a test event now, and what it would get.
 
 use axum::extract::State;
+use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -12,6 +13,7 @@ use crate::api::problem::Problem;
 use crate::api::query::{Path, Query};
 use crate::domain::ids::EventType;
 use crate::operations::explain;
+use crate::operations::test::TestError;
 
 /// Send a test event
 ///
@@ -36,8 +38,18 @@ pub(in crate::api) async fn test(
 ) -> Result<axum::Json<AttemptView>, Problem> {
     let stored = api.deployment.webhooks.get(&organization, &id).await?;
     let tested = api.tester.test(&organization, &stored.webhook).await;
-    let attempt = tested.map_err(|error| Problem::unprocessable(error.to_string()))?;
+    let attempt = tested?;
     Ok(axum::Json(AttemptView::from(attempt)))
+}
+
+impl From<TestError> for Problem {
+    fn from(error: TestError) -> Self {
+        let status = match error {
+            TestError::Invalid(_) => StatusCode::UNPROCESSABLE_ENTITY,
+            TestError::Own(_) => StatusCode::SERVICE_UNAVAILABLE,
+        };
+        Self::new(status, error.to_string())
+    }
 }
 
 /// What is asked.

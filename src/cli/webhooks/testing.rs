@@ -3,7 +3,7 @@
 use crate::cli::console::Console;
 use crate::cli::failure::{Failure, Kind};
 use crate::domain::ids::Organization;
-use crate::operations::test::Tester;
+use crate::operations::test::{TestError, Tester};
 use crate::registry::webhooks::StoredWebhook;
 
 /// Sends a test event and prints what came back. The command fails if the endpoint did not take it.
@@ -15,7 +15,13 @@ pub async fn test(
     console: &mut Console,
 ) -> Result<(), Failure> {
     let tested = tester.test(organization, &stored.webhook).await;
-    let attempt = tested.map_err(|error| Failure::caused(Kind::Failed, &error))?;
+    let attempt = tested.map_err(|error| {
+        let kind = match error {
+            TestError::Invalid(_) => Kind::Failed,
+            TestError::Own(_) => Kind::Unavailable,
+        };
+        Failure::new(kind, error)
+    })?;
     let out = &mut console.out;
     if json {
         let text = serde_json::to_string_pretty(&attempt).map_err(std::io::Error::from)?;

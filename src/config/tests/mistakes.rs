@@ -219,10 +219,6 @@ fn dangerous_pairs_are_allowed_with_a_warning() {
         [["worker.grace", "send.timeout"]]
     );
     assert_eq!(
-        warned("worker.webhook_max_in_flight = 256"),
-        [["worker.webhook_max_in_flight", "worker.max_in_flight"]]
-    );
-    assert_eq!(
         warned("max_event_size = '3MiB'"),
         [["max_event_size", "worker.prefetch"]]
     );

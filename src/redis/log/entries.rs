@@ -6,14 +6,18 @@ use jiff::Timestamp;
 use redis::{Cmd, Pipeline, Script};
 
 use crate::domain::attempt::Attempt;
-use crate::domain::identity::HandOut;
-use crate::domain::ids::WebhookId;
+use crate::domain::ids::{MessageKey, Organization};
 use crate::domain::webhook::WebhookKey;
 use crate::engine::ports::{DeliveryRecord, Entry, Keep, Mark};
 use crate::records::statistics::Counted;
-use crate::records::{HEALTH_KEPT, LogSettings, MARKS_KEPT, SEQUENCE_KEPT, SERVED_MARKS_KEPT};
+use crate::records::{
+    HEALTH_KEPT, LogSettings, MARKS_KEPT, QUIET_KEPT, SEQUENCE_KEPT, SERVED_MARKS_KEPT,
+};
 use crate::redis::keys::Keys;
 use crate::redis::{attempt_fields, delivery_fields, statistics};
+
+const RECORD: &str = include_str!("../scripts/record.lua");
+const TEND: &str = include_str!("../scripts/tend.lua");
 
 /// Turns entries into commands.
 #[derive(Debug)]
@@ -22,6 +26,7 @@ pub(super) struct Encoder {
     settings: LogSettings,
     all_attempts: String,
     record: Script,
+    tend: Script,
 }
 
 impl Encoder {
@@ -30,17 +35,18 @@ impl Encoder {
             all_attempts: keys.attempts(),
             keys,
             settings,
-            record: Script::new(include_str!("../scripts/record.lua")),
+            record: Script::new(RECORD),
+            tend: Script::new(TEND),
         }
     }
 
-    /// The command that makes the scripts known to a server that forgot them.
-    pub(super) fn load(&self) -> Cmd {
-        let mut command = redis::cmd("SCRIPT");
-        command
-            .arg("LOAD")
-            .arg(include_str!("../scripts/record.lua"));
-        command
+    /// The commands that make the scripts known to a server that forgot them.
+    pub(super) fn load(&self) -> [Cmd; 2] {
+        [RECORD, TEND].map(|script| {
+            let mut command = redis::cmd("SCRIPT");
+            command.arg("LOAD").arg(script);
+            command
+        })
     }
 
     /// Appends what puts `entry` on record. Returns about how many bytes that takes.
@@ -55,8 +61,8 @@ impl Encoder {
         if let Some(record) = &entry.delivery {
             size += self.delivery(record, pipeline);
         }
-        if let Some(mark) = &entry.unmark {
-            self.unmark(mark, pipeline);
+        if let Some((organization, event)) = &entry.unmark {
+            self.unmark(organization, event, pipeline);
         }
         size
     }
@@ -70,6 +76,20 @@ impl Encoder {
             .arg("last_success")
             .arg(at.as_millisecond());
         expire(&key, HEALTH_KEPT, pipeline);
+    }
+
+    /// Appends what sees to it that nothing of a webhook is kept for ever, to come behind all that
+    /// was written of it: one command for each webhook and pipeline, however much that is.
+    pub(super) fn tend(&self, webhook: &WebhookKey, now: Timestamp, pipeline: &mut Pipeline) {
+        let WebhookKey { organization, id } = webhook;
+        let [outcomes, durations] = self.keys.counts(organization, id);
+        let (first, last) = statistics::days(now);
+        pipeline.cmd("EVALSHA").arg(self.tend.get_hash()).arg(3);
+        pipeline.arg(self.keys.webhooks(organization));
+        pipeline.arg(self.keys.webhook_attempts(organization, id));
+        pipeline.arg(self.keys.health(webhook));
+        pipeline.arg(id.as_str()).arg(QUIET_KEPT.as_secs());
+        pipeline.arg(outcomes).arg(durations).arg(first).arg(last);
     }
 
     /// Appends what adds counts to those there are. Returns about how many bytes that takes.
@@ -108,29 +128,16 @@ impl Encoder {
             return;
         }
         let key = self.keys.settled(&mark.organization, &mark.message);
-        let returns = mark
-            .hand_out
-            .as_ref()
-            .map_or(0, |hand_out| hand_out.returns);
-        pipeline.cmd("HSET").arg(&key);
+        pipeline.cmd("SADD").arg(&key);
         for webhook in &mark.webhooks {
-            pipeline
-                .arg(field(webhook, mark.hand_out.as_ref()))
-                .arg(returns);
+            pipeline.arg(webhook.as_str());
         }
         expire(&key, MARKS_KEPT, pipeline);
     }
 
-    fn unmark(&self, mark: &Mark, pipeline: &mut Pipeline) {
-        let key = self.keys.settled(&mark.organization, &mark.message);
-        if mark.hand_out.is_none() {
-            expire(&key, SERVED_MARKS_KEPT, pipeline);
-            return;
-        }
-        pipeline.cmd("HDEL").arg(&key);
-        for webhook in &mark.webhooks {
-            pipeline.arg(field(webhook, mark.hand_out.as_ref()));
-        }
+    fn unmark(&self, organization: &Organization, message: &MessageKey, pipeline: &mut Pipeline) {
+        let key = self.keys.settled(organization, message);
+        expire(&key, SERVED_MARKS_KEPT, pipeline);
     }
 
     fn delivery(&self, record: &DeliveryRecord, pipeline: &mut Pipeline) -> usize {
@@ -142,32 +149,26 @@ impl Encoder {
             }
             Keep::Sequence => (SEQUENCE_KEPT, 0, 256),
         };
-        let mut command = Cmd::with_capacity(6 + 2 * fields, size);
-        command.arg("EVALSHA").arg(self.record.get_hash()).arg(1);
-        command.arg(
-            self.keys
-                .delivery(&delivery.event.organization, &delivery.id),
-        );
+        let organization = &delivery.event.organization;
+        let whole = record.keep == Keep::Whole;
+        let mut command = Cmd::with_capacity(11 + 2 * fields, size);
+        command.arg("EVALSHA").arg(self.record.get_hash());
+        command.arg(if whole { 3 } else { 1 });
+        command.arg(self.keys.delivery(organization, &delivery.id));
+        if whole {
+            command.arg(self.keys.bodies(organization));
+            command.arg(self.keys.body_sizes(organization));
+        }
         command.arg(delivery.sequence).arg(kept.as_secs().max(1));
-        if record.keep == Keep::Whole {
+        if whole {
+            command.arg(self.settings.bodies_per_organization);
+            command.arg(self.keys.deliveries(organization));
+            command.arg(delivery.id.as_str());
             delivery_fields::write(delivery, record.state, &mut command);
         }
         pipeline.add_command(command);
         size
     }
-}
-
-/// The field of a mark: the webhook, and the hand-out if there is one. No webhook's id has a space.
-fn field(webhook: &WebhookId, hand_out: Option<&HandOut>) -> String {
-    match hand_out {
-        Some(hand_out) => format!("{webhook} {}", name(hand_out)),
-        None => webhook.to_string(),
-    }
-}
-
-/// A hand-out's name in the store.
-pub(super) fn name(hand_out: &HandOut) -> String {
-    format!("{:016x}", hand_out.id)
 }
 
 fn expire(key: &str, after: Duration, pipeline: &mut Pipeline) {

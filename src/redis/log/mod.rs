@@ -10,6 +10,7 @@ mod writer;
 
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -17,12 +18,11 @@ use redis::{Script, cmd};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::connection::Connection;
-use super::error::StoreError;
 use super::keys::Keys;
-use crate::domain::identity::HandOut;
 use crate::domain::ids::{DeliveryId, MessageKey, Organization, WebhookId};
+use crate::domain::streak::Streak;
 use crate::domain::webhook::WebhookKey;
-use crate::engine::ports::{Claim, Entry, Log};
+use crate::engine::ports::{Entry, Log};
 pub use crate::records::LogSettings;
 use crate::records::statistics::{COUNTED_EVERY, Tally};
 use crate::records::successes::Successes;
@@ -39,8 +39,7 @@ pub struct RedisLog {
     writing: watch::Receiver<bool>,
     successes: Arc<Successes>,
     tally: Arc<Tally>,
-    failing_since: Script,
-    take_marks: Script,
+    failed: Script,
     claim: Script,
 }
 
@@ -66,8 +65,7 @@ impl RedisLog {
             writing,
             successes,
             tally,
-            failing_since: Script::new(include_str!("../scripts/failing_since.lua")),
-            take_marks: Script::new(include_str!("../scripts/take_marks.lua")),
+            failed: Script::new(include_str!("../scripts/failed.lua")),
             claim: Script::new(include_str!("../scripts/claim.lua")),
         }
     }
@@ -149,30 +147,15 @@ impl Log for RedisLog {
         &self,
         organization: &Organization,
         message: &MessageKey,
-        hand_out: Option<&HandOut>,
     ) -> HashSet<WebhookId> {
-        let key = self.keys.settled(organization, message);
-        let marked: Result<Vec<String>, StoreError> = match hand_out {
-            None => {
-                let mut command = cmd("HKEYS");
-                command.arg(key);
-                self.connection
-                    .persist(|| self.connection.call(&command))
-                    .await
-            }
-            Some(hand_out) => {
-                let mut call = self.take_marks.key(key);
-                call.arg(entries::name(hand_out)).arg(hand_out.returns);
-                self.connection
-                    .persist(|| self.connection.script(&call))
-                    .await
-            }
-        };
-        let marked = marked.unwrap_or_else(|error| {
+        let mut command = cmd("SMEMBERS");
+        command.arg(self.keys.settled(organization, message));
+        let members = self.connection.persist(|| self.connection.call(&command));
+        let members: Vec<String> = members.await.unwrap_or_else(|error| {
             tracing::error!(%organization, %message, %error, "what is settled of an event cannot be read; it may be sent again");
             Vec::new()
         });
-        let ids = marked.iter().filter_map(|id| WebhookId::new(id).ok());
+        let ids = members.iter().filter_map(|id| WebhookId::new(id).ok());
         ids.collect()
     }
 
@@ -180,22 +163,16 @@ impl Log for RedisLog {
         &self,
         organization: &Organization,
         delivery: &DeliveryId,
-        hand_out: &HandOut,
-        take: bool,
-    ) -> Claim {
+        hand_out: u64,
+    ) -> bool {
         let mut call = self.claim.key(self.keys.delivery(organization, delivery));
-        call.arg(entries::name(hand_out)).arg(hand_out.returns);
-        call.arg(MARKS_KEPT.as_secs()).arg(u8::from(take));
+        call.arg(format!("{hand_out:016x}"));
+        call.arg(MARKS_KEPT.as_secs());
         let claimed = self.connection.persist(|| self.connection.script(&call));
-        let claimed: String = claimed.await.unwrap_or_else(|error| {
+        claimed.await.unwrap_or_else(|error| {
             tracing::error!(%organization, %delivery, %error, "the id of a delivery cannot be claimed; it gets another");
-            String::new()
-        });
-        match claimed.as_str() {
-            "ours" => Claim::Ours,
-            "doubtful" => Claim::Doubtful,
-            _ => Claim::Anothers,
-        }
+            false
+        })
     }
 
     async fn settled_sequence(&self, organization: &Organization, delivery: &DeliveryId) -> u32 {
@@ -210,18 +187,26 @@ impl Log for RedisLog {
         sequence.unwrap_or(0)
     }
 
-    async fn failing_since(&self, webhook: &WebhookKey, now: Timestamp) -> Timestamp {
+    async fn failed(&self, webhook: &WebhookKey, now: Timestamp, silence: Duration) -> Streak {
         self.successes.failed(webhook);
-        let mut call = self.failing_since.key(self.keys.health(webhook));
-        call.arg(now.as_millisecond()).arg(HEALTH_KEPT.as_secs());
-        let since = self.connection.persist(|| self.connection.script(&call));
-        match since.await {
-            Ok(since) => Timestamp::from_millisecond(since).unwrap_or(now),
-            Err(error) => {
-                let WebhookKey { organization, id } = webhook;
-                tracing::error!(%organization, webhook = %id, %error, "the failures of a webhook cannot be noted");
-                now
-            }
+        let silence = u64::try_from(silence.as_millis()).unwrap_or(u64::MAX);
+        let mut call = self.failed.key(self.keys.health(webhook));
+        call.key(self.keys.webhooks(&webhook.organization));
+        call.arg(now.as_millisecond()).arg(silence);
+        call.arg(HEALTH_KEPT.as_secs()).arg(webhook.id.as_str());
+        let streak = self.connection.persist(|| self.connection.script(&call));
+        let streak: Result<(i64, i64, u64), _> = streak.await;
+        let (since, last, attempts) = streak.unwrap_or_else(|error| {
+            let WebhookKey { organization, id } = webhook;
+            tracing::error!(%organization, webhook = %id, %error, "the failures of a webhook cannot be noted");
+            let now = now.as_millisecond();
+            (now, now, 1)
+        });
+        let time = |millis| Timestamp::from_millisecond(millis).unwrap_or(now);
+        Streak {
+            since: time(since),
+            last: time(last),
+            attempts,
         }
     }
 

@@ -4,6 +4,7 @@
 //! reported and counts as written, so that one broken key cannot hold up every webhook; whatever
 //! may pass is tried again, alone, for as long as it takes.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -70,18 +71,21 @@ impl Writer {
         let mut waiting = Vec::with_capacity(self.batch);
         while let Some(first) = queue.recv().await {
             let mut pipeline = Pipeline::with_capacity(2 * self.batch);
+            let mut touched = HashSet::new();
+            note_touched(&first, &mut touched);
             let mut size = self.add(first, &mut pipeline, &mut waiting);
             for _ in 1..self.batch {
-                match queue.try_recv() {
-                    Ok(job) if size < MAX_BYTES => {
-                        size += self.add(job, &mut pipeline, &mut waiting);
-                    }
-                    Ok(job) => {
-                        self.add(job, &mut pipeline, &mut waiting);
-                        break;
-                    }
-                    Err(_) => break,
+                let Ok(job) = queue.try_recv() else { break };
+                note_touched(&job, &mut touched);
+                let full = size >= MAX_BYTES;
+                size += self.add(job, &mut pipeline, &mut waiting);
+                if full {
+                    break;
                 }
+            }
+            let now = Timestamp::now();
+            for webhook in &touched {
+                self.encoder.tend(webhook, now, &mut pipeline);
             }
             self.write(pipeline).await;
             for done in waiting.drain(..) {
@@ -118,7 +122,7 @@ impl Writer {
     async fn write(&self, mut pipeline: Pipeline) {
         let mut reconnect = Reconnect::new();
         let mut limit = TIME_LIMIT;
-        let mut reported = false;
+        let mut refused = false;
         while !pipeline.is_empty() {
             let problem = match self.connection.pipeline(&mut pipeline, limit).await {
                 Ok(results) => match remaining(&pipeline, results) {
@@ -138,24 +142,40 @@ impl Writer {
                 // The keeper of the connection reports these, once for everybody.
                 StoreError::Away { .. } => {}
                 StoreError::TimedOut { .. } => limit = (limit * 2).min(LONGEST_LIMIT),
-                error if !reported => {
-                    reported = true;
-                    tracing::warn!(%error, "Redis takes no entries of the log; deliveries wait");
+                error => {
+                    refused = true;
+                    self.connection.complain(error);
                 }
-                _ => {}
             }
             self.connection.pause(&mut reconnect).await;
         }
-        if reported {
-            tracing::info!("Redis takes entries of the log again");
+        if refused {
+            self.connection.relent();
         }
         self.writing
             .send_if_modified(|well| !std::mem::replace(well, true));
     }
 
     async fn load_scripts(&self) -> bool {
-        let load = self.encoder.load();
-        self.connection.call::<Value>(&load).await.is_ok()
+        for load in self.encoder.load() {
+            if self.connection.call::<Value>(&load).await.is_err() {
+                return false;
+            }
+        }
+        true
+    }
+}
+
+/// Notes of which webhooks something is written that is to go with them.
+fn note_touched(job: &Job, touched: &mut HashSet<WebhookKey>) {
+    match job {
+        Job::Write(entry, _) => touched.extend(entry.attempt.as_ref().map(|attempt| WebhookKey {
+            organization: attempt.organization.clone(),
+            id: attempt.webhook_id.clone(),
+        })),
+        Job::Success(webhook, _) => drop(touched.insert(webhook.clone())),
+        Job::Counts(counted) => touched.extend(counted.keys().cloned()),
+        Job::Flush(_) => {}
     }
 }
 

@@ -21,7 +21,7 @@ use std::collections::HashMap;
 use std::net::{SocketAddr, TcpListener as StdListener};
 use std::sync::Arc;
 use std::time::Duration;
-use tls::Identity;
+pub use tls::Identity;
 use tokio::net::TcpListener;
 
 /// A running receiver. Dropping it closes the port and every connection.

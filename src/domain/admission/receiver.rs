@@ -1,0 +1,244 @@
+//! What a worker knows of one webhook's receiver, and what follows from it: whether a request may
+//! begin, how long a line takes, for how long a delivery is put off.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use url::Url;
+
+use super::breaker::{Breaker, Cause, Standing};
+use super::limit::{Ended, Limit};
+use super::pulse::Pulse;
+use super::schedule::{self, Schedule, Spread};
+use super::{Bounds, Deferral, MOMENT, Shown, Ticket, Why};
+use crate::domain::webhook::WebhookKey;
+
+/// What comes back to a receiver that was left alone comes at least so far apart.
+const AFTER_SHUT: Duration = Duration::from_millis(5);
+
+/// An answer within this is in good time whatever the receiver did before.
+const QUICK: Duration = Duration::from_millis(50);
+
+/// What takes less than so many times this worker's own lag says nothing of the receiver: it is a
+/// handful of steps, each of which may have waited for that long.
+const UNTOLD: u32 = 10;
+
+/// A receiver without traffic is remembered for this long.
+const REMEMBERED: Duration = Duration::from_secs(60);
+
+/// One webhook's receiver.
+#[derive(Debug)]
+pub(super) struct Receiver {
+    pub(super) key: WebhookKey,
+    pub(super) tenant: usize,
+    /// The requests that are open, and those that only wait for a place of the worker's.
+    pub(super) open: u32,
+    /// What waits for one of them to end.
+    pub(super) line: VecDeque<Ticket>,
+    url: Url,
+    bounds: Bounds,
+    limit: Limit,
+    pulse: Pulse,
+    breaker: Breaker,
+    schedule: Schedule,
+    spread: Spread,
+    seen: Instant,
+}
+
+/// Whether a request may begin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum May {
+    Begin,
+    /// Not before another ends, or a moment has passed.
+    Wait,
+    /// Not before this time.
+    NotBefore(Instant, Why),
+}
+
+impl Receiver {
+    pub(super) fn new(
+        key: WebhookKey,
+        tenant: usize,
+        url: &Url,
+        bounds: Bounds,
+        now: Instant,
+    ) -> Self {
+        Self {
+            key,
+            tenant,
+            open: 0,
+            line: VecDeque::new(),
+            url: url.clone(),
+            bounds,
+            limit: Limit::new(bounds.webhook_max_in_flight),
+            pulse: Pulse::default(),
+            breaker: Breaker::new(bounds.breaker_after),
+            schedule: Schedule::default(),
+            spread: Spread::default(),
+            seen: now,
+        }
+    }
+
+    /// Takes note of its endpoint: another one starts afresh.
+    pub(super) fn meet(&mut self, url: &Url, now: Instant) {
+        self.seen = now;
+        if self.url != *url {
+            *self = Self {
+                open: self.open,
+                line: std::mem::take(&mut self.line),
+                ..Self::new(self.key.clone(), self.tenant, url, self.bounds, now)
+            };
+        }
+    }
+
+    pub(super) fn may_begin(&self, by_hand: bool, now: Instant) -> May {
+        match self.breaker.standing(by_hand, now) {
+            Standing::Shut(until, cause) => May::NotBefore(until, why(cause)),
+            Standing::Probe if self.open == 0 => May::Begin,
+            Standing::Open if self.open < self.limit.now() => May::Begin,
+            Standing::Probe | Standing::Paced(_) | Standing::Open => May::Wait,
+        }
+    }
+
+    /// Whether its requests take longer than a moment.
+    pub(super) fn is_slow(&self) -> bool {
+        self.pulse.is_slow(MOMENT)
+    }
+
+    /// One of the open ones got its place: the request goes out.
+    pub(super) fn began(&mut self, now: Instant) {
+        self.limit.began(self.open, now);
+        self.pulse.began(now);
+        self.breaker.began(now);
+    }
+
+    /// A request is open for longer than a moment.
+    pub(super) fn overdue(&mut self, began: Instant, ticket: Ticket) {
+        self.pulse.overdue(began, ticket);
+    }
+
+    /// A request has ended.
+    pub(super) fn ended(
+        &mut self,
+        ticket: Ticket,
+        began: Instant,
+        took: Duration,
+        shown: Shown,
+        lag: Duration,
+    ) {
+        let now = began + took;
+        let busy = !self.line.is_empty() || 2 * self.open >= self.limit.now();
+        self.open -= 1;
+        let how = match shown {
+            Shown::Nothing => return self.pulse.withdrawn(began, ticket),
+            Shown::Delivered => Ended::Delivered,
+            Shown::Failed | Shown::Asked(_) => Ended::Failed,
+            Shown::TimedOut => Ended::TimedOut,
+        };
+        let answered = how != Ended::TimedOut;
+        self.pulse.ended(began, ticket, took, answered, busy);
+        let good = (2 * self.pulse.fastest(now)).max(QUICK).max(UNTOLD * lag);
+        self.limit.ended(how, began, took, took <= good, busy);
+        match shown {
+            Shown::Asked(wait) => self.breaker.asked(wait, now),
+            _ if self.breaker.ended(how, began, now) => self.limit.restart(),
+            _ => {}
+        }
+    }
+
+    /// How long `more` deliveries take behind one another.
+    pub(super) fn line_time(&self, more: usize, now: Instant) -> Duration {
+        times(self.apart(now), more)
+    }
+
+    /// The same as it would be if it had little to do: what is longer than that is, perhaps, this
+    /// worker's own doing. `None` while too little is known of it, or if this worker itself is so
+    /// far behind that nothing can be told.
+    pub(super) fn line_time_at_best(&self, now: Instant, lag: Duration) -> Option<Duration> {
+        let fastest = self.pulse.fastest(now);
+        let told = self.pulse.is_known(now) && fastest > UNTOLD * lag;
+        told.then(|| times(fastest.div_f64(self.reach()), self.line.len()))
+    }
+
+    /// For how long a delivery is put off, because of `why`; not for less than until `not_before`.
+    pub(super) fn put_off(
+        &mut self,
+        now: Instant,
+        not_before: Option<Instant>,
+        why: Why,
+    ) -> Deferral {
+        if let (Some(probe), Some(since)) = (not_before, self.breaker.down_since()) {
+            let down_for = now.saturating_duration_since(since);
+            let delay = self.spread.put_off(now, probe, down_for);
+            return Deferral { delay, why };
+        }
+        let behind = now + self.line_time(self.line.len(), now);
+        let first = not_before.map_or(behind, |at| at.max(behind));
+        let apart = match not_before {
+            Some(_) => self.apart(now).max(AFTER_SHUT),
+            None => self.apart(now),
+        };
+        let delay = self.schedule.put_off(now, first, apart);
+        Deferral { delay, why }
+    }
+
+    /// How long a request takes now.
+    pub(super) fn time(&self, now: Instant) -> Duration {
+        self.pulse.time(now)
+    }
+
+    /// Until when it is left alone and why, if it is.
+    pub(super) fn shut(&self) -> Option<(Instant, Why)> {
+        self.breaker
+            .shut()
+            .map(|(until, cause)| (until, why(cause)))
+    }
+
+    /// So many requests may be open to it.
+    pub(super) fn limit(&self) -> u32 {
+        match self.breaker.shut() {
+            Some(_) => 1,
+            None => self.limit.now(),
+        }
+    }
+
+    /// Whether nothing would be lost by forgetting it.
+    pub(super) fn is_idle(&self, now: Instant) -> bool {
+        self.open == 0
+            && self.line.is_empty()
+            && now > self.seen + REMEMBERED
+            && self.breaker.is_idle(now)
+            && self.schedule.until().is_none_or(|at| at <= now)
+    }
+
+    /// How far apart deliveries are that it takes one after the other, as many at once as it may
+    /// have.
+    fn apart(&self, now: Instant) -> Duration {
+        match self.pulse.apart(now) {
+            Some(seen) if self.limit.is_found() => seen,
+            _ => self.pulse.time(now).div_f64(self.reach()),
+        }
+    }
+
+    fn reach(&self) -> f64 {
+        match self.breaker.shut() {
+            Some(_) => 1.0,
+            None => self.limit.reach(),
+        }
+    }
+}
+
+fn why(cause: Cause) -> Why {
+    match cause {
+        Cause::Failures => Why::Failures,
+        Cause::Asked => Why::Asked,
+    }
+}
+
+/// `span` so many times, within what can be put off.
+fn times(span: Duration, count: usize) -> Duration {
+    let count = u32::try_from(count).unwrap_or(u32::MAX);
+    span.checked_mul(count)
+        .unwrap_or(schedule::LONGEST)
+        .min(schedule::LONGEST)
+}

@@ -1,0 +1,158 @@
+//! When what is put off comes back: a virtual schedule.
+//!
+//! Each deferral takes the next free time in the receiver's future at the rate that it can take, so
+//! that a thousand deferrals come back spread out, once each, and not a thousand at the same second
+//! over and over. If the receiver becomes quicker or slower, what is put off from then on is spread
+//! as if all before it had been spread at that rate.
+
+use std::time::{Duration, Instant};
+
+/// No deferral is shorter: it is the shortest step of the delay queues.
+pub const SHORTEST: Duration = Duration::from_secs(1);
+
+/// No deferral is longer: a receiver that recovers is not left waiting.
+pub const LONGEST: Duration = Duration::from_secs(3600);
+
+/// What is still to come back to one receiver.
+#[derive(Debug, Clone, Default)]
+pub struct Schedule {
+    next: Option<Next>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Next {
+    /// The next time that is free.
+    free: Instant,
+    /// How far apart what comes before it is.
+    apart: Duration,
+}
+
+impl Schedule {
+    /// Puts one more delivery off at `now`: for how long. It comes back `not_before`, and `apart`
+    /// from the one before it.
+    pub fn put_off(&mut self, now: Instant, not_before: Instant, apart: Duration) -> Duration {
+        let first = not_before.max(now + SHORTEST);
+        let slot = match self.next {
+            Some(next) if next.free > first => first + scaled(next.free - first, next.apart, apart),
+            _ => first,
+        };
+        let free = slot + apart;
+        if slot > now + LONGEST {
+            // Behind the horizon nothing is spread: what comes back there may be put off again.
+            return LONGEST;
+        }
+        self.next = Some(Next { free, apart });
+        slot - now
+    }
+
+    /// Until when something is still to come back.
+    pub fn until(&self) -> Option<Instant> {
+        self.next.map(|next| next.free)
+    }
+}
+
+/// When what is put off comes back to a receiver that is down: nobody knows when it will be up. So
+/// it comes back evenly over as long a time as the receiver has been down, and the longer that is,
+/// the seldomer; once the receiver is up, everything is back within that time. The first comes back
+/// in time for the next probe.
+#[derive(Debug, Clone, Default)]
+pub struct Spread {
+    /// The probe that it is for.
+    probe: Option<Instant>,
+    count: u32,
+}
+
+/// Multiples of it fill the space between 0 and 1 evenly, however many there are.
+const GOLDEN: f64 = 0.618_033_988_749_895;
+
+impl Spread {
+    /// Puts one more delivery off at `now`, until `probe` or later, for a receiver that has been
+    /// down for this long.
+    pub fn put_off(&mut self, now: Instant, probe: Instant, down_for: Duration) -> Duration {
+        if self.probe != Some(probe) {
+            *self = Self {
+                probe: Some(probe),
+                count: 0,
+            };
+        }
+        let part = (f64::from(self.count) * GOLDEN).fract();
+        self.count = self.count.saturating_add(1);
+        let until_probe = probe.saturating_duration_since(now);
+        (until_probe + down_for.mul_f64(part)).clamp(SHORTEST, LONGEST)
+    }
+}
+
+/// `span` as it would be at another distance.
+fn scaled(span: Duration, from: Duration, to: Duration) -> Duration {
+    let ratio = to.as_secs_f64() / from.as_secs_f64().max(1e-6);
+    let longest = 2.0 * LONGEST.as_secs_f64();
+    Duration::from_secs_f64((span.as_secs_f64() * ratio).clamp(0.0, longest))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const APART: Duration = Duration::from_millis(100);
+
+    #[test]
+    fn each_takes_a_time_of_its_own() {
+        let now = Instant::now();
+        let mut schedule = Schedule::default();
+        for n in 0..1000 {
+            assert_eq!(schedule.put_off(now, now, APART), SHORTEST + APART * n);
+        }
+        let later = now + Duration::from_secs(500);
+        assert_eq!(schedule.put_off(later, later, APART), SHORTEST);
+    }
+
+    #[test]
+    fn nothing_comes_back_before_it_may() {
+        let now = Instant::now();
+        let mut schedule = Schedule::default();
+        let until = now + Duration::from_secs(20);
+        assert_eq!(schedule.put_off(now, until, APART), Duration::from_secs(20));
+        let second = schedule.put_off(now, until, APART);
+        assert_eq!(second, Duration::from_secs(20) + APART);
+        assert_eq!(schedule.put_off(now, now, APART), second + APART);
+    }
+
+    #[test]
+    fn a_receiver_that_became_quicker_gets_its_deliveries_sooner() {
+        let now = Instant::now();
+        let mut schedule = Schedule::default();
+        for _ in 0..100 {
+            schedule.put_off(now, now, 10 * APART);
+        }
+        let delay = schedule.put_off(now, now, APART);
+        assert_eq!(delay, SHORTEST + 100 * APART);
+    }
+
+    #[test]
+    fn what_comes_back_to_a_receiver_that_is_down_is_spread_over_as_long_as_it_is_down() {
+        let now = Instant::now();
+        let mut spread = Spread::default();
+        let minute = Duration::from_secs(60);
+        let mut delays: Vec<_> = (0..100)
+            .map(|_| spread.put_off(now, now + minute, 10 * minute))
+            .collect();
+        assert_eq!(delays[0], minute, "in time for the probe");
+        delays.sort();
+        for (n, delay) in (0..).zip(&delays) {
+            let even = minute + 10 * minute * n / 100;
+            assert!(delay.abs_diff(even) < Duration::from_secs(15), "{delays:?}");
+        }
+        assert_eq!(spread.put_off(now, now + 2 * minute, minute), 2 * minute);
+    }
+
+    #[test]
+    fn nothing_is_put_off_beyond_the_horizon() {
+        let now = Instant::now();
+        let mut schedule = Schedule::default();
+        for _ in 0..100 {
+            let delay = schedule.put_off(now, now, Duration::from_secs(600));
+            assert!((SHORTEST..=LONGEST).contains(&delay));
+        }
+        assert!(schedule.until().unwrap() <= now + LONGEST + Duration::from_secs(600));
+    }
+}

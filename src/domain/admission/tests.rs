@@ -1,0 +1,430 @@
+//! The state machine as a whole: what it promises, whatever happens in which order.
+
+use std::collections::HashMap;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::domain::ids::{Organization, WebhookId};
+
+const MS: Duration = Duration::from_millis(1);
+const SECOND: Duration = Duration::from_secs(1);
+
+const BOUNDS: Bounds = Bounds {
+    webhook_max_in_flight: 64,
+    quick: 64,
+    slow: 256,
+    hand: 1000,
+    breaker_after: 20,
+};
+
+/// A world in which time passes as told, and receivers answer as told.
+struct World {
+    admission: Admission,
+    now: Instant,
+    start: Instant,
+    /// What everybody got so far.
+    answers: HashMap<Ticket, Answer>,
+    open: Vec<(Ticket, Instant, String)>,
+    later: Vec<(String, Deferral)>,
+    names: HashMap<Ticket, String>,
+    begun: usize,
+}
+
+impl World {
+    fn new(bounds: Bounds) -> Self {
+        let now = Instant::now();
+        Self {
+            admission: Admission::new(bounds),
+            now,
+            start: now,
+            answers: HashMap::new(),
+            open: Vec::new(),
+            later: Vec::new(),
+            names: HashMap::new(),
+            begun: 0,
+        }
+    }
+
+    fn key(name: &str) -> WebhookKey {
+        let (organization, id) = name.split_once('/').unwrap();
+        WebhookKey {
+            organization: Organization::new(organization).unwrap(),
+            id: WebhookId::new(id).unwrap(),
+        }
+    }
+
+    fn ask(&mut self, name: &str, kind: Kind) {
+        let url = Url::parse("https://example.com").unwrap();
+        let key = Self::key(name);
+        let asked = Asked {
+            key: &key,
+            url: &url,
+            kind,
+            by_hand: false,
+        };
+        let ticket = self.admission.ask(asked, self.now);
+        self.look();
+        // Answers to others come first, and may be to an older use of the same ticket.
+        self.names.insert(ticket, name.to_owned());
+        self.take(ticket);
+    }
+
+    /// Looks at what came of those who wait.
+    fn look(&mut self) {
+        let answers: Vec<_> = self.admission.answers().collect();
+        for (ticket, answer) in answers {
+            if self.names.contains_key(&ticket) {
+                self.answers.insert(ticket, answer);
+                self.take(ticket);
+            } else {
+                self.answers.insert(ticket, answer);
+            }
+        }
+    }
+
+    fn take(&mut self, ticket: Ticket) {
+        match self.answers.remove(&ticket) {
+            None => {}
+            Some(Answer::Go) => {
+                let name = self.names[&ticket].clone();
+                self.open.push((ticket, self.now, name));
+                self.begun += 1;
+            }
+            Some(Answer::Later(deferral)) => {
+                let name = self.names.remove(&ticket).unwrap();
+                self.later.push((name, deferral));
+            }
+        }
+    }
+
+    /// Ends the open request number `index`, and settles it.
+    fn end(&mut self, index: usize, shown: Shown) {
+        let (ticket, began, _) = self.open.remove(index);
+        let took = self.now - began;
+        self.admission.ended(ticket, took, shown, self.now);
+        self.look();
+        self.names.remove(&ticket);
+        self.admission.settled(ticket, self.now);
+        self.look();
+    }
+
+    fn pass(&mut self, time: Duration) {
+        self.now += time;
+        self.admission.pass_time(self.now, Duration::ZERO);
+        self.look();
+    }
+
+    /// Lets time pass in small steps; each open request ends when `takes` says so, in good order.
+    fn run(&mut self, time: Duration, takes: impl Fn(&str) -> Option<(Duration, Shown)>) {
+        let until = self.now + time;
+        while self.now < until {
+            self.pass(5 * MS);
+            let now = self.now;
+            while let Some((index, shown)) =
+                self.open.iter().enumerate().find_map(|(index, one)| {
+                    let (took, shown) = takes(&one.2)?;
+                    (now >= one.1 + took).then_some((index, shown))
+                })
+            {
+                self.end(index, shown);
+            }
+        }
+    }
+
+    fn open_to(&self, name: &str) -> usize {
+        self.open.iter().filter(|one| one.2 == name).count()
+    }
+
+    fn deferred(&self, name: &str) -> usize {
+        self.later.iter().filter(|one| one.0 == name).count()
+    }
+
+    fn waiting(&self) -> usize {
+        self.admission.waiting.iter().sum()
+    }
+}
+
+#[test]
+fn a_burst_for_a_steady_receiver_is_done_at_full_concurrency_and_nothing_is_put_off() {
+    for took in [150, 300, 2000_u32] {
+        let mut world = World::new(BOUNDS);
+        for _ in 0..1000 {
+            world.ask("a/steady", Kind::Event);
+        }
+        let mut elapsed = Duration::ZERO;
+        while !world.open.is_empty() || world.waiting() > 0 {
+            world.run(10 * MS, |_| Some((took * MS, Shown::Delivered)));
+            elapsed = world.now - world.start;
+        }
+        assert_eq!(world.deferred("a/steady"), 0, "{took} ms");
+        // 64 at a time, in 16 rounds.
+        let most = (16 * took * MS).mul_f64(1.3);
+        assert!(elapsed < most, "{took} ms a request: {elapsed:?}");
+    }
+}
+
+#[test]
+fn a_receiver_that_hangs_holds_four_requests_and_then_one_and_no_place_of_the_quick() {
+    let mut world = World::new(BOUNDS);
+    for _ in 0..600 {
+        world.ask("a/hanging", Kind::Event);
+        world.run(20 * MS, |_| Some((10 * SECOND, Shown::TimedOut)));
+        assert!(world.open_to("a/hanging") <= 4);
+    }
+    assert_eq!(world.open_to("a/hanging"), 1);
+    assert_eq!(world.admission.places().0, 0, "none in the quick lane");
+    world.ask("b/healthy", Kind::Event);
+    assert_eq!(world.open_to("b/healthy"), 1);
+}
+
+#[test]
+fn hanging_webhooks_without_number_leave_places_to_others() {
+    let mut world = World::new(BOUNDS);
+    for n in 0..300 {
+        for _ in 0..4 {
+            world.ask(&format!("a/hanging-{n}"), Kind::Event);
+        }
+        world.pass(MS);
+        let healthy = format!("b/healthy-{n}");
+        world.ask(&healthy, Kind::Event);
+        assert_eq!(world.open_to(&healthy), 1, "after {n} hanging webhooks");
+        let index = world.open.iter().position(|one| one.2 == healthy).unwrap();
+        world.end(index, Shown::Delivered);
+    }
+}
+
+#[test]
+fn what_it_asked_for_is_kept_and_then_it_is_taken_up_slowly() {
+    let mut world = World::new(BOUNDS);
+    world.ask("a/throttling", Kind::Event);
+    world.pass(MS);
+    world.end(0, Shown::Asked(20 * SECOND));
+    for _ in 0..40 {
+        world.ask("a/throttling", Kind::Event);
+    }
+    assert_eq!(world.open.len(), 0);
+    let soonest = world.later.iter().map(|one| one.1.delay).min().unwrap();
+    assert!(soonest >= 20 * SECOND - MS, "{soonest:?}");
+    world.pass(20 * SECOND);
+    for _ in 0..40 {
+        world.ask("a/throttling", Kind::Message);
+    }
+    assert_eq!(world.open.len(), 1);
+    world.run(SECOND, |_| Some((MS, Shown::Delivered)));
+    assert!(
+        world.begun - 1 <= 4,
+        "{} in the first second",
+        world.begun - 1
+    );
+    world.run(10 * SECOND, |_| Some((MS, Shown::Delivered)));
+    assert_eq!(world.waiting(), 0);
+}
+
+#[test]
+fn what_takes_ten_a_second_is_spread_at_ten_a_second() {
+    let mut world = World::new(BOUNDS);
+    // One after the other, a tenth of a second each.
+    let mut asked = 0;
+    let mut done = 0;
+    let mut next_end = world.now + 100 * MS;
+    while asked < 10_000 {
+        while asked < 10_000 && world.admission.has_room(Kind::Event, world.now) {
+            world.ask("a/ten", Kind::Event);
+            asked += 1;
+        }
+        world.pass(5 * MS);
+        while next_end <= world.now && !world.open.is_empty() {
+            world.end(0, Shown::Delivered);
+            done += 1;
+            next_end += 100 * MS;
+        }
+    }
+    let later = world.later.len();
+    assert!(later + world.waiting() + world.open.len() + done == 10_000);
+    let last = world.later.iter().map(|one| one.1.delay).max().unwrap();
+    let expected = 1000.0 - (world.now - world.start).as_secs_f64();
+    let ratio = last.as_secs_f64() / expected;
+    assert!(
+        (0.8..1.3).contains(&ratio),
+        "the last of {later} comes back after {last:?}"
+    );
+    assert!(
+        world.now - world.start < 2 * SECOND,
+        "nobody else waited long for the intake"
+    );
+}
+
+#[test]
+fn when_the_worker_is_at_its_limit_nothing_is_put_off_and_the_intake_waits() {
+    let mut world = World::new(Bounds { quick: 8, ..BOUNDS });
+    let mut done = 0;
+    for round in 0..2_000 {
+        while world.admission.has_room(Kind::Event, world.now) && round < 1_900 {
+            for n in 0..10 {
+                world.ask(&format!("a/quick-{n}"), Kind::Event);
+            }
+        }
+        assert!(world.waiting() < 1000 + 10);
+        world.pass(MS);
+        while world
+            .open
+            .first()
+            .is_some_and(|one| world.now >= one.1 + 4 * MS)
+        {
+            world.end(0, Shown::Delivered);
+            done += 1;
+        }
+    }
+    assert!(world.later.is_empty(), "{:?}", world.later.first());
+    assert!(done > 3_000, "{done}");
+}
+
+#[test]
+fn a_worker_that_is_behind_takes_no_receiver_for_slow() {
+    let mut world = World::new(BOUNDS);
+    let mut done = 0;
+    for _ in 0..500 {
+        while world.admission.has_room(Kind::Event, world.now) {
+            world.ask("a/quick", Kind::Event);
+        }
+        world.now += 10 * MS;
+        world.admission.pass_time(world.now, 8 * MS);
+        world.look();
+        // Whatever is open is noticed late, one after the other.
+        if !world.open.is_empty() {
+            world.end(0, Shown::Delivered);
+            done += 1;
+        }
+    }
+    assert!(
+        world.later.is_empty(),
+        "{:?} after {done}",
+        world.later.first()
+    );
+}
+
+#[test]
+fn a_full_hand_is_cleared_of_who_has_most_in_it() {
+    let mut world = World::new(BOUNDS);
+    for _ in 0..4 {
+        world.ask("a/slow", Kind::Event);
+        world.ask("b/slow", Kind::Event);
+    }
+    world.run(SECOND, |_| Some((300 * MS, Shown::Delivered)));
+    for _ in 0..100 {
+        world.ask("b/slow", Kind::Event);
+    }
+    for _ in 0..2_000 {
+        assert!(world.admission.has_room(Kind::Event, world.now));
+        world.ask("a/slow", Kind::Event);
+    }
+    assert_eq!(world.deferred("b/slow"), 0);
+    assert!(world.deferred("a/slow") > 900);
+    assert!(world.waiting() <= 1000);
+}
+
+#[test]
+fn an_endpoint_that_changed_starts_afresh() {
+    let mut world = World::new(BOUNDS);
+    world.ask("a/moved", Kind::Event);
+    world.end(0, Shown::Asked(60 * SECOND));
+    let key = World::key("a/moved");
+    assert!(world.admission.left_alone(&key, world.now).is_some());
+    let url = Url::parse("https://example.com/other").unwrap();
+    let asked = Asked {
+        key: &key,
+        url: &url,
+        kind: Kind::Event,
+        by_hand: false,
+    };
+    world.admission.ask(asked, world.now);
+    assert!(matches!(
+        world.admission.answers().next(),
+        Some((_, Answer::Go))
+    ));
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Step {
+    Ask(u8, bool),
+    End(u8, u8),
+    GiveUp(u8),
+    Pass(u16),
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let step = prop_oneof![
+        6 => (0..12_u8, any::<bool>()).prop_map(|(who, kind)| Step::Ask(who, kind)),
+        5 => (any::<u8>(), 0..10_u8).prop_map(|(which, how)| Step::End(which, how)),
+        1 => any::<u8>().prop_map(Step::GiveUp),
+        3 => (0..3_000_u16).prop_map(Step::Pass),
+    ];
+    prop::collection::vec(step, 0..400)
+}
+
+proptest! {
+    #[test]
+    fn bounds_are_kept_and_everybody_gets_an_answer(steps in steps(), quick in 1..20_usize, slow in 1..20_usize) {
+        let bounds = Bounds { webhook_max_in_flight: 8, quick, slow, hand: 20, breaker_after: 5 };
+        let mut world = World::new(bounds);
+        let mut asked = 0;
+        let mut given_up = 0;
+        let mut ended = 0;
+        for step in steps {
+            match step {
+                Step::Ask(who, event) => {
+                    let kind = if event { Kind::Event } else { Kind::Message };
+                    world.ask(&format!("o{}/w{who}", who % 3), kind);
+                    asked += 1;
+                }
+                Step::End(which, how) if !world.open.is_empty() => {
+                    let shown = match how {
+                        0 => Shown::Failed,
+                        1 => Shown::TimedOut,
+                        2 => Shown::Asked(SECOND * u32::from(which)),
+                        3 => Shown::Nothing,
+                        _ => Shown::Delivered,
+                    };
+                    world.end(usize::from(which) % world.open.len(), shown);
+                    ended += 1;
+                }
+                Step::GiveUp(which) => {
+                    let open: Vec<_> = world.open.iter().map(|one| one.0).collect();
+                    let waiting = world.names.keys().copied().find(|one| !open.contains(one));
+                    let ticket = match waiting {
+                        Some(ticket) => ticket,
+                        None if !open.is_empty() => world.open.remove(usize::from(which) % open.len()).0,
+                        None => continue,
+                    };
+                    world.names.remove(&ticket);
+                    world.admission.settled(ticket, world.now);
+                    world.look();
+                    given_up += 1;
+                }
+                Step::Pass(millis) => world.pass(u32::from(millis) * MS),
+                Step::End(..) => {}
+            }
+            let (in_quick, in_slow) = world.admission.places();
+            prop_assert!(in_quick <= quick && in_slow <= slow);
+            prop_assert_eq!(in_quick + in_slow, world.open.len());
+            let waiting = world.waiting();
+            prop_assert_eq!(asked, ended + given_up + world.open.len() + waiting + world.later.len());
+            for who in 0..12 {
+                let name = format!("o{}/w{who}", who % 3);
+                prop_assert!(world.open_to(&name) <= 8);
+            }
+            for (_, deferral) in &world.later {
+                prop_assert!((schedule::SHORTEST..=schedule::LONGEST).contains(&deferral.delay));
+            }
+        }
+        // Left alone with receivers that are quick from now on, everything ends.
+        world.run(400 * SECOND, |_| Some((MS, Shown::Delivered)));
+        prop_assert_eq!(world.waiting(), 0);
+        prop_assert!(world.open.is_empty());
+        prop_assert_eq!(world.admission.places(), (0, 0));
+        world.now += 7200 * SECOND;
+        world.admission.forget_idle(world.now);
+        prop_assert_eq!(world.admission.receivers(), 0);
+    }
+}
