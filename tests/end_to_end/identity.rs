@@ -1,10 +1,11 @@
 //! No event takes another's place: whatever two messages have in common, each is delivered.
 
 use std::collections::HashSet;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
-use crate::support::receiver::{Answer, Receiver};
+use crate::support::deadline::eventually;
+use crate::support::receiver::{Answer, Received, Receiver};
 
 use super::broker::Message;
 use super::deployment::{Deployment, SOON};
@@ -15,51 +16,108 @@ const QUICKLY: [(&str, &str); 2] = [
     ("PRISM_RETRY_MAX_ATTEMPTS", "10"),
 ];
 
-/// A receiver that is down until it is told to be up.
-fn down() -> (Receiver, Arc<AtomicBool>) {
-    let up = Arc::new(AtomicBool::new(false));
-    let is_up = up.clone();
-    let receiver = Receiver::start(move |_| {
-        let status = if is_up.load(Ordering::SeqCst) {
-            200
-        } else {
-            503
-        };
-        Answer::status(status)
-    });
-    (receiver, up)
+/// A receiver that takes what it is told to take, and says which requests those were.
+struct Choosy {
+    receiver: Receiver,
+    /// The event's id and the delivery's of each.
+    taken: Arc<Mutex<Vec<[String; 2]>>>,
 }
 
-async fn five_alike(hint: &str, message: impl Fn() -> Message) {
-    let deployment = Deployment::start(hint, &QUICKLY).await;
+impl Choosy {
+    fn start(takes: impl Fn(&Received) -> bool + Send + Sync + 'static) -> Self {
+        let taken = Arc::new(Mutex::new(Vec::new()));
+        let list = taken.clone();
+        let receiver = Receiver::start(move |request| {
+            if !takes(request) {
+                return Answer::status(503);
+            }
+            let id = |name| request.header(name).unwrap();
+            let ids = [id("webhook-id"), id("x-prism-delivery")];
+            list.lock().unwrap().push(ids);
+            Answer::ok()
+        });
+        Self { receiver, taken }
+    }
+
+    /// One that takes nothing until it is told to.
+    fn down() -> (Self, Arc<AtomicBool>) {
+        let up = Arc::new(AtomicBool::new(false));
+        let is_up = up.clone();
+        (Self::start(move |_| is_up.load(Ordering::SeqCst)), up)
+    }
+
+    /// What it took, once that are so many requests, and no more than them are on record as taken.
+    async fn took(&self, count: usize, deployment: &Deployment) -> Vec<[String; 2]> {
+        let what = format!("{count} requests that succeed");
+        eventually(SOON, &what, async || {
+            (self.taken.lock().unwrap().len() >= count).then_some(())
+        })
+        .await;
+        let delivered = ["--outcome", "delivered"];
+        let attempts = deployment.attempts_when(count, &delivered).await;
+        let taken = self.taken.lock().unwrap().clone();
+        assert_eq!((taken.len(), attempts.len()), (count, count));
+        taken
+    }
+}
+
+async fn five_alike(deployment: &Deployment, receiver: &Receiver, message: impl Fn() -> Message) {
     let broker = deployment.broker().await;
-    let (receiver, up) = down();
     deployment.webhook("w", &receiver.url(), &[]);
     for _ in 0..5 {
         broker.publish(message()).await;
     }
-    receiver.wait_for(5, SOON).await;
+}
+
+async fn five_alike_while_it_is_down(hint: &str, message: impl Fn() -> Message) {
+    let deployment = Deployment::start(hint, &QUICKLY).await;
+    let (choosy, up) = Choosy::down();
+    five_alike(&deployment, &choosy.receiver, message).await;
+    // On record, or the last one might be answered well at its first attempt.
+    deployment.attempts_when(5, &[]).await;
     up.store(true, Ordering::SeqCst);
-    let delivered = ["--outcome", "delivered"];
-    let attempts = deployment.attempts_when(5, &delivered).await;
-    let events: HashSet<_> = attempts
-        .iter()
-        .map(|one| one["event_id"].to_string())
-        .collect();
-    assert_eq!(events.len(), 1, "the event's id is the publisher's");
+    let taken = choosy.took(5, &deployment).await;
+    let different = |which: usize| taken.iter().map(|ids| &ids[which]).collect::<HashSet<_>>();
+    assert_eq!(different(0).len(), 1, "the event's id is the publisher's");
+    assert_eq!(different(1).len(), 5, "each had something to follow");
 }
 
 #[tokio::test]
 async fn five_messages_alike_without_an_id_are_five_deliveries_though_the_receiver_is_down() {
-    five_alike("alike", || Message::new("request.completed", BODY)).await;
+    let message = || Message::new("request.completed", BODY);
+    five_alike_while_it_is_down("alike", message).await;
 }
 
 #[tokio::test]
 async fn five_messages_alike_under_one_id_are_five_deliveries_though_the_receiver_is_down() {
-    five_alike("alike-id", || {
-        Message::new("request.completed", BODY).id("e")
-    })
-    .await;
+    let message = || Message::new("request.completed", BODY).id("e");
+    five_alike_while_it_is_down("alike-id", message).await;
+}
+
+#[tokio::test]
+async fn five_messages_alike_are_five_deliveries_though_the_receiver_fails_now_and_then() {
+    let deployment = Deployment::start("alike-mixed", &QUICKLY).await;
+    let asked = AtomicUsize::new(0);
+    let choosy = Choosy::start(move |_| asked.fetch_add(1, Ordering::SeqCst) % 2 == 1);
+    let message = || Message::new("request.completed", BODY);
+    five_alike(&deployment, &choosy.receiver, message).await;
+    choosy.took(5, &deployment).await;
+}
+
+#[tokio::test]
+async fn five_messages_alike_are_five_deliveries_though_every_body_is_kept() {
+    let settings = [("PRISM_LOG_KEEP_BODIES", "all")];
+    let deployment = Deployment::start("alike-kept", &settings).await;
+    let choosy = Choosy::start(|_| true);
+    let message = || Message::new("request.completed", BODY);
+    five_alike(&deployment, &choosy.receiver, message).await;
+    choosy.took(5, &deployment).await;
+    let attempts = deployment.attempts(&[]);
+    let ids: HashSet<_> = attempts
+        .iter()
+        .map(|one| one["delivery_id"].to_string())
+        .collect();
+    assert_eq!(ids.len(), 5, "each can be sent again by its own id");
 }
 
 #[tokio::test]
@@ -84,33 +142,38 @@ async fn messages_alike_are_put_off_and_split_without_one_taking_anothers_place(
 }
 
 #[tokio::test]
-async fn two_bodies_under_one_id_are_both_delivered() {
+async fn two_bodies_under_one_id_are_both_retried_and_both_delivered() {
     let deployment = Deployment::start("two-bodies", &QUICKLY).await;
     let broker = deployment.broker().await;
-    let (receiver, up) = down();
-    deployment.webhook("w", &receiver.url(), &[]);
-    let other = BODY.replace('1', "2");
-    for body in [BODY, &other] {
-        broker
-            .publish(Message::new("request.completed", body).id("e"))
-            .await;
+    let accepted = Arc::new(Mutex::new(HashSet::<Vec<u8>>::new()));
+    let accepts = accepted.clone();
+    let choosy = Choosy::start(move |one| accepts.lock().unwrap().contains(&one.body[..]));
+    deployment.webhook("w", &choosy.receiver.url(), &[]);
+    let bodies = [BODY.to_owned(), BODY.replace('1', "2")];
+    for body in &bodies {
+        let message = Message::new("request.completed", body.as_str()).id("e");
+        broker.publish(message).await;
     }
-    receiver.wait_for(2, SOON).await;
-    up.store(true, Ordering::SeqCst);
-    deployment
-        .attempts_when(2, &["--outcome", "delivered"])
+    for (already, body) in bodies.iter().enumerate() {
+        // Not by the retries of the other alone.
+        eventually(SOON, "a second attempt", async || {
+            let requests = choosy.receiver.requests();
+            let of_it = requests.iter().filter(|one| one.body == body.as_bytes());
+            (of_it.count() >= 2).then_some(())
+        })
         .await;
-    let requests = receiver.requests();
-    let of = |body: &str| {
-        requests
-            .iter()
-            .filter(|one| one.body == body.as_bytes())
-            .count()
-    };
-    assert!(of(BODY) > 0 && of(&other) > 0, "both arrive");
+        assert_eq!(choosy.taken.lock().unwrap().len(), already);
+        accepted.lock().unwrap().insert(body.clone().into_bytes());
+        choosy.took(already + 1, &deployment).await;
+    }
+    let requests = choosy.receiver.requests();
     let ids = |name: &str| -> HashSet<_> { requests.iter().map(|one| one.header(name)).collect() };
     assert_eq!(ids("webhook-id").len(), 1);
-    assert_eq!(ids("x-prism-delivery").len(), 2);
+    assert_eq!(
+        ids("x-prism-delivery").len(),
+        2,
+        "the same in every attempt"
+    );
 }
 
 #[tokio::test]
@@ -118,8 +181,8 @@ async fn dead_letters_alike_are_each_sent_round_again() {
     let settings = [("PRISM_RETRY_MAX_ATTEMPTS", "1")];
     let deployment = Deployment::start("alike-dead", &settings).await;
     let broker = deployment.broker().await;
-    let (receiver, up) = down();
-    deployment.webhook("w", &receiver.url(), &[]);
+    let (choosy, up) = Choosy::down();
+    deployment.webhook("w", &choosy.receiver.url(), &[]);
     for _ in 0..3 {
         broker
             .publish(Message::new("request.completed", BODY))

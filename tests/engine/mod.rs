@@ -368,7 +368,7 @@ async fn a_fault_of_our_own_puts_the_delivery_off_and_is_no_attempt() {
         steps,
         [
             Step::sent("a", 1),
-            Step::Delayed("a".to_owned(), 1, 2),
+            Step::Deferred("a".to_owned(), 1, 2),
             Step::Acked(1)
         ],
         "nothing is on record, and the attempt's number is the same"
