@@ -76,9 +76,12 @@ pub fn shares(config: &Config, port: bool) -> Shares {
 /// Divides so many requests into those of the quick lane and those of the slow lane: where they are
 /// few, a half is for the first moment of each.
 pub fn lanes(config: &Config, requests: usize) -> (usize, usize) {
-    let quick = config.worker.max_in_flight.min(requests.div_ceil(2)).max(1);
-    let slow = config.worker.max_slow.min(requests.saturating_sub(quick));
-    (quick, slow.max(1))
+    let (quick, slow) = (config.worker.max_in_flight, config.worker.max_slow);
+    if requests >= quick + slow {
+        return (quick, slow);
+    }
+    let quick = quick.min(requests.div_ceil(2)).max(1);
+    (quick, slow.min(requests.saturating_sub(quick)).max(1))
 }
 
 /// Raises the soft limit of open files to the hard one. The soft one is there for programs that put

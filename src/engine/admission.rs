@@ -9,7 +9,7 @@ use tokio::sync::{Notify, oneshot};
 use tokio::time::{Instant, sleep_until};
 
 use crate::domain::admission::{
-    Admission, Answer, Asked, Bounds, Deferral, Kind, Shown, Ticket, Why,
+    Admission, Answer, Asked, Bounds, Deferral, Kind, Notice, Shown, Ticket, Why,
 };
 use crate::domain::webhook::WebhookKey;
 
@@ -223,8 +223,29 @@ impl Gate {
                 None => {}
             }
         }
+        for (webhook, notice) in state.admission.notices() {
+            tell(&webhook, notice);
+        }
         self.room.notify_waiters();
         own
+    }
+}
+
+/// Says in the log what whoever is asked "why does nothing come?" looks for.
+fn tell(webhook: &WebhookKey, notice: Notice) {
+    let WebhookKey { organization, id } = webhook;
+    match notice {
+        Notice::LeftAlone(wait, Why::Failures) => tracing::warn!(
+            %organization, webhook_id = %id, ?wait,
+            "a receiver that fails is left alone and only probed; its deliveries are put off"
+        ),
+        Notice::LeftAlone(wait, _) => tracing::info!(
+            %organization, webhook_id = %id, ?wait,
+            "a receiver is left alone, as it asks; its deliveries are put off"
+        ),
+        Notice::TakenUp => tracing::info!(
+            %organization, webhook_id = %id, "a receiver that was left alone is taken up again"
+        ),
     }
 }
 

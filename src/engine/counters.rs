@@ -3,12 +3,16 @@
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use crate::domain::admission::Why;
+
 macro_rules! counters {
     ($($(#[$doc:meta])* $name:ident: $label:literal,)*) => {
         /// Counters that only grow.
         #[derive(Debug, Default)]
         pub struct Counters {
             $($(#[$doc])* pub $name: Counter,)*
+            /// The deliveries put off, by why.
+            deferred_for: [Counter; Why::ALL.len()],
         }
 
         impl fmt::Display for Counters {
@@ -18,6 +22,13 @@ macro_rules! counters {
                     write!(f, "{separator}{} {}", self.$name.get(), $label)?;
                     separator = ", ";
                 )*
+                let mut separator = "; deferred: ";
+                for (why, count) in self.deferred_for() {
+                    if count > 0 {
+                        write!(f, "{separator}{count} for {}", why.name())?;
+                        separator = ", ";
+                    }
+                }
                 let _ = separator;
                 Ok(())
             }
@@ -44,6 +55,20 @@ counters! {
     skipped: "repeats skipped",
     /// Messages left unsettled: they go back to their queue.
     returned: "returned",
+}
+
+impl Counters {
+    /// Counts one more delivery put off.
+    pub fn put_off(&self, why: Why) {
+        self.deferred.count();
+        self.deferred_for[why as usize].count();
+    }
+
+    /// How many deliveries were put off, by why.
+    pub fn deferred_for(&self) -> impl Iterator<Item = (Why, u64)> + '_ {
+        let counts = self.deferred_for.iter().map(Counter::get);
+        Why::ALL.into_iter().zip(counts)
+    }
 }
 
 /// One counter.

@@ -143,7 +143,7 @@ impl Engine {
             because = deferral.why.name(),
             "deferred"
         );
-        self.counters.deferred.count();
+        self.counters.put_off(deferral.why);
         let state = DeliveryState::Waiting(self.due(delay));
         let failed = delivery.has_a_past();
         let entry = self.entry(&unsettled(delivery), webhook, state, failed, origin);

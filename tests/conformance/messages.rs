@@ -207,6 +207,33 @@ pub async fn a_delay_is_never_early_and_the_shorter_comes_first(adapter: &impl A
     adapter.close(handle).await;
 }
 
+pub async fn what_is_put_off_is_never_early_and_waits_for_whoever_takes_it(adapter: &impl Adapter) {
+    let handover = adapter.handover();
+    let start = Instant::now();
+    let delays = [1_100, 1_400, 1_900].map(Duration::from_millis);
+    for delay in delays {
+        let deferred = delivery(&format!("e{}", delay.as_millis()), "w");
+        hand_over(&handover, FollowUp::Defer(deferred, delay)).await;
+    }
+    let (mut source, handle) = adapter.work().await;
+    for delay in &delays[..2] {
+        let incoming = next_delivery(&mut source).await;
+        let took = start.elapsed();
+        assert_eq!(id(&incoming), format!("e{}", delay.as_millis()));
+        assert!(took >= *delay, "{took:?} for {delay:?}");
+        incoming.receipt.ack(None, None);
+    }
+    // Nobody takes the last when it is due, nor for as long again.
+    drop(source);
+    adapter.close(handle).await;
+    tokio::time::sleep_until((start + 2 * delays[2]).into()).await;
+    let (mut source, handle) = adapter.work().await;
+    let incoming = next_delivery(&mut source).await;
+    assert_eq!(id(&incoming), "e1900");
+    incoming.receipt.ack(None, None);
+    adapter.close(handle).await;
+}
+
 pub async fn an_event_of_our_own_comes_like_any_other(adapter: &impl Adapter) {
     let event = (*delivery("own", "w").event).clone();
     let (mut source, handle) = adapter.work().await;

@@ -36,6 +36,7 @@ macro_rules! all_conform {
                 what_a_crash_left_unsettled_comes_back_flagged_and_nothing_else_does,
                 a_source_that_stops_taking_can_still_settle,
                 a_delay_is_never_early_and_the_shorter_comes_first,
+                what_is_put_off_is_never_early_and_waits_for_whoever_takes_it,
                 an_event_of_our_own_comes_like_any_other,
                 a_dead_letter_says_why_and_keeps_its_content,
                 a_requeue_starts_again_from_attempt_1_with_a_higher_sequence,

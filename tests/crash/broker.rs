@@ -2,7 +2,7 @@
 
 use super::account::Promise;
 use super::plan::{self, ALSO_GOOD, FAILS_ONCE, FLAKY, GOOD};
-use super::site::{LIMIT, MAX_IN_FLIGHT, Site, until};
+use super::site::{LIMIT, MAX_IN_FLIGHT, QUICK_OF_ONE, Site, until};
 use super::turn;
 use crate::support::private::{PrivateRabbit, PrivateRedis};
 
@@ -70,7 +70,7 @@ async fn a_broker_that_blocks_publishers_stops_the_intake_until_it_does_not() {
     let mut worker = site.worker().await;
 
     // Every attempt fails and is on record, and its retry cannot be handed over.
-    site.receiver.wait_for(MAX_IN_FLIGHT, LIMIT).await;
+    site.receiver.wait_for(QUICK_OF_ONE, LIMIT).await;
     let blocked = "RabbitMQ blocks publishing";
     worker.wait_for_line(blocked, LIMIT).await;
     until("the receiver has answered all", async || {
@@ -79,8 +79,8 @@ async fn a_broker_that_blocks_publishers_stops_the_intake_until_it_does_not() {
     .await;
     let alarms = rabbit.rabbitmqctl(&["list_connections", "state"]).await;
     assert!(alarms.contains("blocked"), "{alarms:?}");
-    assert_eq!(site.receiver.count(), MAX_IN_FLIGHT);
-    assert_eq!(site.on_record().await, Ok(MAX_IN_FLIGHT));
+    assert_eq!(site.receiver.count(), QUICK_OF_ONE);
+    assert_eq!(site.on_record().await, Ok(QUICK_OF_ONE));
     let delayed = site.waiting(&["delay.1s", "deliveries"]).await;
     assert_eq!(delayed.expect("asked"), [0, 0]);
 

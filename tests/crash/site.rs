@@ -18,10 +18,10 @@ use std::time::{Duration, Instant};
 pub const REST_LIMIT: Duration = Duration::from_secs(120);
 /// How long any single step may take.
 pub const LIMIT: Duration = Duration::from_secs(60);
-/// The requests that one worker may have in flight: what its death may repeat.
+/// The requests that one worker may have in flight, quick and slow: what its death may repeat.
 pub const MAX_IN_FLIGHT: usize = 64;
-/// Those of them that one webhook may have.
-pub const WEBHOOK_MAX_IN_FLIGHT: usize = 48;
+/// Those of them in the quick lane that one organization alone may have: seven eighths of 48.
+pub const QUICK_OF_ONE: usize = 42;
 /// A key to encrypt secrets with: without one each worker warns.
 const SECRET_KEY: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
 /// How often the servers are asked whether there is rest.
@@ -106,7 +106,7 @@ impl Site {
     fn variables<'a>(&'a self, amqp: &'a str) -> Vec<(&'a str, &'a str)> {
         // In text, since a constant cannot be one without a macro.
         const {
-            assert!(MAX_IN_FLIGHT == 64 && WEBHOOK_MAX_IN_FLIGHT == 48 && MAX_ATTEMPTS == 4);
+            assert!(MAX_IN_FLIGHT == 48 + 16 && QUICK_OF_ONE == 48 * 7 / 8 && MAX_ATTEMPTS == 4);
         };
         vec![
             ("PRISM_AMQP_URL", amqp),
@@ -122,8 +122,11 @@ impl Site {
             ("PRISM_RETRY_MAX_ATTEMPTS", "4"),
             ("PRISM_DELAY_LONGEST", "4s"),
             ("PRISM_WORKER_PREFETCH", "128"),
-            ("PRISM_WORKER_MAX_IN_FLIGHT", "64"),
+            ("PRISM_WORKER_MAX_IN_FLIGHT", "48"),
+            ("PRISM_WORKER_MAX_SLOW", "16"),
             ("PRISM_WORKER_WEBHOOK_MAX_IN_FLIGHT", "48"),
+            // Receivers fail as planned here, and are not to be left alone for it.
+            ("PRISM_WORKER_BREAKER_AFTER", "0"),
         ]
     }
 

@@ -23,9 +23,11 @@
 
 mod breaker;
 mod hand;
+mod lanes;
 mod limit;
 mod places;
 mod pulse;
+mod question;
 mod receiver;
 mod schedule;
 #[cfg(test)]
@@ -46,122 +48,13 @@ use schedule::Schedule;
 use turns::Turns;
 
 pub use limit::FIRST as FIRST_LIMIT;
+pub use question::{Answer, Asked, Bounds, Deferral, Kind, Notice, Shown, Ticket, Why};
 
 /// A request has a place in the quick lane for so long.
 pub const MOMENT: Duration = Duration::from_millis(500);
 
 /// How much of this worker's lag is remembered from one time to the next.
 const LAG_KEPT: f64 = 0.9;
-
-/// What one worker may have open and in hand.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Bounds {
-    /// The requests that may be open to one webhook at once; at least 1.
-    pub webhook_max_in_flight: u32,
-    /// The places for the first moment of a request; at least 1.
-    pub quick: usize,
-    /// The places for requests that are open longer; at least 1.
-    pub slow: usize,
-    /// So many deliveries of each kind may wait in the worker; what is beyond stays in its queue.
-    pub hand: usize,
-    /// A receiver is left alone after a run of so many failures; 0: never.
-    pub breaker_after: u32,
-}
-
-/// Where a delivery comes from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Kind {
-    /// From an event.
-    Event = 0,
-    /// As a message of its own.
-    Message = 1,
-}
-
-/// Somebody's asking, from its begin to its end.
-pub type Ticket = usize;
-
-/// A delivery for which an attempt is to be made.
-#[derive(Debug, Clone, Copy)]
-pub struct Asked<'a> {
-    /// To whom.
-    pub key: &'a WebhookKey,
-    /// Its endpoint.
-    pub url: &'a Url,
-    /// Where the delivery comes from.
-    pub kind: Kind,
-    /// Whether a person asks for it.
-    pub by_hand: bool,
-}
-
-/// The answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Answer {
-    /// An attempt may be made now. It is under way until its [end](Admission::ended).
-    Go,
-    /// Not now: the delivery is to be put off. The ticket is no longer valid.
-    Later(Deferral),
-}
-
-/// For how long a delivery is put off, and why.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Deferral {
-    /// For how long.
-    pub delay: Duration,
-    /// Because of what.
-    pub why: Why,
-}
-
-/// Why a delivery is put off.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Why {
-    /// A run of failures: the receiver is left alone for a while.
-    Failures,
-    /// The receiver asked to be left alone, with `Retry-After`.
-    Asked,
-    /// More waits for it already than it takes soon.
-    Line,
-    /// It is slow, and its organization has as many slow requests open as it may.
-    Slow,
-    /// Not its receiver's: a fault of our own kept the attempt from being made.
-    OwnFault,
-}
-
-impl Why {
-    /// Every reason.
-    pub const ALL: [Self; 5] = [
-        Self::Failures,
-        Self::Asked,
-        Self::Line,
-        Self::Slow,
-        Self::OwnFault,
-    ];
-
-    /// The stable name in logs and counters.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Failures => "failures",
-            Self::Asked => "retry_after",
-            Self::Line => "line",
-            Self::Slow => "slow",
-            Self::OwnFault => "own_fault",
-        }
-    }
-}
-
-/// What an attempt showed of the receiver.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Shown {
-    /// It took the delivery.
-    Delivered,
-    /// It refused, or could not be reached.
-    Failed,
-    /// It did not answer in time.
-    TimedOut,
-    /// It asked to be left alone for so long.
-    Asked(Duration),
-    /// Nothing: the attempt was not made after all.
-    Nothing,
-}
 
 /// The state machine of one worker.
 #[derive(Debug)]
@@ -186,6 +79,7 @@ pub struct Admission {
     /// Tells the uses of a ticket apart.
     serial: u64,
     answers: Vec<(Ticket, Answer)>,
+    notices: Vec<(WebhookKey, Notice)>,
     /// How far behind this worker itself is.
     lag: Duration,
 }
@@ -245,6 +139,7 @@ impl Admission {
             stuck: Vec::new(),
             serial: 0,
             answers: Vec::new(),
+            notices: Vec::new(),
             lag: Duration::ZERO,
             bounds,
         }
@@ -279,7 +174,10 @@ impl Admission {
         };
         request.state = State::Settling(lane);
         let receiver = request.receiver;
-        self.receivers[receiver].ended(ticket, began, took, shown, self.lag);
+        let known = &mut self.receivers[receiver];
+        if let Some(notice) = known.ended(ticket, began, took, shown, self.lag) {
+            self.notices.push((known.key.clone(), notice));
+        }
         self.pull(receiver, now);
     }
 
@@ -314,6 +212,11 @@ impl Admission {
     /// What came of those who asked, since this was called last.
     pub fn answers(&mut self) -> impl Iterator<Item = (Ticket, Answer)> + '_ {
         self.answers.drain(..)
+    }
+
+    /// What people should know of receivers, since this was called last.
+    pub fn notices(&mut self) -> impl Iterator<Item = (WebhookKey, Notice)> + '_ {
+        self.notices.drain(..)
     }
 
     /// Does what time alone brings about. To be called every now and then while somebody
@@ -403,171 +306,10 @@ impl Admission {
         index
     }
 
-    /// Its receiver may have one more request: gives it a place, or a turn.
-    fn begin(&mut self, ticket: Ticket, now: Instant) {
-        let Request { receiver, kind, .. } = self.requests[ticket];
-        let known = &mut self.receivers[receiver];
-        let (tenant, slow) = (known.tenant, known.is_slow());
-        if slow && !self.slow.has_room_for(self.tenants[tenant].slow) {
-            return self.wait_for_slow_lane(ticket, now);
-        }
-        known.open += 1;
-        if slow {
-            return self.go(ticket, Lane::Slow, now);
-        }
-        let free = self.quick.has_room_for(self.tenants[tenant].quick);
-        if free && !self.turns.has(tenant) {
-            return self.go(ticket, Lane::Quick, now);
-        }
-        self.requests[ticket].state = State::Ready;
-        self.waits(tenant, kind, 1);
-        self.turns.push(tenant, kind, ticket);
-    }
-
-    fn go(&mut self, ticket: Ticket, lane: Lane, now: Instant) {
-        let request = &mut self.requests[ticket];
-        let receiver = &mut self.receivers[request.receiver];
-        let tenant = &mut self.tenants[receiver.tenant];
-        match lane {
-            Lane::Quick => (self.quick.take(), tenant.quick += 1),
-            Lane::Slow => (self.slow.take(), tenant.slow += 1),
-        };
-        receiver.began(now);
-        self.serial += 1;
-        let serial = self.serial;
-        let began = now;
-        request.state = State::Open {
-            began,
-            serial,
-            lane,
-        };
-        self.moments.push_back((now + MOMENT, ticket, serial));
-        self.answers.push((ticket, Answer::Go));
-    }
-
-    fn give_back(&mut self, lane: Lane, tenant: usize) {
-        match lane {
-            Lane::Quick => {
-                self.quick.give_back();
-                self.tenants[tenant].quick -= 1;
-            }
-            Lane::Slow => {
-                self.slow.give_back();
-                self.tenants[tenant].slow -= 1;
-                for (ticket, serial) in std::mem::take(&mut self.stuck) {
-                    self.move_over(ticket, serial);
-                }
-            }
-        }
-    }
-
-    /// Gives places in the quick lane to those whose turn it is.
-    fn take_turns(&mut self, now: Instant) {
-        loop {
-            let (quick, tenants) = (&self.quick, &self.tenants);
-            let may = |tenant: usize| quick.has_room_for(tenants[tenant].quick);
-            let Some(ticket) = self.turns.next(may) else {
-                return;
-            };
-            let Request {
-                receiver,
-                kind,
-                by_hand,
-                ..
-            } = self.requests[ticket];
-            let known = &mut self.receivers[receiver];
-            self.tenants[known.tenant].waiting[kind as usize] -= 1;
-            self.waiting[kind as usize] -= 1;
-            // It may have been shut meanwhile. What is open then counts this one too.
-            known.open -= 1;
-            match known.may_begin(by_hand, now) {
-                May::Begin => {
-                    known.open += 1;
-                    self.go(ticket, Lane::Quick, now);
-                }
-                May::Wait => self.back_into_line(ticket),
-                May::NotBefore(until, why) => self.put_off(ticket, Some(until), why, now),
-            }
-        }
-    }
-
-    /// Moves on what is open for longer than a moment.
-    fn pass_moments(&mut self, now: Instant) {
-        let mut moved = false;
-        while let Some((due, ticket, serial)) = self.moments.front().copied() {
-            if due > now {
-                break;
-            }
-            self.moments.pop_front();
-            let Some(request) = self.requests.get(ticket) else {
-                continue;
-            };
-            if let State::Open {
-                began,
-                serial: open,
-                ..
-            } = request.state
-                && open == serial
-            {
-                self.receivers[request.receiver].overdue(began, ticket);
-                self.move_over(ticket, serial);
-                moved = true;
-            }
-        }
-        if moved {
-            self.take_turns(now);
-        }
-    }
-
-    /// Moves an open request to the slow lane, if there is room for it.
-    fn move_over(&mut self, ticket: Ticket, serial: u64) {
-        let Some(request) = self.requests.get_mut(ticket) else {
-            return;
-        };
-        let State::Open {
-            began,
-            serial: open,
-            lane: Lane::Quick,
-        } = request.state
-        else {
-            return;
-        };
-        if open != serial {
-            return;
-        }
-        let tenant = &mut self.tenants[self.receivers[request.receiver].tenant];
-        if !self.slow.has_room_for(tenant.slow) {
-            return self.stuck.push((ticket, serial));
-        }
-        self.slow.take();
-        self.quick.give_back();
-        tenant.slow += 1;
-        tenant.quick -= 1;
-        let lane = Lane::Slow;
-        request.state = State::Open {
-            began,
-            serial,
-            lane,
-        };
-    }
-
     fn put_off(&mut self, ticket: Ticket, until: Option<Instant>, why: Why, now: Instant) {
         let request = self.requests.remove(ticket);
         let deferral = self.receivers[request.receiver].put_off(now, until, why);
         self.answers.push((ticket, Answer::Later(deferral)));
-    }
-
-    /// Puts off what is slow until, by its turn among all of its organization that is, one of the
-    /// slow requests should have ended.
-    fn wait_for_slow_lane(&mut self, ticket: Ticket, now: Instant) {
-        let request = self.requests.remove(ticket);
-        let receiver = &self.receivers[request.receiver];
-        let tenant = &mut self.tenants[receiver.tenant];
-        let open = u32::try_from(tenant.slow.max(1)).unwrap_or(u32::MAX);
-        let apart = receiver.time(now) / open;
-        let (delay, why) = (tenant.slow_turns.put_off(now, now, apart), Why::Slow);
-        self.answers
-            .push((ticket, Answer::Later(Deferral { delay, why })));
     }
 
     /// One more or one less waits.

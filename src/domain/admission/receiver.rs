@@ -10,7 +10,7 @@ use super::breaker::{Breaker, Cause, Standing};
 use super::limit::{Ended, Limit};
 use super::pulse::Pulse;
 use super::schedule::{self, Schedule, Spread};
-use super::{Bounds, Deferral, MOMENT, Shown, Ticket, Why};
+use super::{Bounds, Deferral, MOMENT, Notice, Shown, Ticket, Why};
 use crate::domain::webhook::WebhookKey;
 
 /// What comes back to a receiver that was left alone comes at least so far apart.
@@ -117,7 +117,7 @@ impl Receiver {
         self.pulse.overdue(began, ticket);
     }
 
-    /// A request has ended.
+    /// A request has ended. Tells when that changes whether it is left alone.
     pub(super) fn ended(
         &mut self,
         ticket: Ticket,
@@ -125,12 +125,15 @@ impl Receiver {
         took: Duration,
         shown: Shown,
         lag: Duration,
-    ) {
+    ) -> Option<Notice> {
         let now = began + took;
         let busy = !self.line.is_empty() || 2 * self.open >= self.limit.now();
         self.open -= 1;
         let how = match shown {
-            Shown::Nothing => return self.pulse.withdrawn(began, ticket),
+            Shown::Nothing => {
+                self.pulse.withdrawn(began, ticket);
+                return None;
+            }
             Shown::Delivered => Ended::Delivered,
             Shown::Failed | Shown::Asked(_) => Ended::Failed,
             Shown::TimedOut => Ended::TimedOut,
@@ -139,10 +142,17 @@ impl Receiver {
         self.pulse.ended(began, ticket, took, answered, busy);
         let good = (2 * self.pulse.fastest(now)).max(QUICK).max(UNTOLD * lag);
         self.limit.ended(how, began, took, took <= good, busy);
-        match shown {
-            Shown::Asked(wait) => self.breaker.asked(wait, now),
-            _ if self.breaker.ended(how, began, now) => self.limit.restart(),
-            _ => {}
+        let before = self.breaker.shut();
+        if self.breaker.ended(how, began, now) {
+            self.limit.restart();
+        }
+        if let Shown::Asked(wait) = shown {
+            self.breaker.asked(wait, now);
+        }
+        match (before, self.shut()) {
+            (None, Some((until, why))) => Some(Notice::LeftAlone(until - now, why)),
+            (Some(_), None) => Some(Notice::TakenUp),
+            _ => None,
         }
     }
 

@@ -1,0 +1,170 @@
+//! The places of the worker's at work: who gets one, who moves over to the slow lane, who waits.
+
+use std::time::Instant;
+
+use super::places::Lane;
+use super::receiver::May;
+use super::{Admission, Answer, Deferral, MOMENT, Request, State, Ticket, Why};
+
+impl Admission {
+    /// Its receiver may have one more request: gives it a place, or a turn.
+    pub(super) fn begin(&mut self, ticket: Ticket, now: Instant) {
+        let Request { receiver, kind, .. } = self.requests[ticket];
+        let known = &mut self.receivers[receiver];
+        let (tenant, slow) = (known.tenant, known.is_slow());
+        if slow && !self.slow.has_room_for(self.tenants[tenant].slow) {
+            return self.wait_for_slow_lane(ticket, now);
+        }
+        known.open += 1;
+        if slow {
+            return self.go(ticket, Lane::Slow, now);
+        }
+        let free = self.quick.has_room_for(self.tenants[tenant].quick);
+        if free && !self.turns.has(tenant) {
+            return self.go(ticket, Lane::Quick, now);
+        }
+        self.requests[ticket].state = State::Ready;
+        self.waits(tenant, kind, 1);
+        self.turns.push(tenant, kind, ticket);
+    }
+
+    pub(super) fn go(&mut self, ticket: Ticket, lane: Lane, now: Instant) {
+        let request = &mut self.requests[ticket];
+        let receiver = &mut self.receivers[request.receiver];
+        let tenant = &mut self.tenants[receiver.tenant];
+        match lane {
+            Lane::Quick => (self.quick.take(), tenant.quick += 1),
+            Lane::Slow => (self.slow.take(), tenant.slow += 1),
+        };
+        receiver.began(now);
+        self.serial += 1;
+        let serial = self.serial;
+        let began = now;
+        request.state = State::Open {
+            began,
+            serial,
+            lane,
+        };
+        self.moments.push_back((now + MOMENT, ticket, serial));
+        self.answers.push((ticket, Answer::Go));
+    }
+
+    pub(super) fn give_back(&mut self, lane: Lane, tenant: usize) {
+        match lane {
+            Lane::Quick => {
+                self.quick.give_back();
+                self.tenants[tenant].quick -= 1;
+            }
+            Lane::Slow => {
+                self.slow.give_back();
+                self.tenants[tenant].slow -= 1;
+                for (ticket, serial) in std::mem::take(&mut self.stuck) {
+                    self.move_over(ticket, serial);
+                }
+            }
+        }
+    }
+
+    /// Gives places in the quick lane to those whose turn it is.
+    pub(super) fn take_turns(&mut self, now: Instant) {
+        loop {
+            let (quick, tenants) = (&self.quick, &self.tenants);
+            let may = |tenant: usize| quick.has_room_for(tenants[tenant].quick);
+            let Some(ticket) = self.turns.next(may) else {
+                return;
+            };
+            let Request {
+                receiver,
+                kind,
+                by_hand,
+                ..
+            } = self.requests[ticket];
+            let known = &mut self.receivers[receiver];
+            self.tenants[known.tenant].waiting[kind as usize] -= 1;
+            self.waiting[kind as usize] -= 1;
+            // It may have been shut meanwhile. What is open then counts this one too.
+            known.open -= 1;
+            match known.may_begin(by_hand, now) {
+                May::Begin => {
+                    known.open += 1;
+                    self.go(ticket, Lane::Quick, now);
+                }
+                May::Wait => self.back_into_line(ticket),
+                May::NotBefore(until, why) => self.put_off(ticket, Some(until), why, now),
+            }
+        }
+    }
+
+    /// Moves on what is open for longer than a moment.
+    pub(super) fn pass_moments(&mut self, now: Instant) {
+        let mut moved = false;
+        while let Some((due, ticket, serial)) = self.moments.front().copied() {
+            if due > now {
+                break;
+            }
+            self.moments.pop_front();
+            let Some(request) = self.requests.get(ticket) else {
+                continue;
+            };
+            if let State::Open {
+                began,
+                serial: open,
+                ..
+            } = request.state
+                && open == serial
+            {
+                self.receivers[request.receiver].overdue(began, ticket);
+                self.move_over(ticket, serial);
+                moved = true;
+            }
+        }
+        if moved {
+            self.take_turns(now);
+        }
+    }
+
+    /// Moves an open request to the slow lane, if there is room for it.
+    pub(super) fn move_over(&mut self, ticket: Ticket, serial: u64) {
+        let Some(request) = self.requests.get_mut(ticket) else {
+            return;
+        };
+        let State::Open {
+            began,
+            serial: open,
+            lane: Lane::Quick,
+        } = request.state
+        else {
+            return;
+        };
+        if open != serial {
+            return;
+        }
+        let tenant = &mut self.tenants[self.receivers[request.receiver].tenant];
+        if !self.slow.has_room_for(tenant.slow) {
+            return self.stuck.push((ticket, serial));
+        }
+        self.slow.take();
+        self.quick.give_back();
+        tenant.slow += 1;
+        tenant.quick -= 1;
+        let lane = Lane::Slow;
+        request.state = State::Open {
+            began,
+            serial,
+            lane,
+        };
+    }
+
+    /// Puts off what is slow until, by its turn among all of its organization that is, one of the
+    /// slow requests should have ended.
+    pub(super) fn wait_for_slow_lane(&mut self, ticket: Ticket, now: Instant) {
+        let request = self.requests.remove(ticket);
+        let receiver = &self.receivers[request.receiver];
+        let tenant = &mut self.tenants[receiver.tenant];
+        let open = u32::try_from(tenant.slow.max(1)).unwrap_or(u32::MAX);
+        let apart = receiver.time(now) / open;
+        let (delay, why) = (tenant.slow_turns.put_off(now, now, apart), Why::Slow);
+        self.answers
+            .push((ticket, Answer::Later(Deferral { delay, why })));
+    }
+}

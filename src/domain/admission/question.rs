@@ -1,0 +1,126 @@
+//! What is asked of admission, what it is told, and what it answers.
+
+use std::time::Duration;
+
+use url::Url;
+
+use crate::domain::webhook::WebhookKey;
+
+/// What one worker may have open and in hand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Bounds {
+    /// The requests that may be open to one webhook at once; at least 1.
+    pub webhook_max_in_flight: u32,
+    /// The places for the first moment of a request; at least 1.
+    pub quick: usize,
+    /// The places for requests that are open longer; at least 1.
+    pub slow: usize,
+    /// So many deliveries of each kind may wait in the worker; what is beyond stays in its queue.
+    pub hand: usize,
+    /// A receiver is left alone after a run of so many failures; 0: never.
+    pub breaker_after: u32,
+}
+
+/// Where a delivery comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// From an event.
+    Event = 0,
+    /// As a message of its own.
+    Message = 1,
+}
+
+/// Somebody's asking, from its begin to its end.
+pub type Ticket = usize;
+
+/// A delivery for which an attempt is to be made.
+#[derive(Debug, Clone, Copy)]
+pub struct Asked<'a> {
+    /// To whom.
+    pub key: &'a WebhookKey,
+    /// Its endpoint.
+    pub url: &'a Url,
+    /// Where the delivery comes from.
+    pub kind: Kind,
+    /// Whether a person asks for it.
+    pub by_hand: bool,
+}
+
+/// The answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Answer {
+    /// An attempt may be made now. It is under way until its [end](Admission::ended).
+    Go,
+    /// Not now: the delivery is to be put off. The ticket is no longer valid.
+    Later(Deferral),
+}
+
+/// For how long a delivery is put off, and why.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Deferral {
+    /// For how long.
+    pub delay: Duration,
+    /// Because of what.
+    pub why: Why,
+}
+
+/// Why a delivery is put off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Why {
+    /// A run of failures: the receiver is left alone for a while.
+    Failures,
+    /// The receiver asked to be left alone, with `Retry-After`.
+    Asked,
+    /// More waits for it already than it takes soon.
+    Line,
+    /// It is slow, and its organization has as many slow requests open as it may.
+    Slow,
+    /// Not its receiver's: a fault of our own kept the attempt from being made.
+    OwnFault,
+}
+
+impl Why {
+    /// Every reason.
+    pub const ALL: [Self; 5] = [
+        Self::Failures,
+        Self::Asked,
+        Self::Line,
+        Self::Slow,
+        Self::OwnFault,
+    ];
+
+    /// The stable name in logs and counters.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Failures => "failures",
+            Self::Asked => "retry_after",
+            Self::Line => "line",
+            Self::Slow => "slow",
+            Self::OwnFault => "own_fault",
+        }
+    }
+}
+
+/// What an attempt showed of the receiver.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shown {
+    /// It took the delivery.
+    Delivered,
+    /// It refused, or could not be reached.
+    Failed,
+    /// It did not answer in time.
+    TimedOut,
+    /// It asked to be left alone for so long.
+    Asked(Duration),
+    /// Nothing: the attempt was not made after all.
+    Nothing,
+}
+
+/// Something about a receiver that whoever looks after it should know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Notice {
+    /// It is left alone from now on, for this long at least, and why.
+    LeftAlone(Duration, Why),
+    /// It is taken up again.
+    TakenUp,
+}

@@ -1,0 +1,185 @@
+//! No one's trouble is anyone else's: the promise on real servers and embedded, with real receivers.
+//! Every mixture of them, in virtual time, is `simulation`'s.
+
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use super::api::{Kept, embedded, on_servers};
+use super::site::{Running, SOON, Site};
+use crate::support::receiver::{Answer, Receiver};
+
+/// Runs behaviours in either mode, under these settings.
+macro_rules! in_either_mode {
+    ($($behaviour:ident with $settings:expr;)*) => {
+        mod when_embedded {
+            $(
+                #[tokio::test]
+                async fn $behaviour() {
+                    super::$behaviour(super::embedded($settings).await).await;
+                }
+            )*
+        }
+
+        mod when_on_servers {
+            $(
+                #[tokio::test]
+                async fn $behaviour() {
+                    super::$behaviour(super::on_servers($settings).await).await;
+                }
+            )*
+        }
+    };
+}
+
+in_either_mode! {
+    a_backlog_for_three_quick_webhooks_is_delivered_and_nothing_is_put_off with &[];
+    a_backlog_for_ten_quick_webhooks_is_delivered_and_nothing_is_put_off with &[];
+    a_burst_for_a_receiver_that_takes_its_time_is_not_put_off with &[];
+    an_endpoint_that_asks_for_patience_is_left_alone_and_then_gets_everything with &[];
+    hanging_webhooks_of_one_organization_delay_no_other with &[("PRISM_SEND_TIMEOUT", "60s")];
+    a_webhook_that_hangs_holds_four_requests_and_nobody_up with &[("PRISM_SEND_TIMEOUT", "60s")];
+}
+
+type World = (Kept, Site, Running);
+
+/// Publishes so many events as one batch.
+async fn publish(running: &Running, events: usize) {
+    let lines: String = (0..events)
+        .map(|n| format!("{}\n", json!({"event": "request.completed", "n": n})))
+        .collect();
+    let (status, answer) = running
+        .post_as("application/x-ndjson", "/api/v1/events", lines, &[])
+        .await;
+    assert_eq!(status, 202, "{answer}");
+}
+
+/// Publishes one event of an organization.
+async fn publish_for(running: &Running, organization: &str) {
+    let headers = [("x-prism-organization", organization)];
+    let body = json!({"event": "request.completed"}).to_string();
+    let (status, answer) = running
+        .post_as("application/json", "/api/v1/events", body, &headers)
+        .await;
+    assert_eq!(status, 202, "{answer}");
+}
+
+async fn webhook_of(running: &Running, organization: &str, name: &str, url: &str) {
+    let headers = [("x-prism-organization", organization)];
+    let body = json!({"name": name, "url": url}).to_string();
+    let (status, answer) = running
+        .post_as("application/json", "/api/v1/webhooks", body, &headers)
+        .await;
+    assert_eq!(status, 201, "{answer}");
+}
+
+async fn drains((_kept, _site, running): World, webhooks: usize, events: usize) {
+    let receiver = Receiver::ok();
+    for number in 0..webhooks {
+        let url = format!("{}/{number}", receiver.url());
+        running.webhook(&format!("w{number}"), &url, None).await;
+    }
+    publish(&running, events).await;
+    receiver.wait_for(events * webhooks, 4 * SOON).await;
+    let report = running.stop().await;
+    assert!(report.contains(", 0 deferred,"), "{report}");
+    assert_eq!(receiver.count(), events * webhooks, "each once");
+}
+
+async fn a_backlog_for_three_quick_webhooks_is_delivered_and_nothing_is_put_off(world: World) {
+    drains(world, 3, 2_000).await;
+}
+
+async fn a_backlog_for_ten_quick_webhooks_is_delivered_and_nothing_is_put_off(world: World) {
+    drains(world, 10, 600).await;
+}
+
+async fn a_burst_for_a_receiver_that_takes_its_time_is_not_put_off(world: World) {
+    const EVENTS: usize = 900;
+    let (_kept, _site, running) = world;
+    let receiver = Receiver::start(|_| Answer::ok().delay(Duration::from_millis(300)));
+    running.webhook("steady", &receiver.url(), None).await;
+    publish(&running, EVENTS).await;
+    receiver.wait_for(EVENTS, SOON).await;
+    assert!(receiver.max_open() > 32, "{} at once", receiver.max_open());
+    let report = running.stop().await;
+    assert!(report.contains(", 0 deferred,"), "{report}");
+}
+
+async fn an_endpoint_that_asks_for_patience_is_left_alone_and_then_gets_everything(world: World) {
+    const EVENTS: usize = 20;
+    let (_kept, _site, running) = world;
+    let asked = Duration::from_secs(4);
+    let first = std::sync::atomic::AtomicBool::new(true);
+    let receiver =
+        Receiver::start(
+            move |_| match first.swap(false, std::sync::atomic::Ordering::Relaxed) {
+                true => Answer::status(429).header("Retry-After", "4"),
+                false => Answer::ok(),
+            },
+        );
+    let id = running.webhook("throttling", &receiver.url(), None).await;
+    publish(&running, 1).await;
+    let path = format!("/api/v1/attempts?webhook={id}");
+    let on_record = async || {
+        let answer = running.client.get(running.at(&path)).send().await.unwrap();
+        let text = answer.text().await.unwrap();
+        text.contains("throttled").then_some(())
+    };
+    // From then on it is known what the receiver asked for.
+    crate::support::deadline::eventually(SOON, "the first attempt", on_record).await;
+    publish(&running, EVENTS).await;
+    let requests = receiver.wait_for(EVENTS + 2, SOON).await;
+    let apart = requests[1].arrived - requests[0].arrived;
+    assert!(apart >= asked, "the next request came after {apart:?}");
+    let soon = requests[1].arrived + Duration::from_secs(1);
+    let begun = requests[1..].iter().filter(|one| one.arrived < soon);
+    assert!(begun.count() <= 5, "it is taken up slowly");
+    let report = running.stop().await;
+    assert!(
+        report.contains(" 21 delivered, 1 to be retried"),
+        "{report}"
+    );
+}
+
+async fn hanging_webhooks_of_one_organization_delay_no_other(world: World) {
+    const HANGING: usize = 32;
+    let (_kept, _site, running) = world;
+    let (hanging, healthy) = (Receiver::start(|_| Answer::hang()), Receiver::ok());
+    for number in 0..HANGING {
+        let url = format!("{}/{number}", hanging.url());
+        webhook_of(&running, "a", &format!("w{number}"), &url).await;
+    }
+    webhook_of(&running, "b", "healthy", &healthy.url()).await;
+    // Each hanging webhook gets more than it may have open.
+    for number in 1..=12 {
+        publish_for(&running, "a").await;
+        let published = Instant::now();
+        publish_for(&running, "b").await;
+        healthy.wait_for(number, SOON).await;
+        let took = published.elapsed();
+        assert!(took < Duration::from_secs(1), "number {number}: {took:?}");
+    }
+    hanging.wait_for(4 * HANGING, SOON).await;
+    assert_eq!(hanging.max_open(), 4 * HANGING);
+    assert_eq!(healthy.count(), 12);
+}
+
+async fn a_webhook_that_hangs_holds_four_requests_and_nobody_up(world: World) {
+    let (_kept, _site, running) = world;
+    let (hanging, healthy) = (Receiver::start(|_| Answer::hang()), Receiver::ok());
+    running.webhook("hanging", &hanging.url(), None).await;
+    for number in 0..9 {
+        let url = format!("{}/{number}", healthy.url());
+        running.webhook(&format!("w{number}"), &url, None).await;
+    }
+    for number in 1..=40 {
+        let published = Instant::now();
+        publish(&running, 1).await;
+        healthy.wait_for(9 * number, SOON).await;
+        let took = published.elapsed();
+        assert!(took < Duration::from_secs(1), "number {number}: {took:?}");
+    }
+    hanging.wait_for(4, SOON).await;
+    assert_eq!((hanging.open(), hanging.count()), (4, 4));
+}
