@@ -4,7 +4,8 @@ use std::collections::HashSet;
 
 use prism_webhooks::domain::ids::DeliveryId;
 
-use super::script::{self, Answer, Step, World, event, foreign, webhook};
+use super::fixtures::{self, event, foreign, webhook};
+use super::script::{Answer, Step, World};
 
 fn failing() -> World {
     let world = World::new(vec![webhook("a")]);
@@ -25,7 +26,7 @@ async fn what_follows_from_messages_alike_goes_on_under_different_ids() {
     world.run().await;
     let handed_over = world.handed_over();
     assert_eq!((handed_over.len(), different(&handed_over)), (5, 5));
-    let usual = script::delivery("a", "1").id;
+    let usual = fixtures::delivery("a", "1").id;
     assert!(handed_over.contains(&usual), "the first has the usual id");
 }
 
@@ -44,7 +45,7 @@ async fn bodies_that_differ_under_one_id_go_on_under_different_ids() {
 async fn a_redelivery_goes_on_under_the_usual_id_whoever_claimed_it() {
     for claimed in [false, true] {
         let mut world = failing();
-        let usual = script::delivery("a", "1");
+        let usual = fixtures::delivery("a", "1");
         if claimed {
             world.claim(&usual, 1);
         }
@@ -61,7 +62,7 @@ async fn a_redelivery_goes_on_under_the_usual_id_whoever_claimed_it() {
 #[tokio::test(start_paused = true)]
 async fn one_that_was_never_handed_out_takes_over_nothing() {
     let mut world = failing();
-    let usual = script::delivery("a", "1");
+    let usual = fixtures::delivery("a", "1");
     world.claim(&usual, 1);
     world.publish(foreign("1"), false);
     world.run().await;
