@@ -66,6 +66,7 @@ impl Step {
 pub enum Answer {
     Status(u16),
     After(Duration),
+    FailsAfter(Duration),
     /// The first so many times nothing is sent, by a fault of our own.
     OwnFault(u32),
     Panic,
@@ -90,7 +91,7 @@ struct Scripted {
     entries: Mutex<Vec<Entry>>,
     refuse_handover: AtomicBool,
     claims: Mutex<HashMap<DeliveryId, u64>>,
-    handed_over: Mutex<Vec<DeliveryId>>,
+    handed_over: Mutex<Vec<Delivery>>,
     settled: Arc<Mutex<HashSet<WebhookId>>>,
     sequence: Arc<Mutex<u32>>,
 }
@@ -170,9 +171,11 @@ impl World {
         std::mem::take(&mut entries[index])
     }
 
-    /// The ids of the deliveries handed over to come back.
-    pub fn handed_over(&self) -> Vec<DeliveryId> {
-        self.ports.handed_over.lock().unwrap().clone()
+    /// The ids and sequences of the deliveries handed over to come back.
+    pub fn handed_over(&self) -> Vec<(DeliveryId, u32)> {
+        let handed_over = self.ports.handed_over.lock().unwrap();
+        let named = handed_over.iter().map(|one| (one.id.clone(), one.sequence));
+        named.collect()
     }
 
     /// Claims the id that an event's content gives its delivery, as a worker does that dies then.
@@ -272,7 +275,7 @@ impl Handover for Scripted {
         | FollowUp::Defer(delivery, _)
         | FollowUp::Enqueue(delivery) = &follow_up
         {
-            self.handed_over.lock().unwrap().push(delivery.id.clone());
+            self.handed_over.lock().unwrap().push(delivery.clone());
         }
         self.step(match follow_up {
             FollowUp::Delay(delivery, step) => Step::Delayed(
@@ -356,6 +359,7 @@ impl Sender for Scripted {
         let (status, duration) = match answer.unwrap_or(Answer::Status(200)) {
             Answer::Status(status) => (status, Duration::ZERO),
             Answer::After(duration) => (200, duration),
+            Answer::FailsAfter(duration) => (500, duration),
             Answer::OwnFault(0) => (200, Duration::ZERO),
             Answer::OwnFault(times) => {
                 self.answers

@@ -50,6 +50,8 @@ async fn one_organizations_bodies_do_not_fill_redis_for_the_others() {
         ("PRISM_AMQP_URL", amqp_url()),
         ("PRISM_REDIS_URL", redis.url()),
         ("PRISM_LOG_BODIES_PER_ORGANIZATION", "8MiB"),
+        // Every body is to come to the record.
+        ("PRISM_WORKER_BREAKER_AFTER", "0"),
     ]);
     let running = site.start().await;
     let (failing, well) = (Receiver::start(|_| Answer::status(500)), Receiver::ok());
