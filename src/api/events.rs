@@ -206,6 +206,7 @@ impl Shared {
             organization: self.organization.clone(),
             traceparent: self.traceparent.clone(),
             body,
+            ..RawEvent::default()
         })
     }
 

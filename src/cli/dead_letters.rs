@@ -76,7 +76,7 @@ struct FilterArgs {
     /// Of events of this type
     #[arg(long, value_name = "TYPE")]
     event: Option<String>,
-    /// Given up for this reason: attempts-exhausted, webhook-disabled, invalid-event …
+    /// Given up for this reason: attempts-exhausted, webhook-disabled, invalid-event, expired …
     #[arg(long, value_name = "REASON")]
     reason: Option<Reason>,
     /// Of this organization

@@ -207,6 +207,7 @@ impl PublishArgs {
             organization: header(&self.organization),
             traceparent: header(&self.traceparent),
             body,
+            ..RawEvent::default()
         }
     }
 

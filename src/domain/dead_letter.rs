@@ -26,11 +26,15 @@ pub enum Reason {
     InvalidDelivery,
     /// The message was handed out again and again without ever being settled: it may crash workers.
     Poison,
+    /// The time that the publisher, or a policy of the broker, gives a message ran out in a queue.
+    Expired,
+    /// The broker took the message out of a queue for another reason, such as a full queue.
+    Dropped,
 }
 
 impl Reason {
     /// Every reason.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 9] = [
         Self::AttemptsExhausted,
         Self::WebhookDisabled,
         Self::WebhookDeleted,
@@ -38,6 +42,8 @@ impl Reason {
         Self::InvalidEvent,
         Self::InvalidDelivery,
         Self::Poison,
+        Self::Expired,
+        Self::Dropped,
     ];
 
     /// The stable name in headers, records and commands.
@@ -50,6 +56,8 @@ impl Reason {
             Self::InvalidEvent => "invalid-event",
             Self::InvalidDelivery => "invalid-delivery",
             Self::Poison => "poison",
+            Self::Expired => "expired",
+            Self::Dropped => "dropped",
         }
     }
 }
@@ -64,7 +72,7 @@ impl fmt::Display for Reason {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
     "{0:?} is no reason for a dead letter; there are attempts-exhausted, webhook-disabled, \
-     webhook-deleted, webhook-invalid, invalid-event, invalid-delivery and poison"
+     webhook-deleted, webhook-invalid, invalid-event, invalid-delivery, poison, expired and dropped"
 )]
 pub struct UnknownReason(String);
 

@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::event::Event;
+use super::identity;
 use super::ids::{DeliveryId, WebhookId};
 
 /// What set an attempt off.
@@ -95,10 +96,17 @@ pub struct LastAttempt {
 }
 
 impl Delivery {
-    /// The delivery of `event` to `webhook` before anything was tried.
+    /// The delivery of `event` to `webhook` before anything was tried, under the id that the event's
+    /// content gives it. What came as a message has the [id](Self::under) that its message gives it.
     pub fn first(event: Arc<Event>, webhook: WebhookId) -> Self {
+        let id = DeliveryId::derived(&identity::key(&event, None), &webhook);
+        Self::under(id, event, webhook)
+    }
+
+    /// The delivery of `event` to `webhook` before anything was tried.
+    pub fn under(id: DeliveryId, event: Arc<Event>, webhook: WebhookId) -> Self {
         Self {
-            id: DeliveryId::derived(&event.organization, &event.event_type, &event.id, &webhook),
+            id,
             event,
             webhook,
             attempt: 1,

@@ -81,12 +81,6 @@ impl Event {
         }
     }
 
-    /// What the marks of the event are kept under: its type and its id, for a publisher may give
-    /// all events of one request that request's id.
-    pub fn mark_id(&self) -> EventId {
-        EventId::derived(self.event_type.as_str(), self.id.as_str().as_bytes())
-    }
-
     /// The webhook that the event speaks of and that is therefore not to receive it: the one that
     /// was disabled is not told so itself, however the two changes overtake each other.
     pub fn not_for(&self) -> Option<WebhookId> {
@@ -126,6 +120,9 @@ pub struct RawEvent {
     pub organization: Header,
     /// The header `traceparent`.
     pub traceparent: Header,
+    /// What tells the message from every other, if it came by way of our own intake: see
+    /// [`identity`](super::identity).
+    pub stamp: Option<String>,
     /// The body.
     pub body: Bytes,
 }

@@ -133,6 +133,15 @@ identifier!(
     "use 1 to 128 ASCII letters, digits, '.', '_', '-', ':' or '@'"
 );
 
+identifier!(
+    /// What tells a message of the events queue from others, and is kept by a redelivery of it: see
+    /// [`identity`](super::identity).
+    MessageKey,
+    "the message's key",
+    is_key_part,
+    "use 1 to 128 ASCII letters, digits, '.', '_', '-', ':' or '@'"
+);
+
 /// Braces are left out on purpose: Redis keys carry the organization as a hash tag.
 fn is_key_part(text: &str) -> bool {
     (1..=128).contains(&text.len())
@@ -156,22 +165,30 @@ impl EventId {
     }
 }
 
+impl MessageKey {
+    /// The key of the message whose parts have this digest. Half of it is enough: 128 bits.
+    pub(super) fn of_digest(digest: &[u8; 32]) -> Self {
+        Self(hex::encode(&digest[..16]).into())
+    }
+}
+
 impl DeliveryId {
-    /// The id of the delivery of an event to `webhook`: derived, so that a worker that takes over
-    /// after a crash repeats the request under the same id. The event type is part of it: a
-    /// publisher may give all events of one request that request's id.
-    pub fn derived(
-        organization: &Organization,
-        event_type: &EventType,
-        event: &EventId,
-        webhook: &WebhookId,
-    ) -> Self {
-        let parts = [
-            organization.as_str(),
-            event_type.as_str(),
-            event.as_str(),
+    /// The id of the delivery to `webhook` of the event that came with a message: derived, so that a
+    /// worker that takes over after a crash repeats the request under the same id.
+    pub fn derived(message: &MessageKey, webhook: &WebhookId) -> Self {
+        Self::of_parts(&[message.as_str(), webhook.as_str()])
+    }
+
+    /// The same, of one hand-out of the message alone.
+    pub fn apart(message: &MessageKey, webhook: &WebhookId, hand_out: u64) -> Self {
+        Self::of_parts(&[
+            message.as_str(),
             webhook.as_str(),
-        ];
+            &format!("{hand_out:016x}"),
+        ])
+    }
+
+    fn of_parts(parts: &[&str]) -> Self {
         let name = parts.join("\0");
         Self(Uuid::new_v5(&DERIVED, name.as_bytes()).to_string().into())
     }
@@ -202,19 +219,20 @@ mod tests {
 
     #[test]
     fn derived_ids_repeat_and_differ() {
-        let organization = Organization::default();
         let event = EventId::derived("a.b", b"{}");
         assert_eq!(event, EventId::derived("a.b", b"{}"));
         assert_ne!(event, EventId::derived("a.", b"b{}"));
         let one = WebhookId::new("one").unwrap();
         let two = WebhookId::new("two").unwrap();
-        let delivery = |event_type: &str, webhook| {
-            let event_type = EventType::new(event_type).unwrap();
-            DeliveryId::derived(&organization, &event_type, &event, webhook)
-        };
-        assert_eq!(delivery("a", &one), delivery("a", &one));
-        assert_ne!(delivery("a", &one), delivery("a", &two));
-        assert_ne!(delivery("a", &one), delivery("b", &one));
+        let (message, other) = (
+            MessageKey::of_digest(&[1; 32]),
+            MessageKey::of_digest(&[2; 32]),
+        );
+        let delivery = DeliveryId::derived(&message, &one);
+        assert_eq!(delivery, DeliveryId::derived(&message, &one));
+        assert_ne!(delivery, DeliveryId::derived(&message, &two));
+        assert_ne!(delivery, DeliveryId::derived(&other, &one));
+        assert_ne!(delivery, DeliveryId::apart(&message, &one, 1));
     }
 
     #[test]

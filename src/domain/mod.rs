@@ -26,6 +26,7 @@
 //! | [`streak`] | whether a webhook has had nothing but failures for long |
 //! | [`verdict`] | what happens to the delivery next |
 //! | [`admission`] | whether an attempt may be made now |
+//! | [`identity`] | which message is a redelivery of which |
 //! | [`delivery`] | one event on its way to one webhook |
 //! | [`attempt`] | what is put on record |
 //! | [`dead_letter`] | why a delivery was given up |
@@ -40,6 +41,7 @@ pub mod egress;
 pub mod endpoint;
 pub mod event;
 pub mod explanation;
+pub mod identity;
 pub mod ids;
 pub mod matching;
 pub mod organization;

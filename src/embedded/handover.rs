@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use rusqlite::{Connection, params};
+use uuid::Uuid;
 
 use super::message::{self, Draft, Kind};
 use super::store::{Store, Write};
@@ -30,7 +31,10 @@ impl Intake {
     /// Takes events, all of them or none. They are on the disk when this returns, with the id of
     /// each: the publisher's, or the one derived from routing key and body. Whether they keep the
     /// contract is for the caller to check; one that does not becomes a dead letter.
-    pub async fn accept(&self, events: Vec<RawEvent>) -> Result<Vec<String>, WriteError> {
+    pub async fn accept(&self, mut events: Vec<RawEvent>) -> Result<Vec<String>, WriteError> {
+        for event in &mut events {
+            stamp(event);
+        }
         let ids = events.iter().map(|event| match &event.message_id {
             Some(id) if !id.is_empty() => id.clone(),
             _ => EventId::derived(&event.routing_key, &event.body).to_string(),
@@ -92,6 +96,12 @@ impl Intake {
     }
 }
 
+/// Tells a message from every other. One that is sent round again keeps what it has.
+fn stamp(event: &mut RawEvent) {
+    let stamp = || Uuid::new_v4().simple().to_string();
+    event.stamp.get_or_insert_with(stamp);
+}
+
 /// What a dead letter holds; the numbers are those of the table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum LetterKind {
@@ -136,7 +146,9 @@ impl Handover for Intake {
                 self.add(vec![draft], Duration::ZERO, wait).await
             }
             FollowUp::Publish(event) => {
-                let draft = Draft::event(&message::raw(&event));
+                let mut raw = message::raw(&event);
+                stamp(&mut raw);
+                let draft = Draft::event(&raw);
                 self.add(vec![draft], Duration::ZERO, wait).await
             }
             FollowUp::DeadLetter(letter) => self.bury(letter).await,

@@ -21,7 +21,7 @@ use super::statistics::Counting;
 use super::store::{Store, Write};
 use super::writer::{Patience, WriteError};
 use super::{deliveries, millis_of};
-use crate::domain::ids::{DeliveryId, EventId, Organization, WebhookId};
+use crate::domain::ids::{DeliveryId, MessageKey, Organization, WebhookId};
 use crate::domain::streak::Streak;
 use crate::domain::webhook::WebhookKey;
 use crate::engine::clock::Clock;
@@ -138,14 +138,18 @@ impl Log for EmbeddedLog {
         }
     }
 
-    async fn settled(&self, organization: &Organization, event: &EventId) -> HashSet<WebhookId> {
-        let (organization, event) = (organization.clone(), event.clone());
+    async fn settled(
+        &self,
+        organization: &Organization,
+        message: &MessageKey,
+    ) -> HashSet<WebhookId> {
+        let (organization, message) = (organization.clone(), message.clone());
         let now = millis(self.clock.now());
         let marked = move |connection: &Connection| {
             let sql = "SELECT webhook FROM marks \
                        WHERE event = ? AND organization = ? AND expires_at > ?";
             let mut rows = connection.prepare_cached(sql)?;
-            let key = params![event.as_str(), organization.as_str(), now];
+            let key = params![message.as_str(), organization.as_str(), now];
             let ids = rows.query_map(key, |row| row.get::<_, String>(0))?;
             ids.collect::<rusqlite::Result<Vec<_>>>()
         };
@@ -153,6 +157,11 @@ impl Log for EmbeddedLog {
         ids.iter()
             .filter_map(|id| WebhookId::new(id).ok())
             .collect()
+    }
+
+    /// Every message in this store has a stamp, and its delivery's id is its own.
+    async fn claim(&self, _: &Organization, _: &DeliveryId, _: u64) -> bool {
+        true
     }
 
     async fn settled_sequence(&self, organization: &Organization, delivery: &DeliveryId) -> u32 {
@@ -183,7 +192,7 @@ struct Rows {
     attempt: Option<(WebhookKey, Vec<u8>)>,
     mark: Option<(Mark, i64)>,
     delivery: Option<deliveries::Row>,
-    unmark: Option<(Organization, EventId, i64)>,
+    unmark: Option<(Organization, MessageKey, i64)>,
 }
 
 impl Rows {
@@ -235,7 +244,7 @@ impl Rows {
             }
         }
         if let Some((mark, expires_at)) = &self.mark {
-            let (organization, event) = (mark.organization.as_str(), mark.event.as_str());
+            let (organization, event) = (mark.organization.as_str(), mark.message.as_str());
             let sql = "INSERT INTO marks (event, organization, webhook, expires_at) \
                        VALUES (?, ?, ?, ?) \
                        ON CONFLICT DO UPDATE SET expires_at = excluded.expires_at";

@@ -85,11 +85,14 @@ fn json(value: &impl Serialize) -> Vec<u8> {
     serde_json::to_vec(value).unwrap_or_default()
 }
 
-/// The message of a row.
-pub(super) fn read(kind: Kind, head: &[u8], body: Bytes) -> Message {
+/// The message of a row. One without a stamp, of an older program, has its row's number for one.
+pub(super) fn read(kind: Kind, id: i64, head: &[u8], body: Bytes) -> Message {
     let problem = match kind {
         Kind::Event => match raw_event(head, body.clone()) {
-            Ok(raw) => return Message::Event(raw),
+            Ok(mut raw) => {
+                raw.stamp.get_or_insert_with(|| format!("row-{id}"));
+                return Message::Event(raw);
+            }
             Err(problem) => problem,
         },
         Kind::Delivery => match delivery(head, body.clone()) {
@@ -123,6 +126,7 @@ pub(super) fn raw(event: &Event) -> RawEvent {
         organization: Header::Text(event.organization.as_str().into()),
         traceparent: traceparent.map_or(Header::Absent, |trace| Header::Text(trace.into())),
         body: event.body.clone(),
+        ..RawEvent::default()
     }
 }
 
@@ -136,6 +140,9 @@ pub(super) struct EventHead {
     pub(super) organization: StoredHeader,
     #[serde(default, skip_serializing_if = "StoredHeader::is_absent")]
     pub(super) traceparent: StoredHeader,
+    /// What tells the message from others. Messages of older programs have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) stamp: Option<String>,
 }
 
 /// A header as it is stored.
@@ -193,6 +200,7 @@ impl EventHead {
             message_id: raw.message_id.clone(),
             organization: StoredHeader::of(&raw.organization),
             traceparent: StoredHeader::of(&raw.traceparent),
+            stamp: raw.stamp.clone(),
         }
     }
 
@@ -202,6 +210,7 @@ impl EventHead {
             message_id: self.message_id,
             organization: self.organization.header(),
             traceparent: self.traceparent.header(),
+            stamp: self.stamp,
             body,
         }
     }
@@ -290,6 +299,7 @@ mod tests {
             message_id: Some("e1".to_owned()),
             organization: Header::Text(vec![0xff, 0]),
             traceparent: Header::Text(b"00-x".to_vec()),
+            stamp: Some("s1".to_owned()),
             body: Bytes::from_static(b"\0not json\xff"),
         };
         let draft = Draft::event(&raw);
@@ -331,7 +341,7 @@ mod tests {
     #[test]
     fn a_head_that_makes_no_sense_is_told_and_keeps_the_body() {
         for kind in [Kind::Event, Kind::Delivery] {
-            let message = read(kind, b"{", Bytes::from_static(b"body"));
+            let message = read(kind, 1, b"{", Bytes::from_static(b"body"));
             let Message::Unreadable(raw, problem) = message else {
                 panic!("{message:?}");
             };

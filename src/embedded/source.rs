@@ -243,7 +243,7 @@ impl Lane {
         };
         let id = row.id;
         let incoming = Incoming {
-            message: message::read(self.kind, &row.head, Bytes::from(row.body)),
+            message: message::read(self.kind, id, &row.head, Bytes::from(row.body)),
             redelivered: self.store.was_found(id) || self.returns.contains_key(&id),
             // Ids count from 1.
             receipt: Receipt::new(id.unsigned_abs(), settling.clone()),

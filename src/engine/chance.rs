@@ -34,6 +34,12 @@ impl Chance {
         Self { seed: Some(seed) }
     }
 
+    /// A number that no other hand-out of a message has: never a seed's, for a process that starts
+    /// again must not draw it a second time.
+    pub fn hand_out(&self) -> u64 {
+        rand::random()
+    }
+
     /// Draws for the next attempt of `delivery`.
     pub fn draw(&self, delivery: &Delivery) -> Draw {
         let Some(seed) = self.seed else {

@@ -7,15 +7,15 @@ use futures::future::join_all;
 use futures::stream::FuturesUnordered;
 
 use crate::domain::dead_letter::{Content, DeadLetter, Reason};
-use crate::domain::delivery::Delivery;
 use crate::domain::event::{self, Event, RawEvent};
-use crate::domain::ids::{DeliveryId, WebhookId};
+use crate::domain::identity::Identity;
+use crate::domain::ids::WebhookId;
 use crate::domain::organization::OrganizationWebhooks;
 use crate::domain::webhook::Webhook;
 
 use super::Engine;
 use super::admission::Place;
-use super::origin::{Origin, Siblings, mark};
+use super::origin::{Origin, Siblings};
 use super::ports::{FollowUp, Receipt, Stopped};
 
 /// How many parts of a split fan-out are on their way at once: 256 take a broker to its limit.
@@ -38,29 +38,31 @@ impl Engine {
                 .refuse(Reason::WebhookInvalid, raw, problem, receipt)
                 .await;
         }
+        let hand_out = self.settings.chance.hand_out();
+        let identity = Identity::of(&event, raw.stamp.as_deref(), hand_out);
         let mut wanting = wanting(&event, &webhooks);
         // Decided before what is settled is left out: a part that was sent round by itself must not
         // be sent again from here.
         let split = wanting.len() > self.settings.fanout_inline_max;
         if redelivered {
-            wanting = self.without_settled(&event, wanting).await;
+            wanting = self.without_settled(&event, &identity, wanting).await;
         }
         self.counters.events.count();
-        self.keep_for_unusable(&event, &webhooks, &receipt).await?;
+        let siblings = Siblings::new(event, identity, wanting.len(), redelivered);
+        self.keep_for_unusable(&webhooks, &siblings, &receipt)
+            .await?;
 
         let place = if split {
-            self.split(&event, &wanting, &receipt).await?;
+            self.split(&wanting, &siblings, &receipt).await?;
             None
         } else {
-            let siblings = Siblings::new(event.clone(), wanting.len(), redelivered);
-            let origin = Origin::Event(&siblings, &receipt);
-            self.deliver_to_all(&event, &wanting, origin).await?
+            self.deliver_to_all(&wanting, &siblings, &receipt).await?
         };
         if wanting.is_empty() {
             receipt.ack(None, None);
             return Ok(());
         }
-        let settled = mark(&event, wanting.iter().map(|webhook| &**webhook));
+        let settled = siblings.mark(wanting.iter().map(|webhook| &webhook.id));
         receipt.ack(Some(settled), place);
         Ok(())
     }
@@ -70,6 +72,7 @@ impl Engine {
     async fn without_settled(
         &self,
         event: &Event,
+        identity: &Identity,
         wanting: Vec<Arc<Webhook>>,
     ) -> Vec<Arc<Webhook>> {
         if wanting.is_empty() {
@@ -78,11 +81,11 @@ impl Engine {
         let marked = self
             .ports
             .log
-            .settled(&event.organization, &event.mark_id())
+            .settled(&event.organization, &identity.key)
             .await;
         let recorded = wanting
             .iter()
-            .map(|webhook| self.recorded(event, &webhook.id));
+            .map(|webhook| self.recorded(event, identity, &webhook.id));
         let recorded = join_all(recorded).await;
         let before = wanting.len();
         let open: Vec<_> = wanting
@@ -96,9 +99,8 @@ impl Engine {
     }
 
     /// The highest settled sequence of the event's delivery to a webhook; 0 if there is none.
-    async fn recorded(&self, event: &Event, webhook: &WebhookId) -> u32 {
-        let organization = &event.organization;
-        let id = DeliveryId::derived(organization, &event.event_type, &event.id, webhook);
+    async fn recorded(&self, event: &Event, identity: &Identity, webhook: &WebhookId) -> u32 {
+        let (organization, id) = (&event.organization, identity.delivery(webhook));
         self.ports.log.settled_sequence(organization, &id).await
     }
 
@@ -106,21 +108,25 @@ impl Engine {
     /// have been sent can be requeued once the document is mended.
     async fn keep_for_unusable(
         &self,
-        event: &Arc<Event>,
         webhooks: &OrganizationWebhooks,
+        siblings: &Siblings,
         receipt: &Receipt,
     ) -> Result<(), Stopped> {
+        let (event, identity) = (siblings.event(), siblings.identity());
         let unusable = webhooks.invalid.iter();
         for unusable in unusable.filter(|unusable| unusable.wants(&event.event_type)) {
             let Ok(id) = WebhookId::new(&unusable.id) else {
                 continue;
             };
-            if self.recorded(event, &id).await == 0 {
-                let delivery = Delivery::first(event.clone(), id);
-                let problem = unusable.problem.clone();
-                self.give_up(&delivery, Reason::WebhookInvalid, problem, receipt)
-                    .await?;
+            if siblings.know_their_record() && self.recorded(event, identity, &id).await > 0 {
+                continue;
             }
+            let origin = Origin::Event(siblings, receipt);
+            let delivery = siblings.first(&id);
+            let delivery = self.told_apart(&delivery, origin).await;
+            let problem = unusable.problem.clone();
+            self.give_up(&delivery, Reason::WebhookInvalid, problem, receipt)
+                .await?;
         }
         Ok(())
     }
@@ -129,15 +135,15 @@ impl Engine {
     /// the one settled last.
     async fn deliver_to_all(
         &self,
-        event: &Arc<Event>,
         wanting: &[Arc<Webhook>],
-        origin: Origin<'_>,
+        siblings: &Siblings,
+        receipt: &Receipt,
     ) -> Result<Option<Place>, Stopped> {
         let mut last = None;
         let mut result = Ok(());
         let mut settled: FuturesUnordered<_> = wanting
             .iter()
-            .map(|webhook| self.first_attempt(event, webhook, origin))
+            .map(|webhook| self.first_attempt(webhook, siblings, receipt))
             .collect();
         while let Some(one) = settled.next().await {
             match one {
@@ -152,19 +158,20 @@ impl Engine {
 
     async fn first_attempt(
         &self,
-        event: &Arc<Event>,
         webhook: &Arc<Webhook>,
-        origin: Origin<'_>,
+        siblings: &Siblings,
+        receipt: &Receipt,
     ) -> Result<Option<Place>, Stopped> {
-        let delivery = Delivery::first(event.clone(), webhook.id.clone());
+        let delivery = siblings.first(&webhook.id);
+        let origin = Origin::Event(siblings, receipt);
         self.attempt(&delivery, webhook, origin).await
     }
 
     /// Makes a message of each delivery of a large fan-out, so that workers can share them.
     async fn split(
         &self,
-        event: &Arc<Event>,
         wanting: &[Arc<Webhook>],
+        siblings: &Siblings,
         receipt: &Receipt,
     ) -> Result<(), Stopped> {
         let mut confirms = FuturesUnordered::new();
@@ -172,7 +179,7 @@ impl Engine {
             if confirms.len() >= SPLIT_PIPELINE {
                 confirms.next().await.unwrap_or(Ok(()))?;
             }
-            confirms.push(self.send_round(event, &webhook.id, receipt));
+            confirms.push(self.send_round(&webhook.id, siblings, receipt));
         }
         while let Some(confirm) = confirms.next().await {
             confirm?;
@@ -182,16 +189,13 @@ impl Engine {
 
     async fn send_round(
         &self,
-        event: &Arc<Event>,
         webhook: &WebhookId,
+        siblings: &Siblings,
         receipt: &Receipt,
     ) -> Result<(), Stopped> {
-        let sequence = self.recorded(event, webhook).await + 1;
-        let delivery = Delivery::first(event.clone(), webhook.clone());
-        let part = Delivery {
-            sequence,
-            ..delivery
-        };
+        let first = siblings.first(webhook);
+        let origin = Origin::Event(siblings, receipt);
+        let part = self.told_apart(&first, origin).await.into_owned();
         self.hand_over(FollowUp::Enqueue(part), receipt).await
     }
 

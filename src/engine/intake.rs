@@ -118,7 +118,7 @@ pub(super) fn lost(mark: Mark) -> Option<Entry> {
 /// the whole fan-out repeated.
 pub(super) fn proven(mark: Mark) -> Option<Entry> {
     (mark.webhooks.len() > 1).then(|| Entry {
-        unmark: Some((mark.organization, mark.event)),
+        unmark: Some((mark.organization, mark.message)),
         ..Entry::default()
     })
 }

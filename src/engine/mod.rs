@@ -30,6 +30,7 @@ mod intake;
 mod origin;
 pub mod ports;
 mod settlement;
+mod telling_apart;
 mod under_way;
 
 use std::sync::Arc;

@@ -1,11 +1,12 @@
 //! Where a delivery came from: an event, with siblings, or a message of its own.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::domain::admission::Kind;
+use crate::domain::delivery::Delivery;
 use crate::domain::event::Event;
-use crate::domain::webhook::Webhook;
+use crate::domain::identity::Identity;
+use crate::domain::ids::WebhookId;
 
 use super::ports::{Mark, Receipt};
 
@@ -44,40 +45,68 @@ impl Origin<'_> {
     }
 }
 
-/// The siblings of one event: how many of its deliveries are not settled yet.
+/// The deliveries of one event, which are siblings if there are several.
 #[derive(Debug)]
 pub(super) struct Siblings {
     event: Arc<Event>,
+    identity: Identity,
     redelivered: bool,
-    open: AtomicUsize,
+    several: bool,
 }
 
 impl Siblings {
-    /// `open` deliveries of `event`, none of them settled.
-    pub(super) fn new(event: Arc<Event>, open: usize, redelivered: bool) -> Self {
+    /// So many deliveries of `event`, none of them settled.
+    pub(super) fn new(
+        event: Arc<Event>,
+        identity: Identity,
+        count: usize,
+        redelivered: bool,
+    ) -> Self {
         Self {
             event,
+            identity,
             redelivered,
-            open: AtomicUsize::new(open),
+            several: count > 1,
         }
     }
 
-    /// The delivery to `webhook` is about to be settled. While others are open it must be marked,
-    /// or a crash would repeat it with them; the last one is covered by the acknowledgement.
-    pub(super) fn settling(&self, webhook: &Webhook) -> Option<Mark> {
-        let was_open = self.open.fetch_sub(1, Ordering::AcqRel);
-        (was_open > 1).then(|| mark(&self.event, [webhook]))
+    /// The event.
+    pub(super) fn event(&self) -> &Event {
+        &self.event
     }
-}
 
-/// What is settled of `event`.
-pub(super) fn mark<'a>(event: &Event, webhooks: impl IntoIterator<Item = &'a Webhook>) -> Mark {
-    Mark {
-        organization: event.organization.clone(),
-        event: event.mark_id(),
-        webhooks: webhooks
-            .into_iter()
-            .map(|webhook| webhook.id.clone())
-            .collect(),
+    /// Which message the event came with.
+    pub(super) fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
+    /// The delivery to `webhook` before anything was tried.
+    pub(super) fn first(&self, webhook: &WebhookId) -> Delivery {
+        let id = self.identity.delivery(webhook);
+        Delivery::under(id, self.event.clone(), webhook.clone())
+    }
+
+    /// Whether what is on record under the ids of these deliveries came of the same message: always,
+    /// unless nothing but its content says which that is, and nothing can have come of it yet.
+    pub(super) fn know_their_record(&self) -> bool {
+        self.redelivered || self.identity.hand_out.is_none()
+    }
+
+    /// The delivery to `webhook` is about to be settled. With siblings it must be marked, or a crash
+    /// would repeat it with those that are open. The last one too: its acknowledgement may be lost
+    /// on its way when the worker dies, and a broker that lags has many of them on their way. One
+    /// without siblings is covered by its acknowledgement alone: a mark for every delivery would
+    /// cost more than the few repeats are worth.
+    pub(super) fn settling(&self, webhook: &WebhookId) -> Option<Mark> {
+        self.several.then(|| self.mark([webhook]))
+    }
+
+    /// That the event is settled for `webhooks`.
+    pub(super) fn mark<'a>(&self, webhooks: impl IntoIterator<Item = &'a WebhookId>) -> Mark {
+        Mark {
+            organization: self.event.organization.clone(),
+            message: self.identity.key.clone(),
+            webhooks: webhooks.into_iter().cloned().collect(),
+        }
     }
 }

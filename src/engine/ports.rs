@@ -21,7 +21,7 @@ use crate::domain::attempt::Attempt;
 use crate::domain::dead_letter::{DeadLetter, Reason};
 use crate::domain::delivery::Delivery;
 use crate::domain::event::{Event, RawEvent};
-use crate::domain::ids::{DeliveryId, EventId, Organization, WebhookId};
+use crate::domain::ids::{DeliveryId, MessageKey, Organization, WebhookId};
 use crate::domain::organization::OrganizationWebhooks;
 use crate::domain::outcome::Reply;
 use crate::domain::own_fault::OwnFault;
@@ -75,8 +75,8 @@ pub enum Message {
 pub struct Mark {
     /// The event's organization.
     pub organization: Organization,
-    /// The event's [`mark_id`](Event::mark_id).
-    pub event: EventId,
+    /// The message that it came with.
+    pub message: MessageKey,
     /// The webhooks for which it is settled.
     pub webhooks: Vec<WebhookId>,
 }
@@ -224,8 +224,8 @@ pub struct Entry {
     pub mark: Option<Mark>,
     /// The delivery's new state.
     pub delivery: Option<DeliveryRecord>,
-    /// A mark that has served, for its event is acknowledged: it need not be kept for long.
-    pub unmark: Option<(Organization, EventId)>,
+    /// Marks that have served, for their event is acknowledged, and need not be kept for long.
+    pub unmark: Option<(Organization, MessageKey)>,
 }
 
 /// The state of a delivery, kept under its id.
@@ -270,8 +270,22 @@ pub trait Log: Send + Sync {
     /// Returns once `entry` is on record. Waits for as long as the store is away.
     async fn write(&self, entry: Entry);
 
-    /// The webhooks for which the event with this mark, which came again, is already settled.
-    async fn settled(&self, organization: &Organization, event: &EventId) -> HashSet<WebhookId>;
+    /// The webhooks for which the event of `message`, which came again, is already settled.
+    async fn settled(
+        &self,
+        organization: &Organization,
+        message: &MessageKey,
+    ) -> HashSet<WebhookId>;
+
+    /// Claims the id of a delivery for what follows from the message of this hand-out. `true` for
+    /// one, of any number that ask at the same time or later, and for that one again; for none if
+    /// something is on record under the id.
+    async fn claim(
+        &self,
+        organization: &Organization,
+        delivery: &DeliveryId,
+        hand_out: u64,
+    ) -> bool;
 
     /// The highest settled sequence of a delivery; 0 if none is known.
     async fn settled_sequence(&self, organization: &Organization, delivery: &DeliveryId) -> u32;

@@ -41,9 +41,10 @@ impl Engine {
         origin: Origin<'_>,
     ) -> Result<(), Stopped> {
         let delivery = &*match verdict {
-            Verdict::Settle => Cow::Borrowed(delivery),
-            _ => self.numbered(delivery, origin).await,
+            Verdict::Settle if !self.keeps_success(origin) => Cow::Borrowed(delivery),
+            _ => self.told_apart(delivery, origin).await,
         };
+        made.attempt.delivery_id = delivery.id.clone();
         if let Verdict::Retry(wait) = &verdict {
             made.attempt.next_attempt_at = Some(self.due(wait.total()));
         }
@@ -112,26 +113,14 @@ impl Engine {
         }
     }
 
-    /// The delivery with a sequence above all that are on record. A first attempt is numbered only
-    /// when something comes after it: a publisher may have sent the event before, and what came of
-    /// it then must not be taken for what comes of it now.
-    async fn numbered<'a>(&self, delivery: &'a Delivery, origin: Origin<'_>) -> Cow<'a, Delivery> {
-        if let Origin::Message(_) = origin {
-            return Cow::Borrowed(delivery);
+    /// Whether a first success goes on record under its delivery's id, where its like may be.
+    fn keeps_success(&self, origin: Origin<'_>) -> bool {
+        match origin {
+            Origin::Event(siblings, _) => {
+                self.settings.keep_all_bodies && !siblings.know_their_record()
+            }
+            Origin::Message(_) => false,
         }
-        let organization = &delivery.event.organization;
-        let recorded = self
-            .ports
-            .log
-            .settled_sequence(organization, &delivery.id)
-            .await;
-        if recorded < delivery.sequence {
-            return Cow::Borrowed(delivery);
-        }
-        Cow::Owned(Delivery {
-            sequence: recorded + 1,
-            ..delivery.clone()
-        })
     }
 
     /// Puts a delivery off without an attempt.
@@ -142,7 +131,7 @@ impl Engine {
         deferral: Deferral,
         origin: Origin<'_>,
     ) -> Result<(), Stopped> {
-        let delivery = &*self.numbered(delivery, origin).await;
+        let delivery = &*self.told_apart(delivery, origin).await;
         let delay = deferral.delay.min(self.settings.steps.longest());
         let deferred = delivery.deferred(None);
         self.hand_over(FollowUp::Defer(deferred, delay), origin.receipt())
@@ -272,7 +261,7 @@ impl Engine {
         origin: Origin<'_>,
     ) -> Entry {
         let mark = match origin {
-            Origin::Event(siblings, _) => siblings.settling(webhook),
+            Origin::Event(siblings, _) => siblings.settling(&webhook.id),
             Origin::Message(_) => None,
         };
         // A first attempt that went well leaves no record of the delivery: the hot path. Only where

@@ -104,7 +104,7 @@ impl DeadLetters {
                 break;
             };
             found.looked_at += 1;
-            let letter = Letter::new(message.into()).summary();
+            let letter = Letter::new(message.into(), &self.topology).summary();
             if filter.matches(&letter) {
                 found.letters.push(letter);
             }
@@ -207,7 +207,7 @@ impl DeadLetters {
                 continue;
             };
             let tag = message.delivery_tag;
-            let letter = Letter::new(message.into());
+            let letter = Letter::new(message.into(), &self.topology);
             let fate = fate(&letter);
             if !options.dry_run && matches!(fate, Fate::Requeue(_) | Fate::Purge) {
                 let turn = pace.wait();

@@ -1,7 +1,8 @@
 //! What a message of the dead-letter queue says, and what it becomes when it is sent round again.
 //!
-//! Some dead letters are ours and say why in headers. Others the broker made of messages that were
-//! handed out again and again: those are told by what it notes in `x-death`, and count as poison.
+//! Some dead letters are ours and say why in headers. Others the broker made: of messages that were
+//! handed out again and again, whose time ran out, that were too many. Those are told by what it
+//! notes in `x-death`.
 
 use jiff::Timestamp;
 use lapin::types::{AMQPValue, FieldTable};
@@ -17,11 +18,13 @@ use crate::domain::dead_letter::Reason;
 pub(super) struct Letter {
     received: Received,
     /// What the broker notes of a message that it gave up itself.
-    poison: Option<Poison>,
+    death: Option<Death>,
 }
 
-#[derive(Debug, Default)]
-struct Poison {
+#[derive(Debug)]
+struct Death {
+    reason: Reason,
+    detail: String,
     queue: Option<String>,
     exchange: Option<String>,
     routing_key: Option<String>,
@@ -29,33 +32,33 @@ struct Poison {
 }
 
 impl Letter {
-    pub(super) fn new(received: Received) -> Self {
+    pub(super) fn new(received: Received, topology: &Topology) -> Self {
         let headers = Headers::of(&received.properties);
         // A letter of ours says its reason; what the broker noted before that is history.
-        let poison = if headers.get(header::REASON).is_some() {
+        let death = if headers.get(header::REASON).is_some() {
             None
         } else {
-            Poison::read(&headers)
+            Death::read(&headers, topology)
         };
-        Self { received, poison }
+        Self { received, death }
     }
 
     pub(super) fn summary(&self) -> Summary {
         let headers = Headers::of(&self.received.properties);
         let text = |name| headers.text(name).ok().flatten().map(str::to_owned);
-        let poisoned_at = self.poison.as_ref().and_then(|poison| poison.at);
+        let died_at = self.death.as_ref().and_then(|death| death.at);
         Summary {
-            reason: match self.poison {
-                Some(_) => Some(Reason::Poison),
+            reason: match &self.death {
+                Some(death) => Some(death.reason),
                 None => headers.parsed_if_there(header::REASON).ok().flatten(),
             },
             detail: text(header::DETAIL)
-                .or_else(|| self.poison.as_ref().map(|_| POISON_DETAIL.to_owned())),
+                .or_else(|| self.death.as_ref().map(|death| death.detail.clone())),
             dead_at: headers
                 .parsed_if_there(header::DEAD_AT)
                 .ok()
                 .flatten()
-                .or(poisoned_at),
+                .or(died_at),
             organization: text(header::ORGANIZATION),
             webhook: text(header::WEBHOOK),
             event_type: self.event_type(),
@@ -87,9 +90,9 @@ impl Letter {
         let was_delivery = headers.get(header::DELIVERY).is_some()
             || headers.parsed_if_there(header::REASON) == Ok(Some(Reason::InvalidDelivery))
             || self
-                .poison
+                .death
                 .as_ref()
-                .is_some_and(|poison| poison.queue.as_deref() == Some(topology.deliveries_queue()));
+                .is_some_and(|death| death.queue.as_deref() == Some(topology.deliveries_queue()));
         let event_type = self.event_type()?;
         if was_delivery {
             return None;
@@ -110,10 +113,10 @@ impl Letter {
                 }
             }
         }
-        if let Some(poison) = &self.poison {
-            message::put(&mut headers, header::REASON, Reason::Poison.name());
-            message::put(&mut headers, header::DETAIL, POISON_DETAIL);
-            if let Some(at) = poison.at {
+        if let Some(death) = &self.death {
+            message::put(&mut headers, header::REASON, death.reason.name());
+            message::put(&mut headers, header::DETAIL, &death.detail);
+            if let Some(at) = death.at {
                 message::put(&mut headers, header::DEAD_AT, &at.to_string());
             }
             if let Some(event_type) = self.event_type() {
@@ -137,15 +140,15 @@ impl Letter {
 
     /// The routing key that it was once published with.
     fn event_type(&self) -> Option<String> {
-        let published = self.poison.as_ref().filter(|poison| {
+        let published = self.death.as_ref().filter(|death| {
             // Through the default exchange the key is a queue's name, and the header knows better.
-            poison
+            death
                 .exchange
                 .as_deref()
                 .is_some_and(|exchange| !exchange.is_empty())
         });
         match published {
-            Some(poison) => poison.routing_key.clone(),
+            Some(death) => death.routing_key.clone(),
             None => Headers::of(&self.received.properties)
                 .text(header::EVENT_TYPE)
                 .ok()
@@ -155,18 +158,24 @@ impl Letter {
     }
 }
 
-impl Poison {
-    fn read(headers: &Headers<'_>) -> Option<Self> {
+impl Death {
+    fn read(headers: &Headers<'_>, topology: &Topology) -> Option<Self> {
         let deaths = headers.get("x-death")?.as_array()?;
+        let deaths = deaths.as_slice().iter();
+        let mut deaths = deaths.filter_map(AMQPValue::as_field_table);
         // A delivery has been through delay queues, which the broker notes as deaths as well.
-        let death = deaths
-            .as_slice()
-            .iter()
-            .filter_map(AMQPValue::as_field_table)
-            .find(|death| text(death, "reason").as_deref() == Some("delivery_limit"))?;
+        let of_ours = |death: &&FieldTable| {
+            let queue = text(death, "queue");
+            let queue = queue.as_deref();
+            queue == Some(topology.events_queue()) || queue == Some(topology.deliveries_queue())
+        };
+        let death = deaths.find(of_ours)?;
+        let (reason, detail) = why(death);
         let first_key = |keys: &AMQPValue| keys.as_array()?.as_slice().first().and_then(as_text);
         let seconds = |time: &AMQPValue| i64::try_from(time.as_timestamp()?).ok();
         Some(Self {
+            reason,
+            detail,
             queue: text(death, "queue"),
             exchange: text(death, "exchange"),
             routing_key: death.inner().get("routing-keys").and_then(first_key),
@@ -176,6 +185,39 @@ impl Poison {
                 .and_then(seconds)
                 .and_then(|seconds| Timestamp::from_second(seconds).ok()),
         })
+    }
+}
+
+/// Why the broker gave a message up, in a word and a sentence.
+fn why(death: &FieldTable) -> (Reason, String) {
+    let queue = text(death, "queue").unwrap_or_default();
+    let reason = text(death, "reason").unwrap_or_default();
+    match reason.as_str() {
+        "delivery_limit" => (Reason::Poison, POISON_DETAIL.to_owned()),
+        "expired" => {
+            let detail = match text(death, "original-expiration") {
+                Some(millis) => format!(
+                    "the publisher's expiration of {millis} ms ran out while it waited in the queue {queue}"
+                ),
+                None => format!(
+                    "it waited in the queue {queue} for longer than a policy of the broker lets messages wait there"
+                ),
+            };
+            (Reason::Expired, detail)
+        }
+        "maxlen" => {
+            let detail =
+                format!("the queue {queue} was full, and a policy of the broker drops then");
+            (Reason::Dropped, detail)
+        }
+        "rejected" => {
+            let detail = format!("a consumer that is no worker rejected it from the queue {queue}");
+            (Reason::Dropped, detail)
+        }
+        other => {
+            let detail = format!("the broker took it out of the queue {queue}: {other}");
+            (Reason::Dropped, detail)
+        }
     }
 }
 

@@ -10,6 +10,7 @@
 //! | `trigger`, `last-outcome`, `last-status` | what sets the attempt off, how the last one went | |
 //! | `remaining-wait-ms` | a wait still to be kept | |
 //! | `traceparent` | the event's | |
+//! | `stamp` | | of an event that came by way of our own intake: what tells it from every other |
 //! | `reason`, `detail`, `dead-at` | | why, in a word and a sentence, and since when |
 //!
 //! A message of the events queue that came through the default exchange was put there by a requeue
@@ -27,6 +28,7 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use lapin::BasicProperties;
 use lapin::types::{AMQPValue, FieldTable, ShortString};
+use uuid::Uuid;
 
 use self::headers::{Headers, header};
 use super::topology::Topology;
@@ -194,11 +196,17 @@ fn encode_event(event: &Event) -> Draft {
     if let Some(trace) = event.traceparent {
         put(&mut headers, header::TRACEPARENT, &trace.to_string());
     }
+    put(&mut headers, header::STAMP, &new_stamp());
     Draft {
         message_id: Some(event.id.to_string()),
         headers,
         body: event.body.clone(),
     }
+}
+
+/// What tells a message from every other.
+pub(super) fn new_stamp() -> String {
+    Uuid::new_v4().simple().to_string()
 }
 
 /// Carries a message that was not understood on as it came, save that its routing key is left to
@@ -221,6 +229,9 @@ pub(super) fn encode_raw(raw: &RawEvent) -> Draft {
                 headers.insert(name.into(), AMQPValue::Boolean(false));
             }
         }
+    }
+    if let Some(stamp) = &raw.stamp {
+        put(&mut headers, header::STAMP, stamp);
     }
     Draft {
         message_id: raw.message_id.clone(),
@@ -303,6 +314,11 @@ pub(super) fn raw(received: Received) -> RawEvent {
             .map(ToString::to_string),
         organization,
         traceparent,
+        stamp: headers
+            .text(header::STAMP)
+            .ok()
+            .flatten()
+            .map(str::to_owned),
         body: received.body,
     }
 }

@@ -90,6 +90,11 @@ impl Publisher {
                 return Err(PublishError::TooLong { what, size });
             }
         }
+        let stamp = event.stamp.clone().unwrap_or_else(message::new_stamp);
+        let event = &RawEvent {
+            stamp: Some(stamp),
+            ..event.clone()
+        };
         let outgoing = message::encode_raw(event).for_exchange(
             self.topology.exchange().into(),
             event.routing_key.as_str().into(),

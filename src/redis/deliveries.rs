@@ -52,10 +52,11 @@ impl Deliveries {
         let mut command = cmd("HGETALL");
         command.arg(self.keys.delivery(organization, id));
         let fields: HashMap<String, Vec<u8>> = self.connection.call(&command).await?;
-        if fields.is_empty() {
+        let texts = Texts::from_hash(fields);
+        // Nothing, or no more than that the id is claimed.
+        if !texts.has("sequence") {
             return Ok(None);
         }
-        let texts = Texts::from_hash(fields);
         let recorded = if texts.has("state") {
             delivery_fields::read(id, texts)
         } else {

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use crate::domain::ids::{DeliveryId, EventId, Organization, WebhookId};
+use crate::domain::ids::{DeliveryId, MessageKey, Organization, WebhookId};
 use crate::domain::webhook::WebhookKey;
 
 /// Names keys and channels under one namespace.
@@ -69,8 +69,8 @@ impl Keys {
     }
 
     /// Set, expires: the webhooks for which an event is settled while others are still open.
-    pub fn settled(&self, organization: &Organization, event: &EventId) -> String {
-        format!("{}:{{{organization}}}:settled:{event}", self.prefix)
+    pub fn settled(&self, organization: &Organization, message: &MessageKey) -> String {
+        format!("{}:{{{organization}}}:settled:{message}", self.prefix)
     }
 
     /// Hash, expires: how many attempts of one webhook came to what, on a day counted from 1970.
@@ -117,10 +117,10 @@ mod tests {
             keys.delivery(&organization, &delivery),
             "prism:webhooks:{acme}:delivery:d1"
         );
-        let event = EventId::new("e1").unwrap();
+        let message = MessageKey::new("m1").unwrap();
         assert_eq!(
-            keys.settled(&organization, &event),
-            "prism:webhooks:{acme}:settled:e1"
+            keys.settled(&organization, &message),
+            "prism:webhooks:{acme}:settled:m1"
         );
         assert_eq!(
             keys.health(&WebhookKey { organization, id }),

@@ -8,7 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use prism_webhooks::domain::attempt::Attempt;
 use prism_webhooks::domain::dead_letter::Reason;
 use prism_webhooks::domain::delivery::{Delivery, LastAttempt, Trigger};
-use prism_webhooks::domain::ids::{DeliveryId, EventId, WebhookId};
+use prism_webhooks::domain::ids::{DeliveryId, MessageKey, WebhookId};
 use prism_webhooks::engine::ports::{DeliveryRecord, DeliveryState, Entry, Keep, Mark};
 use prism_webhooks::records::statistics::{self, Detail};
 use prism_webhooks::records::{AttemptFilter, Recorded};
@@ -179,13 +179,13 @@ pub async fn the_settled_sequence_is_the_highest_and_never_shortens_a_whole_reco
 
 pub async fn marks_are_added_up_and_outlast_their_removal(adapter: &impl Adapter) {
     let log = adapter.log();
-    let event = EventId::new("e1").unwrap();
+    let event = MessageKey::new("e1").unwrap();
     let id = |text: &str| WebhookId::new(text).unwrap();
     assert!(log.settled(&organization(), &event).await.is_empty());
     for webhooks in [vec![id("a")], vec![id("b"), id("c")], vec![id("a")]] {
         let mark = Mark {
             organization: organization(),
-            event: event.clone(),
+            message: event.clone(),
             webhooks,
         };
         let entry = Entry {
@@ -196,7 +196,7 @@ pub async fn marks_are_added_up_and_outlast_their_removal(adapter: &impl Adapter
     }
     let all = HashSet::from([id("a"), id("b"), id("c")]);
     assert_eq!(log.settled(&organization(), &event).await, all);
-    let other = EventId::new("e2").unwrap();
+    let other = MessageKey::new("e2").unwrap();
     assert!(log.settled(&organization(), &other).await.is_empty());
     let entry = Entry {
         unmark: Some((organization(), event.clone())),

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use prism_webhooks::domain::ids::{DeliveryId, EventId, Organization, WebhookId};
+use prism_webhooks::domain::ids::{DeliveryId, MessageKey, Organization, WebhookId};
 use prism_webhooks::domain::organization::OrganizationWebhooks;
 use prism_webhooks::domain::outcome::{FailureKind, Reply, Response, SendFailure};
 use prism_webhooks::domain::own_fault::OwnFault;
@@ -117,9 +117,23 @@ impl Log for Chaotic {
         self.fuse.round(self.inner.log.write(entry)).await;
     }
 
-    async fn settled(&self, organization: &Organization, event: &EventId) -> HashSet<WebhookId> {
-        let asking = self.inner.log.settled(organization, event);
+    async fn settled(
+        &self,
+        organization: &Organization,
+        message: &MessageKey,
+    ) -> HashSet<WebhookId> {
+        let asking = self.inner.log.settled(organization, message);
         self.fuse.round(asking).await
+    }
+
+    async fn claim(
+        &self,
+        organization: &Organization,
+        delivery: &DeliveryId,
+        hand_out: u64,
+    ) -> bool {
+        let claiming = self.inner.log.claim(organization, delivery, hand_out);
+        self.fuse.round(claiming).await
     }
 
     async fn settled_sequence(&self, organization: &Organization, delivery: &DeliveryId) -> u32 {
@@ -144,21 +158,24 @@ impl Sender for Chaotic {
     }
 }
 
-/// What a receiver saw of one event.
+/// What a receiver saw of one delivery.
 #[derive(Debug, Clone, Default)]
 pub struct Seen {
     pub made: u32,
     pub delivered: u32,
     /// Requests after it had already said that it has the event.
     pub after_delivery: u32,
-    id: String,
-    body: Vec<u8>,
+    /// The event's id.
+    pub event: String,
+    /// The webhook.
+    pub webhook: String,
+    pub body: Vec<u8>,
 }
 
 /// The receivers: how each answers is the seed's.
 pub struct Receivers {
     seed: u64,
-    seen: Mutex<BTreeMap<(String, String), Seen>>,
+    seen: Mutex<BTreeMap<String, Seen>>,
 }
 
 impl Receivers {
@@ -169,8 +186,8 @@ impl Receivers {
         }
     }
 
-    /// What was seen of each event by each webhook.
-    pub fn requests(&self) -> BTreeMap<(String, String), Seen> {
+    /// What was seen of each delivery, by its id.
+    pub fn requests(&self) -> BTreeMap<String, Seen> {
         self.seen.lock().unwrap().clone()
     }
 
@@ -183,14 +200,16 @@ impl Receivers {
     fn note(&self, request: &Request) -> Answer {
         let header = |name: &str| request.headers[name].to_str().unwrap().to_owned();
         let webhook = request.url.path().trim_start_matches('/').to_owned();
-        let key = (header("webhook-id"), webhook.clone());
+        let id = header("x-prism-delivery");
         let mut seen = self.seen.lock().unwrap();
-        let seen = seen.entry(key.clone()).or_default();
-        let (id, body) = (header("x-prism-delivery"), request.body.to_vec());
+        let seen = seen.entry(id.clone()).or_default();
+        let what = (header("webhook-id"), webhook.clone(), request.body.to_vec());
         if seen.made > 0 {
-            assert_eq!((&seen.id, &seen.body), (&id, &body), "a repeat of {key:?}");
+            let before = (&seen.event, &seen.webhook, &seen.body);
+            assert_eq!(before, (&what.0, &what.1, &what.2), "a repeat of {id}");
         }
-        (seen.id, seen.body) = (id, body);
+        let key = (what.0.clone(), webhook.clone());
+        (seen.event, seen.webhook, seen.body) = what;
         seen.made += 1;
         seen.after_delivery += u32::from(seen.delivered > 0);
         let answer = Answer::of(&webhook, mixed(self.seed, &(&key, seen.made)));

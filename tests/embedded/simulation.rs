@@ -5,7 +5,7 @@
 //! `PRISM_SIMULATION_SEED=n` runs one seed alone, `PRISM_SIMULATION_SEEDS=n` so many of them. The
 //! script and the jitter of retries are the seed's; the order of tasks is not.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -30,6 +30,9 @@ use super::world::{IN_FLIGHT, WEBHOOKS, embedded, engine_settings, event, put_we
 /// How many seeds are run if nobody says otherwise.
 const SEEDS: u64 = 32;
 
+/// How a body begins that is no event's.
+const INVALID: &[u8] = br#"{"event":"something.else""#;
+
 /// Simulated time after which everything must be settled: all attempts take about a day.
 const LONGEST: Duration = Duration::from_secs(10 * 86_400);
 
@@ -41,7 +44,8 @@ struct Run {
     receivers: Arc<Receivers>,
     /// Events still to be published.
     coming: Vec<RawEvent>,
-    accepted: BTreeSet<String>,
+    /// The events that were accepted, by id and body, each as often as it was.
+    accepted: BTreeMap<(String, Vec<u8>), usize>,
     crashes: u32,
     crashes_left: u32,
 }
@@ -50,8 +54,21 @@ impl Run {
     fn new(seed: u64) -> Self {
         let mut script = StdRng::seed_from_u64(seed);
         let events = script.random_range(1..30);
-        let coming = (0..events).map(|n| event(&format!("e{n}"), script.random_ratio(1, 20)));
-        let coming = coming.collect();
+        let mut coming: Vec<RawEvent> = Vec::new();
+        for n in 0..events {
+            let fresh = event(&format!("e{n}"), script.random_ratio(1, 20));
+            let before = (!coming.is_empty()).then(|| script.random_range(0..coming.len()));
+            coming.push(match (before, script.random_range(0..10)) {
+                // The same once more, byte for byte.
+                (Some(before), 0 | 1) => coming[before].clone(),
+                // Another body under the same id.
+                (Some(before), 2) => RawEvent {
+                    message_id: coming[before].message_id.clone(),
+                    ..fresh
+                },
+                _ => fresh,
+            });
+        }
         Self {
             crashes_left: script.random_range(0..8),
             coming,
@@ -59,7 +76,7 @@ impl Run {
             script,
             database: Arc::new(Database::in_memory().unwrap()),
             receivers: Arc::new(Receivers::new(seed)),
-            accepted: BTreeSet::new(),
+            accepted: BTreeMap::new(),
             crashes: 0,
         }
     }
@@ -126,8 +143,11 @@ impl Run {
             let pause = self.script.random_range(0..5_000);
             tokio::time::sleep(Duration::from_millis(pause)).await;
             // A crash on the way leaves it open whether it was taken: nobody was told so.
+            let body = event.body.to_vec();
             let ids = embedded.intake().accept(vec![event]).await.unwrap();
-            self.accepted.extend(ids);
+            for id in ids {
+                *self.accepted.entry((id, body.clone())).or_default() += 1;
+            }
         }
         while embedded.unsettled().await.unwrap() > 0 {
             assert!(clock.now() < deadline, "not settled within {LONGEST:?}");
@@ -137,19 +157,29 @@ impl Run {
 
     fn check(&self) {
         let runtime = Builder::new_current_thread().enable_all().build().unwrap();
-        let (dead, on_record) = runtime.block_on(self.what_is_left());
+        let (dead, invalid, on_record) = runtime.block_on(self.what_is_left());
         let requests = self.receivers.requests();
-        for event in &self.accepted {
-            if dead.contains(&(event.clone(), None)) {
+        let valid = |body: &[u8]| !body.starts_with(INVALID);
+        for ((event, body), times) in &self.accepted {
+            if !valid(body) {
                 continue;
             }
             for webhook in WEBHOOKS.into_iter().filter(|id| *id != "gone") {
-                let key = (event.clone(), webhook.to_owned());
-                let delivered = requests.get(&key).is_some_and(|seen| seen.delivered > 0);
-                let given_up = dead.contains(&(key.0.clone(), Some(key.1.clone())));
-                assert!(delivered || given_up, "{key:?} is lost");
+                let ended = requests.iter().filter(|(id, seen)| {
+                    let this = (&seen.event, seen.webhook.as_str(), &seen.body);
+                    let is_over = seen.delivered > 0 || dead.contains(*id);
+                    this == (event, webhook, body) && is_over
+                });
+                let ended = ended.count();
+                assert!(
+                    ended >= *times,
+                    "{event} to {webhook}: {times} accepted, {ended} delivered or given up"
+                );
             }
         }
+        let refused = self.accepted.iter().filter(|((_, body), _)| !valid(body));
+        let refused: usize = refused.map(|(_, times)| times).sum();
+        assert!(invalid >= refused, "{invalid} of {refused} are no events");
         let repeatable = self.crashes * IN_FLIGHT;
         let repeats: u32 = requests.values().map(|seen| seen.after_delivery).sum();
         assert!(
@@ -166,19 +196,23 @@ impl Run {
         );
     }
 
-    /// The dead letters by event and webhook, and how many attempts are on record.
-    async fn what_is_left(&self) -> (BTreeSet<(String, Option<String>)>, u32) {
+    /// The deliveries among the dead letters, how many others there are, and how many attempts are on
+    /// record.
+    async fn what_is_left(&self) -> (BTreeSet<String>, usize, u32) {
         let embedded = embedded(self.database.clone(), Clock::system());
         let letters = embedded.dead_letters();
         let letters = letters.list(&Filter::default(), 100_000).await.unwrap();
-        let dead = letters
+        let all = letters.letters.len();
+        let dead: BTreeSet<String> = letters
             .letters
             .into_iter()
-            .map(|one| (one.event.unwrap_or_default(), one.webhook));
+            .filter_map(|one| one.delivery)
+            .collect();
+        let no_events = all - dead.len();
         let attempts = embedded.attempts();
         let everything = AttemptFilter::default();
         let all = attempts.list(&everything, usize::MAX, None).await.unwrap();
-        (dead.collect(), u32::try_from(all.attempts.len()).unwrap())
+        (dead, no_events, u32::try_from(all.attempts.len()).unwrap())
     }
 }
 
@@ -201,7 +235,7 @@ fn nothing_is_lost_whenever_the_process_dies() {
             let mut totals = totals.lock().unwrap();
             totals.0 += run.crashes;
             totals.1 += u64::from(run.receivers.made());
-            totals.2 += run.accepted.len();
+            totals.2 += run.accepted.values().sum::<usize>();
             let seen = run.receivers.requests();
             totals.3 += seen.values().map(|seen| seen.after_delivery).sum::<u32>();
         });

@@ -18,6 +18,7 @@ pub struct Message {
     routing_key: String,
     body: Vec<u8>,
     id: Option<String>,
+    expiration: Option<String>,
     headers: FieldTable,
 }
 
@@ -28,6 +29,7 @@ impl Message {
             routing_key: routing_key.to_owned(),
             body: body.into(),
             id: None,
+            expiration: None,
             headers: FieldTable::default(),
         }
     }
@@ -41,6 +43,12 @@ impl Message {
     /// Sets the `message_id`.
     pub fn id(mut self, id: &str) -> Self {
         self.id = Some(id.to_owned());
+        self
+    }
+
+    /// Sets the `expiration`, in milliseconds.
+    pub fn expiration(mut self, millis: &str) -> Self {
+        self.expiration = Some(millis.to_owned());
         self
     }
 
@@ -94,6 +102,9 @@ impl Broker {
         let mut properties = BasicProperties::default().with_headers(message.headers);
         if let Some(id) = message.id {
             properties = properties.with_message_id(id.into());
+        }
+        if let Some(millis) = message.expiration {
+            properties = properties.with_expiration(millis.into());
         }
         let mandatory = BasicPublishOptions {
             mandatory: true,

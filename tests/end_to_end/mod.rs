@@ -6,6 +6,7 @@ mod deployment;
 mod documents;
 mod egress;
 mod headers;
+mod identity;
 mod intake;
 mod isolation;
 mod matching;

@@ -1,6 +1,8 @@
 //! The engine on a paused clock with scripted ports: what is settled, in which order, and what is
 //! left alone when something stops half way.
 
+mod fixtures;
+mod identity;
 mod script;
 
 use std::collections::HashSet;
@@ -11,7 +13,8 @@ use prism_webhooks::domain::ids::WebhookId;
 use prism_webhooks::domain::own_fault::OwnFault;
 use prism_webhooks::engine::ports::{DeliveryState, Keep};
 
-use script::{Answer, Step, World, event, webhook};
+use fixtures::{event, webhook};
+use script::{Answer, Step, World};
 
 #[tokio::test(start_paused = true)]
 async fn a_delivered_event_is_recorded_and_then_acknowledged() {
@@ -82,7 +85,7 @@ async fn a_storm_of_retries_leaves_room_for_fresh_events() {
     world.settings.bounds.quick = 4;
     world.answer("slow", Answer::After(Duration::from_secs(10)));
     for n in 0..20 {
-        world.deliver(script::delivery("slow", &format!("retry-{n}")));
+        world.deliver(fixtures::delivery("slow", &format!("retry-{n}")));
     }
     let mut fresh = event("fresh");
     fresh.routing_key = "budget.exceeded".to_owned();
@@ -146,7 +149,7 @@ async fn a_fresh_event_does_not_ask_for_marks() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn siblings_settled_while_others_are_open_are_marked_and_the_last_is_not() {
+async fn siblings_are_marked_as_they_are_settled_the_last_too() {
     let mut world = World::new(vec![webhook("a"), webhook("b"), webhook("c")]);
     world.answer("b", Answer::After(Duration::from_secs(3)));
     world.answer("c", Answer::After(Duration::from_secs(1)));
@@ -163,7 +166,8 @@ async fn siblings_settled_while_others_are_open_are_marked_and_the_last_is_not()
     };
     assert_eq!(marked(0), Some(vec!["a".to_owned()]));
     assert_eq!(marked(1), Some(vec!["c".to_owned()]));
-    assert_eq!(marked(2), None, "the acknowledgement covers the last");
+    // Its acknowledgement may be on its way when the worker dies.
+    assert_eq!(marked(2), Some(vec!["b".to_owned()]));
     assert!(world.entry(3).unmark.is_some(), "the marks have served");
 }
 
@@ -197,7 +201,7 @@ async fn a_large_fan_out_is_split_into_messages() {
 #[tokio::test(start_paused = true)]
 async fn a_message_of_a_settled_sequence_is_skipped() {
     let mut world = World::new(vec![webhook("a")]);
-    let delivery = script::delivery("a", "1");
+    let delivery = fixtures::delivery("a", "1");
     *world.sequence.lock().unwrap() = delivery.sequence;
     world.deliver(delivery);
     assert_eq!(world.run().await, [Step::Acked(1)]);
@@ -207,7 +211,7 @@ async fn a_message_of_a_settled_sequence_is_skipped() {
 async fn of_two_messages_of_one_delivery_that_come_at_once_the_second_is_skipped() {
     let mut world = World::new(vec![webhook("a")]);
     world.answer("a", Answer::After(Duration::from_secs(3)));
-    let delivery = script::delivery("a", "1");
+    let delivery = fixtures::delivery("a", "1");
     world.deliver(delivery.clone());
     world.deliver(delivery);
     let steps = world.run().await;
@@ -219,7 +223,7 @@ async fn of_two_messages_of_one_delivery_that_come_at_once_the_second_is_skipped
 #[tokio::test(start_paused = true)]
 async fn a_part_of_a_split_leaves_its_sequence_when_delivered() {
     let mut world = World::new(vec![webhook("a")]);
-    world.deliver(script::delivery("a", "1"));
+    world.deliver(fixtures::delivery("a", "1"));
     world.run().await;
     assert_eq!(world.entry(0).delivery.unwrap().keep, Keep::Sequence);
 }
@@ -227,7 +231,7 @@ async fn a_part_of_a_split_leaves_its_sequence_when_delivered() {
 #[tokio::test(start_paused = true)]
 async fn a_delivery_to_a_webhook_that_is_gone_is_given_up_without_an_attempt() {
     let mut world = World::new(vec![]);
-    world.deliver(script::delivery("a", "1"));
+    world.deliver(fixtures::delivery("a", "1"));
     assert_eq!(
         world.run().await,
         [
@@ -241,7 +245,7 @@ async fn a_delivery_to_a_webhook_that_is_gone_is_given_up_without_an_attempt() {
 #[tokio::test(start_paused = true)]
 async fn the_rest_of_a_wait_is_kept_before_the_attempt() {
     let mut world = World::new(vec![webhook("a")]);
-    let mut delivery = script::delivery("a", "1");
+    let mut delivery = fixtures::delivery("a", "1");
     delivery.remaining_wait = Some(Duration::from_millis(2500));
     world.deliver(delivery);
     let steps = world.run().await;
@@ -343,7 +347,7 @@ async fn a_panic_in_a_job_returns_its_message_and_hurts_no_other() {
     let mut world = World::new(vec![webhook("a"), webhook("b")]);
     world.answer("a", Answer::Panic);
     world.publish(event("1"), false);
-    world.deliver(script::delivery("b", "2"));
+    world.deliver(fixtures::delivery("b", "2"));
     let steps = world.run().await;
     assert!(steps.contains(&Step::Returned(1)), "{steps:?}");
     assert!(steps.contains(&Step::Acked(2)), "{steps:?}");

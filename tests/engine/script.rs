@@ -7,23 +7,15 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use prism_webhooks::domain::admission::Bounds;
 use prism_webhooks::domain::dead_letter::Reason;
-use prism_webhooks::domain::delay::Steps;
 use prism_webhooks::domain::delivery::Delivery;
-use prism_webhooks::domain::endpoint::EndpointRules;
-use prism_webhooks::domain::event::{self, EventRules, RawEvent};
-use prism_webhooks::domain::ids::{DeliveryId, EventId, EventType, Organization, WebhookId};
+use prism_webhooks::domain::event::RawEvent;
+use prism_webhooks::domain::ids::{DeliveryId, MessageKey, Organization, WebhookId};
 use prism_webhooks::domain::organization::{OrganizationWebhooks, Unusable};
 use prism_webhooks::domain::outcome::{Reply, Response};
 use prism_webhooks::domain::own_fault::OwnFault;
-use prism_webhooks::domain::retry::RetryPolicy;
-use prism_webhooks::domain::secret::Secret;
 use prism_webhooks::domain::streak::Streak;
-use prism_webhooks::domain::verdict::DisablePolicy;
-use prism_webhooks::domain::webhook::{Webhook, WebhookDocument, WebhookKey};
-use prism_webhooks::engine::chance::Chance;
-use prism_webhooks::engine::clock::Clock;
+use prism_webhooks::domain::webhook::{Webhook, WebhookKey};
 use prism_webhooks::engine::faults::Faults;
 use prism_webhooks::engine::ports::{
     Entry, FollowUp, Handover, Incoming, Log, Message, Receipt, Request, Sender, Settlement,
@@ -32,6 +24,8 @@ use prism_webhooks::engine::ports::{
 use prism_webhooks::engine::{Engine, Ports, Settings};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
+
+use super::fixtures::settings;
 
 /// Something the engine did, as its ports saw it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,6 +66,7 @@ impl Step {
 pub enum Answer {
     Status(u16),
     After(Duration),
+    FailsAfter(Duration),
     /// The first so many times nothing is sent, by a fault of our own.
     OwnFault(u32),
     Panic,
@@ -95,6 +90,8 @@ struct Scripted {
     steps: Mutex<Vec<Step>>,
     entries: Mutex<Vec<Entry>>,
     refuse_handover: AtomicBool,
+    claims: Mutex<HashMap<DeliveryId, u64>>,
+    handed_over: Mutex<Vec<Delivery>>,
     settled: Arc<Mutex<HashSet<WebhookId>>>,
     sequence: Arc<Mutex<u32>>,
     recorded: Mutex<HashMap<DeliveryId, u32>>,
@@ -173,6 +170,19 @@ impl World {
     pub fn entry(&self, index: usize) -> Entry {
         let mut entries = self.ports.entries.lock().unwrap();
         std::mem::take(&mut entries[index])
+    }
+
+    /// The ids and sequences of the deliveries handed over to come back.
+    pub fn handed_over(&self) -> Vec<(DeliveryId, u32)> {
+        let handed_over = self.ports.handed_over.lock().unwrap();
+        let named = handed_over.iter().map(|one| (one.id.clone(), one.sequence));
+        named.collect()
+    }
+
+    /// Claims the id that an event's content gives its delivery, as a worker does that dies then.
+    pub fn claim(&self, delivery: &Delivery, owner: u64) {
+        let mut claims = self.ports.claims.lock().unwrap();
+        claims.insert(delivery.id.clone(), owner);
     }
 
     /// Runs the engine until everything put in is settled, and tells what it did.
@@ -262,6 +272,12 @@ impl Handover for Scripted {
         if self.refuse_handover.load(Ordering::Relaxed) {
             return Err(Stopped);
         }
+        if let FollowUp::Delay(delivery, _)
+        | FollowUp::Defer(delivery, _)
+        | FollowUp::Enqueue(delivery) = &follow_up
+        {
+            self.handed_over.lock().unwrap().push(delivery.clone());
+        }
         self.step(match follow_up {
             FollowUp::Delay(delivery, step) => Step::Delayed(
                 delivery.webhook.to_string(),
@@ -314,8 +330,13 @@ impl Log for Scripted {
         self.entries.lock().unwrap().push(entry);
     }
 
-    async fn settled(&self, _: &Organization, _: &EventId) -> HashSet<WebhookId> {
+    async fn settled(&self, _: &Organization, _: &MessageKey) -> HashSet<WebhookId> {
         self.settled.lock().unwrap().clone()
+    }
+
+    async fn claim(&self, _: &Organization, delivery: &DeliveryId, hand_out: u64) -> bool {
+        let mut claims = self.claims.lock().unwrap();
+        *claims.entry(delivery.clone()).or_insert(hand_out) == hand_out
     }
 
     async fn settled_sequence(&self, _: &Organization, delivery: &DeliveryId) -> u32 {
@@ -346,6 +367,7 @@ impl Sender for Scripted {
         let (status, duration) = match answer.unwrap_or(Answer::Status(200)) {
             Answer::Status(status) => (status, Duration::ZERO),
             Answer::After(duration) => (200, duration),
+            Answer::FailsAfter(duration) => (500, duration),
             Answer::OwnFault(0) => (200, Duration::ZERO),
             Answer::OwnFault(times) => {
                 self.answers
@@ -367,61 +389,4 @@ impl Sender for Scripted {
             remote_addr: None,
         })
     }
-}
-
-fn settings() -> Settings {
-    let event_types = event::GATEWAY_EVENT_TYPES
-        .iter()
-        .map(|t| EventType::new(t).unwrap());
-    Settings {
-        events: EventRules {
-            event_types: event_types.collect(),
-            max_size: 1 << 20,
-        },
-        retry: RetryPolicy {
-            initial: Duration::from_secs(1),
-            ..RetryPolicy::default()
-        },
-        disable: DisablePolicy {
-            after: Duration::from_secs(432_000),
-            on_gone: true,
-        },
-        steps: Steps::up_to(Duration::from_secs(64)),
-        bounds: Bounds {
-            webhook_max_in_flight: 64,
-            quick: 256,
-            slow: 1024,
-            hand: 1000,
-            breaker_after: 20,
-        },
-        fanout_inline_max: 32,
-        keep_all_bodies: false,
-        worker: "test".to_owned(),
-        grace: Duration::from_secs(25),
-        clock: Clock::simulated("2026-01-01T00:00:00Z".parse().unwrap()),
-        chance: Chance::system(),
-    }
-}
-
-/// A webhook for every event type whose endpoint's path is its id.
-pub fn webhook(id: &str) -> Webhook {
-    let json = format!(r#"{{"id":"{id}","name":"{id}","url":"https://example.com/{id}"}}"#);
-    let document: WebhookDocument = serde_json::from_str(&json).unwrap();
-    Webhook::from_document(&document, EndpointRules::default(), Secret::new).unwrap()
-}
-
-/// An event of the gateway with this id.
-pub fn event(id: &str) -> RawEvent {
-    RawEvent {
-        routing_key: "request.completed".to_owned(),
-        message_id: Some(id.to_owned()),
-        body: br#"{"event":"request.completed"}"#.as_slice().into(),
-        ..RawEvent::default()
-    }
-}
-
-/// The delivery of such an event to a webhook.
-pub fn delivery(webhook: &str, event_id: &str) -> Delivery {
-    let event = event::decode(&event(event_id), &settings().events).unwrap();
-    Delivery::first(Arc::new(event), WebhookId::new(webhook).unwrap())
 }

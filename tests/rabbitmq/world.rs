@@ -11,7 +11,7 @@ use lapin::options::{ExchangeDeleteOptions, QueueDeclareOptions, QueueDeleteOpti
 use lapin::types::FieldTable;
 use prism_webhooks::domain::delivery::Delivery;
 use prism_webhooks::domain::event::{Event, Header, RawEvent};
-use prism_webhooks::domain::ids::{EventId, EventType, Organization, WebhookId};
+use prism_webhooks::domain::ids::{EventId, EventType, MessageKey, Organization, WebhookId};
 use prism_webhooks::engine::ports::{Handover, Incoming, Mark, Source};
 use prism_webhooks::rabbitmq::connection::{Purpose, Server};
 use prism_webhooks::rabbitmq::consumer::{self, Settings, SourceHandle};
@@ -202,6 +202,15 @@ pub fn raw_event(id: &str) -> RawEvent {
         organization: Header::Text(b"acme".to_vec()),
         traceparent: Header::Absent,
         body: Bytes::from_static(br#"{"event":"request.completed"}"#),
+        ..RawEvent::default()
+    }
+}
+
+/// The event as it was published, before our intake told it from every other.
+pub fn unstamped(raw: &RawEvent) -> RawEvent {
+    RawEvent {
+        stamp: None,
+        ..raw.clone()
     }
 }
 
@@ -219,7 +228,7 @@ pub fn delivery(id: &str, webhook: &str) -> Delivery {
 pub fn mark(event: &str) -> Mark {
     Mark {
         organization: Organization::new("acme").unwrap(),
-        event: EventId::new(event).unwrap(),
+        message: MessageKey::new(event).unwrap(),
         webhooks: vec![WebhookId::new("w").unwrap()],
     }
 }

@@ -8,7 +8,7 @@ use futures::future::join_all;
 use prism_webhooks::domain::dead_letter::Reason;
 use prism_webhooks::domain::delivery::{Delivery, LastAttempt};
 use prism_webhooks::domain::event::Event;
-use prism_webhooks::domain::ids::{DeliveryId, EventId, WebhookId};
+use prism_webhooks::domain::ids::{DeliveryId, MessageKey, WebhookId};
 use prism_webhooks::engine::ports::{DeliveryRecord, DeliveryState, Entry, Keep, Log, Mark};
 use prism_webhooks::redis::attempts::{AttemptFilter, Attempts};
 use prism_webhooks::redis::deliveries::{Deliveries, Recorded};
@@ -110,13 +110,13 @@ async fn many_entries_share_a_pipeline() {
 async fn marks_are_added_up_and_removed_together() {
     let space = Space::new();
     let log = log(&space);
-    let event = EventId::new("e1").unwrap();
+    let event = MessageKey::new("e1").unwrap();
     let id = |text: &str| WebhookId::new(text).unwrap();
     for webhooks in [vec![id("a")], vec![id("b"), id("c")]] {
         let entry = Entry {
             mark: Some(Mark {
                 organization: organization(),
-                event: event.clone(),
+                message: event.clone(),
                 webhooks,
             }),
             ..Entry::default()
@@ -138,6 +138,44 @@ async fn marks_are_added_up_and_removed_together() {
     assert!(!log.settled(&organization(), &event).await.is_empty());
     let left: i64 = space.ask(&["TTL", &key]).await;
     assert!((100..=120).contains(&left), "{left}");
+}
+
+#[tokio::test]
+async fn of_many_that_claim_an_id_at_once_one_has_it_and_keeps_it() {
+    let space = Space::new();
+    let log = log(&space);
+    let (id, organization) = (delivery("e1", "w1").id, organization());
+    let claims = (0..10).map(|hand_out| log.claim(&organization, &id, hand_out));
+    let claims = join_all(claims).await;
+    assert_eq!(claims.iter().filter(|ours| **ours).count(), 1);
+    // Asked again, for want of an answer.
+    let again = (0..10).map(|hand_out| log.claim(&organization, &id, hand_out));
+    assert_eq!(join_all(again).await, claims);
+    let deliveries = Deliveries::new(space.connection.clone(), space.keys.clone());
+    let found = deliveries.get(&organization, &id).await.unwrap();
+    assert!(found.is_none(), "a claim is no record");
+    assert_eq!(log.settled_sequence(&organization, &id).await, 0);
+}
+
+#[tokio::test]
+async fn an_id_with_something_on_record_is_not_claimed() {
+    let space = Space::new();
+    let log = log(&space);
+    let put_off = Delivery {
+        sequence: 0,
+        ..delivery("e1", "w1")
+    };
+    let record = DeliveryRecord {
+        delivery: put_off.clone(),
+        state: DeliveryState::Waiting(at(0)),
+        keep: Keep::Sequence,
+    };
+    log.write(Entry {
+        delivery: Some(record),
+        ..Entry::default()
+    })
+    .await;
+    assert!(!log.claim(&organization(), &put_off.id, 1).await);
 }
 
 #[tokio::test]
@@ -290,7 +328,7 @@ async fn a_key_that_holds_something_else_blocks_no_other() {
     let log = log(&space);
     let broken = webhook_key("broken");
     let stream = space.keys.webhook_attempts(&organization(), &broken.id);
-    let event = EventId::new("e1").unwrap();
+    let event = MessageKey::new("e1").unwrap();
     for key in [
         &stream,
         &space.keys.settled(&organization(), &event),

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use prism_webhooks::domain::dead_letter::Reason;
-use prism_webhooks::domain::ids::EventId;
+use prism_webhooks::domain::ids::MessageKey;
 
 use super::receivers::Answer;
 use super::scenario::{End, Scenario};
@@ -135,7 +135,7 @@ pub struct Account {
     pub worker_ends: u32,
     pub(super) open: usize,
     /// The events by what their marks are kept under.
-    pub(super) marks: HashMap<EventId, usize>,
+    pub(super) marks: HashMap<MessageKey, usize>,
     index: HashMap<(usize, usize), usize>,
 }
 

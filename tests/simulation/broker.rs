@@ -192,6 +192,7 @@ pub fn as_message(event: &Event) -> RawEvent {
         message_id: Some(event.id.to_string()),
         organization: Header::Text(event.organization.as_str().into()),
         traceparent: Header::Absent,
+        stamp: None,
         body: event.body.clone(),
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use prism_webhooks::domain::ids::{DeliveryId, EventId, Organization, WebhookId};
+use prism_webhooks::domain::ids::{DeliveryId, MessageKey, Organization, WebhookId};
 use prism_webhooks::domain::organization::OrganizationWebhooks;
 use prism_webhooks::domain::outcome::{FailureKind, Reply, Response, SendFailure};
 use prism_webhooks::domain::own_fault::OwnFault;
@@ -99,9 +99,18 @@ impl Log for Life {
         state.account.recorded(&entry);
     }
 
-    async fn settled(&self, organization: &Organization, event: &EventId) -> HashSet<WebhookId> {
+    async fn settled(
+        &self,
+        organization: &Organization,
+        message: &MessageKey,
+    ) -> HashSet<WebhookId> {
         self.alive().await;
-        self.world.now().record.settled(organization, event)
+        self.world.now().record.settled(organization, message)
+    }
+
+    async fn claim(&self, _: &Organization, delivery: &DeliveryId, hand_out: u64) -> bool {
+        self.alive().await;
+        self.world.now().record.claim(delivery, hand_out)
     }
 
     async fn settled_sequence(&self, _: &Organization, delivery: &DeliveryId) -> u32 {

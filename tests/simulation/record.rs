@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use prism_webhooks::domain::endpoint::EndpointRules;
-use prism_webhooks::domain::ids::{DeliveryId, EventId, Organization, WebhookId};
+use prism_webhooks::domain::ids::{DeliveryId, MessageKey, Organization, WebhookId};
 use prism_webhooks::domain::organization::OrganizationWebhooks;
 use prism_webhooks::domain::secret::Secret;
 use prism_webhooks::domain::streak::Streak;
@@ -20,8 +20,9 @@ use super::settings::FOR_ALL;
 #[derive(Debug, Default)]
 pub struct Record {
     organizations: HashMap<Organization, Arc<OrganizationWebhooks>>,
-    marks: HashMap<(Organization, EventId), HashSet<WebhookId>>,
+    marks: HashMap<(Organization, MessageKey), HashSet<WebhookId>>,
     sequences: HashMap<DeliveryId, u32>,
+    claims: HashMap<DeliveryId, u64>,
     failing: HashMap<WebhookKey, Streak>,
 }
 
@@ -59,7 +60,7 @@ impl Record {
 
     pub fn write(&mut self, entry: &Entry) {
         if let Some(mark) = &entry.mark {
-            let key = (mark.organization.clone(), mark.event.clone());
+            let key = (mark.organization.clone(), mark.message.clone());
             let marked = self.marks.entry(key).or_default();
             marked.extend(mark.webhooks.iter().cloned());
         }
@@ -73,9 +74,16 @@ impl Record {
         }
     }
 
-    pub fn settled(&self, organization: &Organization, event: &EventId) -> HashSet<WebhookId> {
-        let key = (organization.clone(), event.clone());
+    pub fn settled(&self, organization: &Organization, message: &MessageKey) -> HashSet<WebhookId> {
+        let key = (organization.clone(), message.clone());
         self.marks.get(&key).cloned().unwrap_or_default()
+    }
+
+    pub fn claim(&mut self, delivery: &DeliveryId, hand_out: u64) -> bool {
+        let free = !self.sequences.contains_key(delivery);
+        let owner = self.claims.entry(delivery.clone());
+        let known = matches!(owner, std::collections::hash_map::Entry::Occupied(_));
+        (known || free) && *owner.or_insert(hand_out) == hand_out
     }
 
     pub fn settled_sequence(&self, delivery: &DeliveryId) -> u32 {

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use prism_webhooks::domain::delivery::Delivery;
 use prism_webhooks::domain::event::{self, Header, RawEvent};
+use prism_webhooks::domain::identity::Identity;
 use prism_webhooks::engine::ports::{Entry, FollowUp, Mark, Settlement};
 use tokio::sync::{Notify, mpsc};
 use tokio::time::Instant;
@@ -89,13 +90,14 @@ impl World {
             state.account.published(number);
             state.coming -= 1;
             let raw = RawEvent {
+                stamp: None,
                 message_id: Some(format!("e{number}")),
                 organization: Header::Text(format!("o{}", event.organization).into()),
                 traceparent: Header::Absent,
                 body: format!(r#"{{"event":"{event_type}","n":{number}}}"#).into(),
                 routing_key: event_type,
             };
-            let mark = event::decode(&raw, &rules).unwrap().mark_id();
+            let mark = Identity::of(&event::decode(&raw, &rules).unwrap(), None, 0).key;
             state.account.marks.insert(mark, number);
             state.broker.put(Content::Event(raw));
             self.hand_out(state);
@@ -235,7 +237,7 @@ impl Account {
             self.deliveries[number].unsettled = false;
         }
         let Some(mark) = &entry.mark else { return };
-        let Some(event) = self.marks.get(&mark.event).copied() else {
+        let Some(event) = self.marks.get(&mark.message).copied() else {
             return;
         };
         for webhook in &mark.webhooks {

@@ -67,6 +67,8 @@ pub(super) enum ReasonName {
     InvalidEvent,
     InvalidDelivery,
     Poison,
+    Expired,
+    Dropped,
 }
 
 impl ReasonName {
@@ -80,6 +82,24 @@ impl ReasonName {
             Self::InvalidEvent => Reason::InvalidEvent,
             Self::InvalidDelivery => Reason::InvalidDelivery,
             Self::Poison => Reason::Poison,
+            Self::Expired => Reason::Expired,
+            Self::Dropped => Reason::Dropped,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::*;
+
+    #[test]
+    fn every_reason_can_be_asked_for_by_its_name() {
+        for reason in Reason::ALL {
+            let name = Value::String(reason.name().to_owned());
+            let named: ReasonName = serde_json::from_value(name).unwrap();
+            assert_eq!(named.reason(), reason);
         }
     }
 }

@@ -26,9 +26,10 @@ pub(in crate::rabbitmq) mod header {
     pub const REASON: &str = "reason";
     pub const DETAIL: &str = "detail";
     pub const DEAD_AT: &str = "dead-at";
+    pub const STAMP: &str = "stamp";
 
     /// All of them.
-    pub const ALL: [&str; 16] = [
+    pub const ALL: [&str; 17] = [
         ORGANIZATION,
         WEBHOOK,
         EVENT_TYPE,
@@ -45,6 +46,7 @@ pub(in crate::rabbitmq) mod header {
         REASON,
         DETAIL,
         DEAD_AT,
+        STAMP,
     ];
 }
 

@@ -3,7 +3,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::domain::dead_letter::Reason;
 use crate::domain::delivery::Trigger;
-use crate::domain::ids::{DeliveryId, Organization, WebhookId};
+use crate::domain::ids::{Organization, WebhookId};
 
 fn topology() -> Topology {
     Topology::new("ns", [], Duration::from_secs(4))
@@ -62,7 +62,7 @@ prop_compose! {
     ) -> Delivery {
         let webhook = WebhookId::new(&webhook).unwrap();
         Delivery {
-            id: DeliveryId::derived(&event.organization, &event.event_type, &event.id, &webhook),
+            id: Delivery::first(Arc::new(event.clone()), webhook.clone()).id,
             event: Arc::new(event),
             webhook,
             attempt,
@@ -91,7 +91,7 @@ prop_compose! {
         traceparent in raw_headers(),
         body in prop::collection::vec(any::<u8>(), 0..200),
     ) -> RawEvent {
-        RawEvent { routing_key, message_id, organization, traceparent, body: body.into() }
+        RawEvent { routing_key, message_id, organization, traceparent, body: body.into(), ..RawEvent::default() }
     }
 }
 

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use redis::{Cmd, Pipeline, Script};
 
 use crate::domain::attempt::Attempt;
-use crate::domain::ids::{EventId, Organization};
+use crate::domain::ids::{MessageKey, Organization};
 use crate::domain::webhook::WebhookKey;
 use crate::engine::ports::{DeliveryRecord, Entry, Keep, Mark};
 use crate::records::statistics::Counted;
@@ -127,7 +127,7 @@ impl Encoder {
         if mark.webhooks.is_empty() {
             return;
         }
-        let key = self.keys.settled(&mark.organization, &mark.event);
+        let key = self.keys.settled(&mark.organization, &mark.message);
         pipeline.cmd("SADD").arg(&key);
         for webhook in &mark.webhooks {
             pipeline.arg(webhook.as_str());
@@ -135,8 +135,8 @@ impl Encoder {
         expire(&key, MARKS_KEPT, pipeline);
     }
 
-    fn unmark(&self, organization: &Organization, event: &EventId, pipeline: &mut Pipeline) {
-        let key = self.keys.settled(organization, event);
+    fn unmark(&self, organization: &Organization, message: &MessageKey, pipeline: &mut Pipeline) {
+        let key = self.keys.settled(organization, message);
         expire(&key, SERVED_MARKS_KEPT, pipeline);
     }
 

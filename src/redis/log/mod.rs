@@ -19,14 +19,14 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::connection::Connection;
 use super::keys::Keys;
-use crate::domain::ids::{DeliveryId, EventId, Organization, WebhookId};
+use crate::domain::ids::{DeliveryId, MessageKey, Organization, WebhookId};
 use crate::domain::streak::Streak;
 use crate::domain::webhook::WebhookKey;
 use crate::engine::ports::{Entry, Log};
 pub use crate::records::LogSettings;
 use crate::records::statistics::{COUNTED_EVERY, Tally};
 use crate::records::successes::Successes;
-use crate::records::{HEALTH_KEPT, SUCCESS_NOTED_EVERY};
+use crate::records::{HEALTH_KEPT, MARKS_KEPT, SUCCESS_NOTED_EVERY};
 use entries::Encoder;
 use writer::{Job, Writer};
 
@@ -40,6 +40,7 @@ pub struct RedisLog {
     successes: Arc<Successes>,
     tally: Arc<Tally>,
     failed: Script,
+    claim: Script,
 }
 
 impl RedisLog {
@@ -65,6 +66,7 @@ impl RedisLog {
             successes,
             tally,
             failed: Script::new(include_str!("../scripts/failed.lua")),
+            claim: Script::new(include_str!("../scripts/claim.lua")),
         }
     }
 
@@ -141,16 +143,36 @@ impl Log for RedisLog {
             .await;
     }
 
-    async fn settled(&self, organization: &Organization, event: &EventId) -> HashSet<WebhookId> {
+    async fn settled(
+        &self,
+        organization: &Organization,
+        message: &MessageKey,
+    ) -> HashSet<WebhookId> {
         let mut command = cmd("SMEMBERS");
-        command.arg(self.keys.settled(organization, event));
+        command.arg(self.keys.settled(organization, message));
         let members = self.connection.persist(|| self.connection.call(&command));
         let members: Vec<String> = members.await.unwrap_or_else(|error| {
-            tracing::error!(%organization, %event, %error, "what is settled of an event cannot be read; it may be sent again");
+            tracing::error!(%organization, %message, %error, "what is settled of an event cannot be read; it may be sent again");
             Vec::new()
         });
         let ids = members.iter().filter_map(|id| WebhookId::new(id).ok());
         ids.collect()
+    }
+
+    async fn claim(
+        &self,
+        organization: &Organization,
+        delivery: &DeliveryId,
+        hand_out: u64,
+    ) -> bool {
+        let mut call = self.claim.key(self.keys.delivery(organization, delivery));
+        call.arg(format!("{hand_out:016x}"));
+        call.arg(MARKS_KEPT.as_secs());
+        let claimed = self.connection.persist(|| self.connection.script(&call));
+        claimed.await.unwrap_or_else(|error| {
+            tracing::error!(%organization, %delivery, %error, "the id of a delivery cannot be claimed; it gets another");
+            false
+        })
     }
 
     async fn settled_sequence(&self, organization: &Organization, delivery: &DeliveryId) -> u32 {
