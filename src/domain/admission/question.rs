@@ -49,7 +49,7 @@ pub struct Asked<'a> {
 /// The answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Answer {
-    /// An attempt may be made now. It is under way until its [end](Admission::ended).
+    /// An attempt may be made now. It is under way until its [end](super::Admission::ended).
     Go,
     /// Not now: the delivery is to be put off. The ticket is no longer valid.
     Later(Deferral),
