@@ -69,7 +69,8 @@ async fn a_retry_whose_confirm_was_lost_does_not_live_two_lives() {
     proxy.stall();
     during.open();
     let retries = ["delay.1s", "deliveries"];
-    site.wait_for_waiting(&retries, AT_ONCE as u32 / 2).await;
+    // How many get through depends on the channels that the warm-up opened: some are enough.
+    site.wait_for_waiting(&retries, AT_ONCE as u32 / 8).await;
     let more = site.publish(2..EVENTS).await;
     proxy.cut();
     let lost = "lost the connection to publish on";
