@@ -128,12 +128,6 @@ impl Gatekeeper {
         self.gate.lock().admission.forget_idle(now());
     }
 
-    /// For how long a webhook is left alone and why, if it is.
-    pub fn left_alone(&self, key: &WebhookKey) -> Option<(Duration, Why)> {
-        let (until, why) = self.gate.lock().admission.left_alone(key, now())?;
-        Some((until.saturating_duration_since(now()), why))
-    }
-
     fn admitted(&self, ticket: Ticket, answer: Answer) -> Admitted {
         match answer {
             Answer::Go => Admitted::Go(Place {

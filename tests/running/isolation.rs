@@ -37,6 +37,7 @@ in_either_mode! {
     a_backlog_for_ten_quick_webhooks_is_delivered_and_nothing_is_put_off with &[];
     a_burst_for_a_receiver_that_takes_its_time_is_not_put_off with &[];
     an_endpoint_that_asks_for_patience_is_left_alone_and_then_gets_everything with &[];
+    a_wish_beyond_all_bounds_is_one_attempt_and_ends_when_a_person_gets_through with &[];
     hanging_webhooks_of_one_organization_delay_no_other with &[("PRISM_SEND_TIMEOUT", "60s")];
     a_webhook_that_hangs_holds_four_requests_and_nobody_up with &[("PRISM_SEND_TIMEOUT", "60s")];
 }
@@ -140,6 +141,43 @@ async fn an_endpoint_that_asks_for_patience_is_left_alone_and_then_gets_everythi
         report.contains(" 21 delivered, 1 to be retried"),
         "{report}"
     );
+}
+
+async fn a_wish_beyond_all_bounds_is_one_attempt_and_ends_when_a_person_gets_through(world: World) {
+    let (_kept, _site, running) = world;
+    let first = std::sync::atomic::AtomicBool::new(true);
+    // More seconds than any clock holds.
+    let wish = "10000000000000000000";
+    let receiver =
+        Receiver::start(
+            move |_| match first.swap(false, std::sync::atomic::Ordering::Relaxed) {
+                true => Answer::status(429).header("Retry-After", wish),
+                false => Answer::ok(),
+            },
+        );
+    let id = running.webhook("throttling", &receiver.url(), None).await;
+    publish(&running, 1).await;
+    let path = format!("/api/v1/attempts?webhook={id}");
+    let throttled = async || {
+        let answer = running.client.get(running.at(&path)).send().await.unwrap();
+        let text = answer.text().await.unwrap();
+        text.contains("throttled").then_some(())
+    };
+    crate::support::deadline::eventually(SOON, "the first attempt", throttled).await;
+    assert_eq!(receiver.count(), 1);
+    let delivery = receiver.requests()[0].header("x-prism-delivery").unwrap();
+    let path = format!("/api/v1/deliveries/{delivery}/retry");
+    let retried = async || {
+        let (status, _) = running.post(&path, &json!({})).await;
+        status.is_success().then_some(())
+    };
+    // It is on record a moment before it can be sent again.
+    crate::support::deadline::eventually(SOON, "a retry by hand", retried).await;
+    receiver.wait_for(2, SOON).await;
+    publish(&running, 3).await;
+    receiver.wait_for(5, SOON).await;
+    let report = running.stop().await;
+    assert!(report.contains(" 4 delivered, 1 to be retried"), "{report}");
 }
 
 async fn hanging_webhooks_of_one_organization_delay_no_other(world: World) {

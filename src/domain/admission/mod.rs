@@ -7,9 +7,9 @@
 //!        ask ─▶ is the receiver left alone? ── yes ─▶ later      breaker: failures, Retry-After
 //!                        │ no
 //!               has it a request free? ────── no ──▶ its line    limit: adaptive concurrency
-//!                        │ yes                         │ too long, or the hand is full: later
-//!               is it slow? ─ yes ─▶ slow lane ─ full ─┴─▶ later
-//!                        │ no
+//!                        │ yes                         ▲ too long, or the hand is full: later
+//!               is it slow? ─ yes ─▶ slow lane ─ full ─┘
+//!                        │ no, or not known
 //!               a place in the quick lane? ── no ──▶ its organization's turn
 //!                        │ yes
 //!                        go ─ still open after a moment ─▶ slow lane
@@ -47,7 +47,6 @@ use receiver::{May, Receiver};
 use schedule::Schedule;
 use turns::Turns;
 
-pub use limit::FIRST as FIRST_LIMIT;
 pub use question::{Answer, Asked, Bounds, Deferral, Kind, Notice, Shown, Ticket, Why};
 
 /// A request has a place in the quick lane for so long.
@@ -276,12 +275,6 @@ impl Admission {
     /// The places taken in the quick lane and in the slow lane.
     pub fn places(&self) -> (usize, usize) {
         (self.quick.used(), self.slow.used())
-    }
-
-    /// The requests that are open to a webhook, and how many may be.
-    pub fn open(&self, key: &WebhookKey) -> (u32, u32) {
-        let receiver = self.by_key.get(key).map(|index| &self.receivers[*index]);
-        receiver.map_or((0, FIRST_LIMIT), |known| (known.open, known.limit()))
     }
 
     /// Until when a webhook is left alone and why, if it is.

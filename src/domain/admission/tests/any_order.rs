@@ -1,0 +1,90 @@
+//! Whatever happens in which order, bounds are kept and everybody gets an answer.
+
+use proptest::prelude::*;
+
+use super::super::{Bounds, Kind, Shown, schedule};
+use super::{MS, SECOND, World};
+
+#[derive(Debug, Clone, Copy)]
+enum Step {
+    Ask(u8, bool),
+    End(u8, u8),
+    GiveUp(u8),
+    Pass(u16),
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let step = prop_oneof![
+        6 => (0..12_u8, any::<bool>()).prop_map(|(who, kind)| Step::Ask(who, kind)),
+        5 => (any::<u8>(), 0..10_u8).prop_map(|(which, how)| Step::End(which, how)),
+        1 => any::<u8>().prop_map(Step::GiveUp),
+        3 => (0..3_000_u16).prop_map(Step::Pass),
+    ];
+    prop::collection::vec(step, 0..400)
+}
+
+proptest! {
+    #[test]
+    fn bounds_are_kept_and_everybody_gets_an_answer(steps in steps(), quick in 1..20_usize, slow in 1..20_usize) {
+        let bounds = Bounds { webhook_max_in_flight: 8, quick, slow, hand: 20, breaker_after: 5 };
+        let mut world = World::new(bounds);
+        let mut asked = 0;
+        let mut given_up = 0;
+        let mut ended = 0;
+        for step in steps {
+            match step {
+                Step::Ask(who, event) => {
+                    let kind = if event { Kind::Event } else { Kind::Message };
+                    world.ask(&format!("o{}/w{who}", who % 3), kind);
+                    asked += 1;
+                }
+                Step::End(which, how) if !world.open.is_empty() => {
+                    let shown = match how {
+                        0 => Shown::Failed,
+                        1 => Shown::TimedOut,
+                        2 => Shown::Asked(SECOND * u32::from(which)),
+                        3 => Shown::Nothing,
+                        _ => Shown::Delivered,
+                    };
+                    world.end(usize::from(which) % world.open.len(), shown);
+                    ended += 1;
+                }
+                Step::GiveUp(which) => {
+                    let open: Vec<_> = world.open.iter().map(|one| one.0).collect();
+                    let waiting = world.names.keys().copied().find(|one| !open.contains(one));
+                    let ticket = match waiting {
+                        Some(ticket) => ticket,
+                        None if !open.is_empty() => world.open.remove(usize::from(which) % open.len()).0,
+                        None => continue,
+                    };
+                    world.names.remove(&ticket);
+                    world.admission.settled(ticket, world.now);
+                    world.look();
+                    given_up += 1;
+                }
+                Step::Pass(millis) => world.pass(u32::from(millis) * MS),
+                Step::End(..) => {}
+            }
+            let (in_quick, in_slow) = world.admission.places();
+            prop_assert!(in_quick <= quick && in_slow <= slow);
+            prop_assert_eq!(in_quick + in_slow, world.open.len());
+            let waiting = world.waiting();
+            prop_assert_eq!(asked, ended + given_up + world.open.len() + waiting + world.later.len());
+            for who in 0..12 {
+                let name = format!("o{}/w{who}", who % 3);
+                prop_assert!(world.open_to(&name) <= 8);
+            }
+            for (_, deferral) in &world.later {
+                prop_assert!((schedule::SHORTEST..=schedule::LONGEST).contains(&deferral.delay));
+            }
+        }
+        // Left alone with receivers that are quick from now on, everything ends.
+        world.run(400 * SECOND, |_| Some((MS, Shown::Delivered)));
+        prop_assert_eq!(world.waiting(), 0);
+        prop_assert!(world.open.is_empty());
+        prop_assert_eq!(world.admission.places(), (0, 0));
+        world.now += 7200 * SECOND;
+        world.admission.forget_idle(world.now);
+        prop_assert_eq!(world.admission.receivers(), 0);
+    }
+}
