@@ -54,6 +54,8 @@ pub enum Standing {
     Probe,
     /// None before this time.
     Shut(Instant, Cause),
+    /// The same, but for one that a person asked for: that may begin in a moment.
+    ByHandSoon(Instant, Cause),
     /// None before this time, which is near: it is being opened slowly.
     Paced(Instant),
 }
@@ -100,9 +102,10 @@ impl Breaker {
     pub fn standing(&self, by_hand: bool, now: Instant) -> Standing {
         if let Some(shut) = self.shut {
             let rested = self.last_began.is_none_or(|at| now >= at + BY_HAND);
-            return match now < shut.until && !(by_hand && rested) {
-                true => Standing::Shut(shut.until, shut.cause),
-                false => Standing::Probe,
+            return match now < shut.until {
+                true if !by_hand => Standing::Shut(shut.until, shut.cause),
+                true if !rested => Standing::ByHandSoon(shut.until, shut.cause),
+                _ => Standing::Probe,
             };
         }
         match self.pace.zip(self.last_began) {
@@ -271,7 +274,7 @@ mod tests {
                     breaker.began(now);
                     breaker.ended(Ended::Delivered, now, now);
                 }
-                Standing::Shut(..) => panic!("{breaker:?}"),
+                Standing::Shut(..) | Standing::ByHandSoon(..) => panic!("{breaker:?}"),
             }
         }
         let within = |limit: Duration| begun.iter().filter(|at| **at < limit).count();
@@ -311,7 +314,9 @@ mod tests {
         let mut breaker = failing(10, start);
         assert_eq!(breaker.standing(true, start), Standing::Probe);
         breaker.began(start);
-        assert!(matches!(breaker.standing(true, start), Standing::Shut(..)));
+        let soon = Standing::ByHandSoon(start + SECOND, Cause::Failures);
+        assert_eq!(breaker.standing(true, start), soon);
+        assert!(matches!(breaker.standing(false, start), Standing::Shut(..)));
     }
 
     #[test]

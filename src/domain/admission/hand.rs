@@ -62,7 +62,12 @@ impl Admission {
             };
             let Request { kind, by_hand, .. } = self.requests[ticket];
             let may = known.may_begin(by_hand, now);
-            if may == May::Wait || (may == May::Begin && !self.has_lane_for(receiver)) {
+            let waits = match may {
+                May::Begin => !self.has_lane_for(receiver),
+                May::Wait | May::WaitAlone(..) => true,
+                May::NotBefore(..) => false,
+            };
+            if waits {
                 return;
             }
             let known = &mut self.receivers[receiver];

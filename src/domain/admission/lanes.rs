@@ -112,7 +112,7 @@ impl Admission {
                     known.open += 1;
                     self.go(ticket, Lane::Quick, now);
                 }
-                May::Wait => self.back_into_line(ticket),
+                May::Wait | May::WaitAlone(..) => self.back_into_line(ticket),
                 May::NotBefore(until, why) => self.put_off(ticket, Some(until), why, now),
             }
         }

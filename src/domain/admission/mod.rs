@@ -166,7 +166,10 @@ impl Admission {
             May::Begin if known.line.is_empty() && self.has_lane_for(receiver) => {
                 self.begin(ticket, now);
             }
-            May::Begin | May::Wait => self.join_line(ticket, now),
+            May::WaitAlone(until, why) if !known.line.is_empty() => {
+                self.put_off(ticket, Some(until), why, now);
+            }
+            May::Begin | May::Wait | May::WaitAlone(..) => self.join_line(ticket, now),
         }
         ticket
     }

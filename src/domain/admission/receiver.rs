@@ -51,6 +51,9 @@ pub(super) enum May {
     Begin,
     /// Not before another ends, or a moment has passed.
     Wait,
+    /// Not before a moment has passed, which one may wait for, but not many: the others not before
+    /// this time.
+    WaitAlone(Instant, Why),
     /// Not before this time.
     NotBefore(Instant, Why),
 }
@@ -94,6 +97,7 @@ impl Receiver {
     pub(super) fn may_begin(&self, by_hand: bool, now: Instant) -> May {
         match self.breaker.standing(by_hand, now) {
             Standing::Shut(until, cause) => May::NotBefore(until, why(cause)),
+            Standing::ByHandSoon(until, cause) => May::WaitAlone(until, why(cause)),
             Standing::Probe if self.open == 0 => May::Begin,
             Standing::Open if self.open < self.limit.now() => May::Begin,
             Standing::Probe | Standing::Paced(_) | Standing::Open => May::Wait,

@@ -55,13 +55,17 @@ impl World {
     }
 
     fn ask(&mut self, name: &str, kind: Kind) {
+        self.ask_for(name, kind, false);
+    }
+
+    fn ask_for(&mut self, name: &str, kind: Kind, by_hand: bool) {
         let url = Url::parse("https://example.com").unwrap();
         let key = Self::key(name);
         let asked = Asked {
             key: &key,
             url: &url,
             kind,
-            by_hand: false,
+            by_hand,
         };
         let ticket = self.admission.ask(asked, self.now);
         self.look();
@@ -219,6 +223,22 @@ fn what_it_asked_for_is_kept_and_then_it_is_taken_up_slowly() {
     );
     world.run(10 * SECOND, |_| Some((MS, Shown::Delivered)));
     assert_eq!(world.waiting(), 0);
+}
+
+#[test]
+fn one_that_a_person_sends_waits_a_moment_and_many_do_not() {
+    let mut world = World::new(BOUNDS);
+    world.ask("a/alone", Kind::Event);
+    world.end(0, Shown::Asked(3600 * SECOND));
+    for _ in 0..5 {
+        world.ask_for("a/alone", Kind::Message, true);
+    }
+    assert_eq!((world.waiting(), world.deferred("a/alone")), (1, 4));
+    world.run(SECOND + 50 * MS, |_| Some((MS, Shown::Delivered)));
+    assert_eq!((world.begun, world.waiting()), (2, 0));
+    world.ask("a/alone", Kind::Event);
+    world.run(2 * SECOND, |_| Some((MS, Shown::Delivered)));
+    assert_eq!(world.begun, 3, "it is open again");
 }
 
 #[test]
