@@ -100,11 +100,15 @@ impl Admission {
     }
 
     /// The receiver whose line gives way when the hand is full of this kind: the longest in time of
-    /// the organization that has most in hand.
+    /// the organization that has most in hand. What is slow, or may be, and finds the slow lane full
+    /// does so however short its line is: nobody knows when that ends.
     fn victim(&self, kind: Kind, now: Instant) -> Option<usize> {
         let weighed = self.lines.iter().filter_map(|index| {
             let receiver = &self.receivers[*index];
-            let time = receiver.line_time_at_best(now, self.lag)?;
+            let time = match self.is_slow_lane_full_for(*index) {
+                true => LONGEST_LINE,
+                false => receiver.line_time_at_best(now, self.lag)?,
+            };
             let gives_way = time > SHORT_LINE && self.last_in_line(*index, kind).is_some();
             let in_hand = self.tenants[receiver.tenant].waiting[kind as usize];
             gives_way.then_some((in_hand, time, *index))

@@ -9,8 +9,8 @@ use super::{Admission, Answer, MOMENT, Request, State, Ticket};
 impl Admission {
     /// Whether there is a lane for one more request to this receiver, if not at once, then as soon as
     /// it is its organization's turn. One that is slow needs a place in the slow lane. One that has
-    /// never answered may turn out to be, and keeps its place in the quick lane if there is none:
-    /// so it needs one too, or it is tried with a single request, and all such requests together take
+    /// never answered may turn out to be, and keeps its place in the quick lane if there is none: so
+    /// it needs one too, or it is tried with a single request, and all such requests together take
     /// no more than half of the quick lane. Who has answered before finds the rest.
     pub(super) fn has_lane_for(&self, receiver: usize) -> bool {
         let known = &self.receivers[receiver];
@@ -19,8 +19,19 @@ impl Admission {
             return self.slow.has_room_for(tenant.slow);
         }
         known.has_answered()
-            || self.slow.has_room_beside(self.trials, tenant.slow)
+            || !self.is_slow_lane_full_for(receiver)
             || (known.open == 0 && 2 * self.trials < self.quick.all())
+    }
+
+    /// Whether a request to this receiver would find no place in the slow lane, if it needs one or
+    /// may turn out to.
+    pub(super) fn is_slow_lane_full_for(&self, receiver: usize) -> bool {
+        let known = &self.receivers[receiver];
+        let used = self.tenants[known.tenant].slow;
+        match known.is_slow() {
+            true => !self.slow.has_room_for(used),
+            false => !known.has_answered() && !self.slow.has_room_beside(self.trials, used),
+        }
     }
 
     /// Its receiver may have one more request, and there is a lane for it: gives it a place, or a
@@ -105,14 +116,14 @@ impl Admission {
             let known = &mut self.receivers[receiver];
             self.tenants[known.tenant].waiting[kind as usize] -= 1;
             self.waiting[kind as usize] -= 1;
-            // It may have been shut meanwhile. What is open then counts this one too.
+            // It may have been shut meanwhile, or the slow lane is full. What is open counts this one too.
             known.open -= 1;
             match known.may_begin(by_hand, now) {
-                May::Begin => {
-                    known.open += 1;
+                May::Begin if self.has_lane_for(receiver) => {
+                    self.receivers[receiver].open += 1;
                     self.go(ticket, Lane::Quick, now);
                 }
-                May::Wait | May::WaitAlone(..) => self.back_into_line(ticket),
+                May::Begin | May::Wait | May::WaitAlone(..) => self.back_into_line(ticket),
                 May::NotBefore(until, why) => self.put_off(ticket, Some(until), why, now),
             }
         }

@@ -318,7 +318,7 @@ impl Admission {
         let deferral = if until.is_none() && !has_lane {
             // By its turn among all of its organization that is slow.
             let open = u32::try_from(tenant.slow.max(1)).unwrap_or(u32::MAX);
-            let apart = receiver.time(now) / open;
+            let apart = receiver.time(now).max(MOMENT) / open;
             let (delay, why) = (tenant.slow_turns.put_off(now, now, apart), Why::Slow);
             Deferral { delay, why }
         } else {

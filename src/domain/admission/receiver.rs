@@ -203,9 +203,11 @@ impl Receiver {
         }
         let behind = now + self.line_time(self.line.len(), now);
         let first = not_before.map_or(behind, |at| at.max(behind));
-        let apart = match not_before {
-            Some(_) => self.apart(now).max(AFTER_SHUT),
-            None => self.apart(now),
+        let apart = match (not_before, self.has_answered()) {
+            (Some(_), _) => self.apart(now).max(AFTER_SHUT),
+            (None, true) => self.apart(now),
+            // It may never answer: no more is expected of it than it has.
+            (None, false) => self.pulse.time(now) / self.limit().max(1),
         };
         let delay = self.schedule.put_off(now, first, apart);
         Deferral { delay, why }

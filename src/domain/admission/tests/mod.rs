@@ -199,6 +199,79 @@ fn hanging_webhooks_without_number_leave_places_to_others() {
 }
 
 #[test]
+fn organizations_that_hang_together_let_who_has_answered_wait_for_a_moment_at_most() {
+    let mut world = World::new(BOUNDS);
+    let hangs = |name: &str| match name {
+        "good/known" => Some((MS, Shown::Delivered)),
+        _ => None,
+    };
+    world.ask("good/known", Kind::Event);
+    world.run(10 * MS, hangs);
+    for organization in 0..40 {
+        for webhook in 0..32 {
+            for _ in 0..4 {
+                world.ask(&format!("o{organization}/w{webhook}"), Kind::Event);
+            }
+        }
+        let asked = world.now;
+        world.ask("good/known", Kind::Event);
+        while world.names.values().any(|name| name == "good/known") {
+            world.run(5 * MS, hangs);
+            let waited = world.now - asked;
+            assert!(
+                waited <= MOMENT + 10 * MS,
+                "{waited:?} beside {organization}"
+            );
+        }
+        world.run(MOMENT, hangs);
+    }
+    assert_eq!(world.deferred("good/known"), 0);
+    let (quick, slow) = world.admission.places();
+    assert!(
+        quick <= BOUNDS.quick / 2 && slow <= BOUNDS.slow,
+        "{quick} {slow}"
+    );
+}
+
+#[test]
+fn a_hand_full_of_what_finds_no_lane_gives_way_however_short_its_lines_are() {
+    let mut world = World::new(BOUNDS);
+    for n in 0..1_500 {
+        let name = format!("a/hanging-{n}");
+        world.ask(&name, Kind::Event);
+        assert!(world.admission.has_room(Kind::Event, world.now), "at {n}");
+        world.pass(5 * MS);
+    }
+    assert!(world.waiting() <= BOUNDS.hand);
+    let (_, slow) = world.admission.places();
+    assert!(slow > BOUNDS.slow / 2, "{slow}");
+    world.later.clear();
+    for n in 0..50 {
+        world.ask(&format!("a/more-{n}"), Kind::Event);
+    }
+    let mut delays: Vec<_> = world.later.iter().map(|one| one.1.delay).collect();
+    delays.dedup();
+    assert_eq!(delays.len(), 50, "one after the other: {delays:?}");
+}
+
+#[test]
+fn what_is_put_off_by_one_that_never_answered_comes_back_at_the_rate_of_what_it_has_open() {
+    let mut world = World::new(BOUNDS);
+    for _ in 0..4 {
+        world.ask("a/hanging", Kind::Event);
+    }
+    world.run(10 * SECOND, |_| None);
+    while world.deferred("a/hanging") < 20 {
+        world.ask("a/hanging", Kind::Event);
+    }
+    let delays: Vec<_> = world.later.iter().map(|one| one.1.delay).collect();
+    for two in delays.windows(2) {
+        // Four at a time, ten seconds and more each.
+        assert!(two[1] >= two[0] + 2 * SECOND, "{delays:?}");
+    }
+}
+
+#[test]
 fn what_it_asked_for_is_kept_and_then_it_is_taken_up_slowly() {
     let mut world = World::new(BOUNDS);
     world.ask("a/throttling", Kind::Event);
