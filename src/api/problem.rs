@@ -162,6 +162,7 @@ pub(crate) fn field(error: &WebhooksError) -> Option<&'static str> {
         InvalidWebhook::Secret { .. } => "secret",
         InvalidWebhook::Id(_) => "event_subscriptions",
         InvalidWebhook::Retry(_) => "retry",
+        InvalidWebhook::RateLimit(_) => "rate_limit",
         InvalidWebhook::Unreadable(_) | InvalidWebhook::IdDiffers { .. } => return None,
     })
 }

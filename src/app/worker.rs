@@ -17,6 +17,7 @@ use crate::http::HttpSender;
 use crate::rabbitmq::consumer::{self, SourceHandle};
 use crate::rabbitmq::publisher::Publisher;
 use crate::redis::log::RedisLog;
+use crate::redis::rates::RedisRates;
 use crate::redis::subscriptions::{RedisSubscriptions, SubscriptionsSettings};
 
 /// How long a stopping worker waits for the last entries of the log.
@@ -59,6 +60,7 @@ impl Worker {
         let (redis, keys) = (super::redis(config)?, super::keys(config));
 
         let log_settings = super::log_settings(config);
+        let rates = RedisRates::new(redis.clone(), keys.clone());
         let log = RedisLog::start(redis.clone(), keys.clone(), log_settings);
         let log = Arc::new(log);
         let subscriptions = RedisSubscriptions::start(
@@ -77,6 +79,7 @@ impl Worker {
             handover: Arc::new(publisher.clone()),
             subscriptions: Arc::new(subscriptions),
             log: log.clone(),
+            rates: Arc::new(rates),
             sender: Arc::new(HttpSender::new(super::sender_settings(
                 config,
                 shares.idle,

@@ -74,5 +74,6 @@ pub fn webhook(url: String) -> Result<NewWebhook, BenchError> {
         events: Vec::new(),
         headers: BTreeMap::new(),
         retry: None,
+        rate_limit: None,
     })
 }

@@ -13,6 +13,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::domain::ids::Organization;
 use crate::domain::matching::EventSubscription;
+use crate::domain::rate_limit::RateLimit;
 use crate::domain::retry::RetryOverrides;
 use crate::domain::secret::Secret;
 use crate::operations::test::Tester;
@@ -93,6 +94,9 @@ struct CreateArgs {
     /// A request header of its own, as in 'X-Team: blue'; can be repeated
     #[arg(long = "header", value_name = "K: V", value_parser = header)]
     headers: Vec<(String, String)>,
+    /// How often it may be sent a request, all workers together, evenly spaced: 10/s, 300/min or 50/h
+    #[arg(long, value_name = "N/UNIT")]
+    rate_limit: Option<RateLimit>,
     #[command(flatten)]
     retry: RetryArgs,
 }
@@ -122,6 +126,12 @@ struct UpdateArgs {
     /// No request headers of its own any more
     #[arg(long, conflicts_with = "headers")]
     no_headers: bool,
+    /// How often it may be sent a request from now on: 10/s, 300/min or 50/h
+    #[arg(long, value_name = "N/UNIT")]
+    rate_limit: Option<RateLimit>,
+    /// As often as it answers in time, from now on
+    #[arg(long, conflicts_with = "rate_limit")]
+    no_rate_limit: bool,
     #[command(flatten)]
     retry: RetryArgs,
     /// The deployment's retry policy again
@@ -243,6 +253,7 @@ async fn create(
         events: args.events,
         headers: args.headers.into_iter().collect(),
         retry: args.retry.overrides(),
+        rate_limit: args.rate_limit,
     };
     let stored = store.create(organization, new, now).await?;
     Ok(View {
@@ -311,6 +322,10 @@ impl UpdateArgs {
             events: (self.all_events || !self.events.is_empty()).then_some(self.events),
             headers: (self.no_headers || !headers.is_empty()).then_some(headers),
             retry,
+            rate_limit: match self.no_rate_limit {
+                true => Some(None),
+                false => self.rate_limit.map(Some),
+            },
         })
     }
 }

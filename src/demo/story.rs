@@ -116,6 +116,7 @@ impl Stage {
                 events: events.collect(),
                 headers: BTreeMap::new(),
                 retry: None,
+                rate_limit: None,
             };
             let organization = Organization::default();
             let creating = deployment

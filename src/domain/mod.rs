@@ -20,6 +20,7 @@
 //! | [`egress`] | which addresses may be posted to |
 //! | [`outcome`] | what an attempt came to |
 //! | [`own_fault`] | what is a fault of ours, and how long it lasts |
+//! | [`rate_limit`] | how often a webhook may be sent a request |
 //! | [`retry_after`] | what a `Retry-After` header asks for |
 //! | [`retry`] | when the next attempt is due |
 //! | [`delay`] | which delay queues hold a delivery until then |
@@ -47,6 +48,7 @@ pub mod matching;
 pub mod organization;
 pub mod outcome;
 pub mod own_fault;
+pub mod rate_limit;
 pub mod request;
 pub mod retry;
 pub mod retry_after;

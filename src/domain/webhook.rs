@@ -18,6 +18,7 @@ use super::egress::Refusal;
 use super::endpoint::{EndpointRules, InvalidUrl, endpoint};
 use super::ids::{EventType, InvalidId, Organization, WebhookId};
 use super::matching::{self, EventSubscription};
+use super::rate_limit::{InvalidRateLimit, RateLimit};
 use super::retry::RetryOverrides;
 use super::secret::Secret;
 
@@ -56,6 +57,11 @@ pub struct WebhookDocument {
     /// What differs from the deployment's retry policy.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry: Option<RetryOverrides>,
+    /// How often it may be sent a request, all workers together: `10/s`, `300/min` or `50/h`, evenly
+    /// spaced. Absent: as often as it answers in time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("pattern" = "^[1-9][0-9]{0,3}/(s|min|h)$"))]
+    pub rate_limit: Option<String>,
     /// When it was created (RFC 3339).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>", extend("format" = "date-time"))]
@@ -108,6 +114,8 @@ pub struct Webhook {
     pub state: State,
     /// What differs from the deployment's retry policy.
     pub retry: RetryOverrides,
+    /// How often it may be sent a request, if that is limited.
+    pub rate_limit: Option<RateLimit>,
 }
 
 /// Whether a webhook gets deliveries.
@@ -162,6 +170,9 @@ pub enum InvalidWebhook {
     /// The retry overrides make no sense.
     #[error("retry: {0}")]
     Retry(String),
+    /// The rate limit is none.
+    #[error(transparent)]
+    RateLimit(#[from] InvalidRateLimit),
 }
 
 impl Webhook {
@@ -196,6 +207,7 @@ impl Webhook {
             .collect::<Result<_, _>>()?;
         let retry = document.retry.clone().unwrap_or_default();
         retry.check().map_err(InvalidWebhook::Retry)?;
+        let rate_limit = document.rate_limit.as_deref().map(str::parse).transpose()?;
         let reason = || {
             document
                 .disabled_reason
@@ -215,6 +227,7 @@ impl Webhook {
                 State::Disabled(reason())
             },
             retry,
+            rate_limit,
         })
     }
 

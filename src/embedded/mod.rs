@@ -30,6 +30,7 @@ pub mod handover;
 mod health;
 pub mod log;
 mod message;
+pub mod rates;
 mod schema;
 pub mod source;
 pub mod statistics;
@@ -54,6 +55,7 @@ use deliveries::Deliveries;
 use documents::Documents;
 use handover::Intake;
 use log::EmbeddedLog;
+use rates::EmbeddedRates;
 use source::SourceHandle;
 use statistics::Statistics;
 use store::{ReadError, Store};
@@ -90,6 +92,7 @@ pub struct Embedded {
     documents: Documents,
     reader: DocumentReader,
     log: Arc<EmbeddedLog>,
+    rates: Arc<EmbeddedRates>,
     settings: Settings,
 }
 
@@ -105,6 +108,7 @@ impl Embedded {
         Ok(Self {
             documents: Documents::new(store.clone(), settings.max_organizations),
             log: Arc::new(log),
+            rates: Arc::default(),
             store,
             reader,
             settings,
@@ -117,6 +121,7 @@ impl Embedded {
             handover: Arc::new(self.intake()),
             subscriptions: Arc::new(self.subscriptions()),
             log: self.log.clone(),
+            rates: self.rates.clone(),
             sender,
             faults,
         }
@@ -135,6 +140,11 @@ impl Embedded {
     /// The record, for the engine.
     pub fn log(&self) -> Arc<EmbeddedLog> {
         self.log.clone()
+    }
+
+    /// The rate limits.
+    pub fn rates(&self) -> Arc<EmbeddedRates> {
+        self.rates.clone()
     }
 
     /// The webhooks, for the engine.

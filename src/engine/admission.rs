@@ -9,7 +9,7 @@ use tokio::sync::{Notify, oneshot};
 use tokio::time::{Instant, sleep_until};
 
 use crate::domain::admission::{
-    Admission, Answer, Asked, Bounds, Deferral, Kind, Notice, Shown, Ticket, Why,
+    Admission, Answer, Asked, Bounds, Deferral, Kind, Notice, Shown, Ticket, Wanted, Why,
 };
 use crate::domain::webhook::WebhookKey;
 
@@ -22,16 +22,18 @@ const TIMER: Duration = Duration::from_millis(2);
 /// Decides, for every webhook, whether an attempt may be made now.
 #[derive(Debug, Clone)]
 pub struct Gatekeeper {
-    gate: Arc<Gate>,
+    pub(super) gate: Arc<Gate>,
 }
 
 #[derive(Debug)]
-struct Gate {
+pub(super) struct Gate {
     state: Mutex<State>,
     /// Somebody began to wait.
     waits: Notify,
     /// Fewer wait, or others: there may be room.
     room: Notify,
+    /// Times are to be reserved.
+    pub(super) wanted: Notify,
 }
 
 #[derive(Debug)]
@@ -68,6 +70,7 @@ impl Gatekeeper {
             state: Mutex::new(state),
             waits: Notify::new(),
             room: Notify::new(),
+            wanted: Notify::new(),
         };
         Self {
             gate: Arc::new(gate),
@@ -200,7 +203,12 @@ impl Gate {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn change(&self, change: impl FnOnce(&mut Admission)) {
+    /// What is to be reserved, since this was called last.
+    pub(super) fn wanted(&self) -> Vec<Wanted> {
+        self.lock().admission.wanted().collect()
+    }
+
+    pub(super) fn change(&self, change: impl FnOnce(&mut Admission)) {
         let mut state = self.lock();
         change(&mut state.admission);
         self.hand_out(&mut state, None);
@@ -219,6 +227,9 @@ impl Gate {
         }
         for (webhook, notice) in state.admission.notices() {
             tell(&webhook, notice);
+        }
+        if state.admission.wants() {
+            self.wanted.notify_one();
         }
         self.room.notify_waiters();
         own
@@ -244,7 +255,7 @@ fn tell(webhook: &WebhookKey, notice: Notice) {
 }
 
 /// The time that admission goes by: that of the paused clock, in tests.
-fn now() -> std::time::Instant {
+pub(super) fn now() -> std::time::Instant {
     Instant::now().into_std()
 }
 
@@ -276,6 +287,7 @@ mod tests {
             url: &url,
             kind: Kind::Event,
             by_hand: false,
+            rate: None,
         };
         keeper.admit(asked).await
     }

@@ -95,6 +95,7 @@ impl Engine {
             url: &webhook.url,
             kind: origin.kind(),
             by_hand: delivery.trigger == Trigger::Manual,
+            rate: webhook.rate_limit,
         };
         tokio::select! {
             biased;

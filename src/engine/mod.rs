@@ -28,6 +28,7 @@ mod event_job;
 pub mod faults;
 mod intake;
 mod origin;
+mod pacing;
 pub mod ports;
 mod settlement;
 mod telling_apart;
@@ -51,7 +52,7 @@ use chance::Chance;
 use clock::Clock;
 use counters::Counters;
 use faults::Faults;
-use ports::{Handover, Log, Sender, Source, Subscriptions};
+use ports::{Handover, Log, Rates, Sender, Source, Subscriptions};
 use under_way::UnderWay;
 
 /// What the engine is told about how to work.
@@ -90,6 +91,8 @@ pub struct Ports {
     pub subscriptions: Arc<dyn Subscriptions>,
     /// Keeps the record.
     pub log: Arc<dyn Log>,
+    /// Shares rate limits with other workers.
+    pub rates: Arc<dyn Rates>,
     /// Makes the requests.
     pub sender: Arc<dyn Sender>,
     /// Where it is kept that requests cannot be made.
@@ -140,6 +143,10 @@ impl Engine {
             let gatekeeper = self.gatekeeper.clone();
             async move { gatekeeper.keep_time().await }
         });
+        let keep_pace = tokio::spawn({
+            let (gatekeeper, rates) = (self.gatekeeper.clone(), self.ports.rates.clone());
+            async move { gatekeeper.keep_pace(&*rates).await }
+        });
         let tidy = tokio::spawn({
             let engine = self.clone();
             async move {
@@ -172,6 +179,7 @@ impl Engine {
             jobs.wait().await;
         }
         keep_time.abort();
+        keep_pace.abort();
         tidy.abort();
         done.cancel();
         // Without the marks more is repeated, which is no reason to wait for a store that is away.

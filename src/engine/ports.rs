@@ -25,6 +25,7 @@ use crate::domain::ids::{DeliveryId, MessageKey, Organization, WebhookId};
 use crate::domain::organization::OrganizationWebhooks;
 use crate::domain::outcome::Reply;
 use crate::domain::own_fault::OwnFault;
+use crate::domain::rate_limit::{RateLimit, Reserved};
 use crate::domain::streak::Streak;
 use crate::domain::webhook::WebhookKey;
 
@@ -296,6 +297,16 @@ pub trait Log: Send + Sync {
 
     /// Notes that the webhook answered well at `now`. Cheap: it need not be on record at once.
     fn succeeded(&self, webhook: &WebhookKey, now: Timestamp);
+}
+
+// ----------------------------------------------------------------------------------- rate limits
+
+/// The times at which webhooks with a rate limit may be sent a request, shared by all workers.
+#[async_trait]
+pub trait Rates: Send + Sync {
+    /// Reserves up to `count` times for a webhook, by the rule of
+    /// [`Calendar`](crate::domain::rate_limit::Calendar). Waits for as long as the store is away.
+    async fn reserve(&self, webhook: &WebhookKey, limit: RateLimit, count: u32) -> Reserved;
 }
 
 // ------------------------------------------------------------------------------------ the sender

@@ -161,6 +161,7 @@ fn patch(webhook: &StoredWebhook, typed: &Typed, fields: Fields) -> WebhookPatch
         events: Some(fields.events),
         headers: Some(headers),
         retry: None,
+        rate_limit: Some(fields.rate_limit),
     }
 }
 

@@ -109,6 +109,7 @@ impl Documents {
         let mut call = self.scripts.delete.key(self.keys.webhooks(organization));
         call.key(self.keys.webhook_attempts(organization, id));
         call.key(self.keys.health(webhook));
+        call.key(self.keys.rate(webhook));
         for key in statistics::kept(&self.keys, webhook, Timestamp::now()) {
             call.key(key);
         }

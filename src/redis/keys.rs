@@ -89,6 +89,13 @@ impl Keys {
             .map(|what| format!("{}:{{{organization}}}:{what}:{webhook}:", self.prefix))
     }
 
+    /// Hash, expires: the next free time of a webhook with a rate limit, in microseconds since 1970,
+    /// and how many were reserved.
+    pub fn rate(&self, webhook: &WebhookKey) -> String {
+        let WebhookKey { organization, id } = webhook;
+        format!("{}:{{{organization}}}:rate:{id}", self.prefix)
+    }
+
     /// Hash, expires: when a webhook last answered well, and its streak of failures.
     pub fn health(&self, webhook: &WebhookKey) -> String {
         let WebhookKey { organization, id } = webhook;

@@ -13,6 +13,7 @@
 //! | [`attempts`] | the attempts on record, for commands and the API |
 //! | [`deliveries`] | the deliveries on record, for a retry by hand |
 //! | [`probe`] | whether anything can be written |
+//! | [`rates`] | rate limits that all workers share |
 //! | [`statistics`] | how many attempts came to what |
 //! | `attempt_fields`, `delivery_fields` | the form of an attempt and of a delivery on record |
 //! | `texts` | fields that Redis keeps as texts, read back |
@@ -31,6 +32,7 @@ mod keeper;
 pub mod keys;
 pub mod log;
 pub mod probe;
+pub mod rates;
 pub mod statistics;
 pub mod subscriptions;
 mod texts;

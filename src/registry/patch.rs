@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::fields::Fields;
 use crate::domain::matching::EventSubscription;
+use crate::domain::rate_limit::RateLimit;
 use crate::domain::retry::RetryOverrides;
 
 /// What is to change of a webhook; what is `None` stays. An inner `None` removes.
@@ -21,6 +22,8 @@ pub struct WebhookPatch {
     pub headers: Option<BTreeMap<String, String>>,
     /// Another retry policy.
     pub retry: Option<Option<RetryOverrides>>,
+    /// Another rate limit.
+    pub rate_limit: Option<Option<RateLimit>>,
 }
 
 impl WebhookPatch {
@@ -43,6 +46,9 @@ impl WebhookPatch {
         }
         if let Some(retry) = &self.retry {
             fields.set("retry", retry)?;
+        }
+        if let Some(limit) = &self.rate_limit {
+            fields.set("rate_limit", &limit.map(|limit| limit.to_string()))?;
         }
         Ok(Effect {
             // Failures of another endpoint are not held against this one.

@@ -16,6 +16,7 @@ use super::secrets::SealError;
 pub use super::version::{Target, Version};
 use crate::domain::ids::{Organization, WebhookId};
 use crate::domain::matching::EventSubscription;
+use crate::domain::rate_limit::RateLimit;
 use crate::domain::retry::RetryOverrides;
 use crate::domain::secret::Secret;
 use crate::domain::webhook::{
@@ -49,6 +50,8 @@ pub struct NewWebhook {
     pub headers: BTreeMap<String, String>,
     /// What differs from the deployment's retry policy.
     pub retry: Option<RetryOverrides>,
+    /// How often it may be sent a request, if that is to be limited.
+    pub rate_limit: Option<RateLimit>,
 }
 
 /// A registered webhook.
@@ -134,6 +137,7 @@ impl Webhooks {
             disabled_reason: None,
             disabled_at: None,
             retry: new.retry,
+            rate_limit: new.rate_limit.map(|limit| limit.to_string()),
             created_at: Some(now),
             updated_at: Some(now),
         };

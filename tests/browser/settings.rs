@@ -83,6 +83,38 @@ async fn a_webhook_is_changed_and_of_two_at_once_the_second_is_told() {
 }
 
 #[tokio::test]
+async fn a_rate_limit_is_set_corrected_and_taken_away_again() {
+    let (_kept, running) = site::embedded(&[]).await;
+    let receiver = Receiver::ok();
+    let new = json!({"name": "ours", "url": receiver.url(), "rate_limit": "300/min"});
+    let created = running.ask("POST", "/webhooks", Some(new)).await.is(201);
+    let id = created.body["id"].as_str().unwrap();
+    let place = format!("/webhooks/{id}");
+    let limit = "Rate limit (optional)";
+    let mut browser = Browser::start(&running).await;
+    browser.open(&paths::settings(id)).await;
+    assert_eq!(browser.value(limit).await, "300/min");
+    browser.fill(limit, "ten a second").await;
+    browser.click("button", "Save").await;
+    browser.wait_for_text("It was not saved").await;
+    browser.forgive("422");
+    assert_eq!(browser.value(limit).await, "ten a second");
+    let said = browser.description(limit).await;
+    assert!(said.contains("10/s"), "{said}");
+    for (typed, saved) in [("10/s", json!("10/s")), ("", json!(null))] {
+        browser.fill(limit, typed).await;
+        browser.click("button", "Save").await;
+        browser.wait_for_text("Saved").await;
+        let webhook = running.get(&place).await.is(200).body;
+        assert_eq!(webhook["rate_limit"], saved);
+        browser.open(&paths::settings(id)).await;
+        assert_eq!(browser.value(limit).await, typed);
+    }
+    browser.close().await;
+    running.stop().await;
+}
+
+#[tokio::test]
 async fn a_rotated_secret_is_shown_once_and_signs_from_then_on() {
     let (_kept, running) = site::embedded(&[]).await;
     let receiver = Receiver::ok();

@@ -8,7 +8,7 @@ use prism_webhooks::dead_letters::{Action, Filter, Found, Options, Progress};
 use prism_webhooks::domain::attempt::Attempt;
 use prism_webhooks::domain::event::RawEvent;
 use prism_webhooks::domain::ids::{DeliveryId, Organization, WebhookId};
-use prism_webhooks::engine::ports::{Handover, Log, Source, Subscriptions};
+use prism_webhooks::engine::ports::{Handover, Log, Rates, Source, Subscriptions};
 use prism_webhooks::records::statistics::{Bucket, Detail};
 use prism_webhooks::records::{AttemptFilter, Recorded, RecordedAttempt};
 use prism_webhooks::registry::webhooks::Webhooks;
@@ -45,6 +45,7 @@ pub trait Adapter: Sized {
 
     fn handover(&self) -> Arc<dyn Handover>;
     fn log(&self) -> Arc<dyn Log>;
+    fn rates(&self) -> Arc<dyn Rates>;
     fn subscriptions(&self) -> Arc<dyn Subscriptions>;
     fn webhooks(&self) -> Webhooks;
 

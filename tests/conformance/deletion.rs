@@ -97,6 +97,7 @@ async fn ends_after_deletion(adapter: &impl Adapter, status: u16) {
         handover: adapter.handover(),
         subscriptions: adapter.subscriptions(),
         log: adapter.log(),
+        rates: adapter.rates(),
         sender: gate.clone(),
         faults: Arc::default(),
     };

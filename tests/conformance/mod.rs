@@ -7,6 +7,7 @@ mod deletion;
 mod failures;
 mod messages;
 mod rabbitmq_and_redis;
+mod rates;
 mod record;
 mod sqlite;
 mod webhooks;
@@ -66,6 +67,12 @@ macro_rules! all_conform {
             failures::{
                 a_streak_of_failures_is_what_the_domain_says,
                 a_test_that_is_taken_ends_a_streak_of_failures,
+            }
+            rates::{
+                whoever_asks_a_time_of_a_rate_limit_is_given_once,
+                a_higher_rate_limit_acts_at_once,
+                nobody_is_given_more_than_half_of_the_times_that_are_free,
+                a_deleted_webhook_leaves_no_trace_of_its_rate_limit,
             }
             record::{
                 an_attempt_is_read_back_exactly,

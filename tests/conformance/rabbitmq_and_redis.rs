@@ -8,7 +8,7 @@ use prism_webhooks::dead_letters::{Action, Filter, Found, Options, Progress};
 use prism_webhooks::domain::attempt::Attempt;
 use prism_webhooks::domain::event::RawEvent;
 use prism_webhooks::domain::ids::{DeliveryId, Organization, WebhookId};
-use prism_webhooks::engine::ports::{Handover, Log, Source, Subscriptions};
+use prism_webhooks::engine::ports::{Handover, Log, Rates, Source, Subscriptions};
 use prism_webhooks::rabbitmq::consumer::SourceHandle;
 use prism_webhooks::rabbitmq::dead_letters::DeadLetters;
 use prism_webhooks::rabbitmq::publisher::Publisher;
@@ -17,6 +17,7 @@ use prism_webhooks::records::{AttemptFilter, LogSettings, Recorded, RecordedAtte
 use prism_webhooks::redis::attempts::Attempts;
 use prism_webhooks::redis::deliveries::Deliveries;
 use prism_webhooks::redis::log::RedisLog;
+use prism_webhooks::redis::rates::RedisRates;
 use prism_webhooks::redis::statistics::Statistics;
 use prism_webhooks::redis::subscriptions::RedisSubscriptions;
 use prism_webhooks::registry::webhooks::Webhooks;
@@ -100,6 +101,11 @@ impl Adapter for RabbitAndRedis {
 
     fn log(&self) -> Arc<dyn Log> {
         self.log.clone()
+    }
+
+    fn rates(&self) -> Arc<dyn Rates> {
+        let (connection, keys) = (self.space.connection.clone(), self.space.keys.clone());
+        Arc::new(RedisRates::new(connection, keys))
     }
 
     fn subscriptions(&self) -> Arc<dyn Subscriptions> {

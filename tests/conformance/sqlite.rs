@@ -12,7 +12,7 @@ use prism_webhooks::embedded::database::Database;
 use prism_webhooks::embedded::source::SourceHandle;
 use prism_webhooks::embedded::{Embedded, Settings};
 use prism_webhooks::engine::clock::Clock;
-use prism_webhooks::engine::ports::{Handover, Log, Source, Subscriptions};
+use prism_webhooks::engine::ports::{Handover, Log, Rates, Source, Subscriptions};
 use prism_webhooks::records::statistics::{Bucket, Detail};
 use prism_webhooks::records::{AttemptFilter, LogSettings, Recorded, RecordedAttempt};
 use prism_webhooks::registry::documents::DocumentReader;
@@ -130,6 +130,10 @@ impl<P: Place> Adapter for Sqlite<P> {
 
     fn log(&self) -> Arc<dyn Log> {
         self.embedded().log()
+    }
+
+    fn rates(&self) -> Arc<dyn Rates> {
+        self.embedded().rates()
     }
 
     fn subscriptions(&self) -> Arc<dyn Subscriptions> {

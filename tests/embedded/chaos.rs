@@ -72,7 +72,7 @@ pub struct Chaotic {
 
 impl Chaotic {
     pub fn wrap(inner: Ports, fuse: &Arc<Fuse>) -> Ports {
-        let faults = inner.faults.clone();
+        let (faults, rates) = (inner.faults.clone(), inner.rates.clone());
         let chaotic = Arc::new(Self {
             inner,
             fuse: fuse.clone(),
@@ -81,6 +81,7 @@ impl Chaotic {
             handover: chaotic.clone(),
             subscriptions: chaotic.clone(),
             log: chaotic.clone(),
+            rates,
             sender: chaotic,
             faults,
         }

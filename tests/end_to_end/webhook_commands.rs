@@ -27,6 +27,8 @@ fn a_webhook_is_registered_looked_at_changed_and_removed() {
         "X-Team: blue",
         "--retry-max-attempts",
         "4",
+        "--rate-limit",
+        "10/s",
         "--generate-secret",
     ];
     let created = deployment.json(&create);
@@ -41,6 +43,7 @@ fn a_webhook_is_registered_looked_at_changed_and_removed() {
         "description": "what it is for", "event_subscriptions": ["budget.exceeded", "guardrail.*"],
         "signed": true, "headers": ["X-Team"], "enabled": true, "disabled_reason": null,
         "disabled_at": null, "retry": {"max_attempts": 4},
+        "rate_limit": "10/s",
         "created_at": created["created_at"], "updated_at": created["updated_at"],
     });
     let show = |reference: &str| deployment.json(&["webhooks", "show", reference, "--json"]);
@@ -58,6 +61,7 @@ fn a_webhook_is_registered_looked_at_changed_and_removed() {
         "signed       yes".to_owned(),
         "headers      X-Team".to_owned(),
         "retry        {\"max_attempts\":4}".to_owned(),
+        "rate limit   10/s".to_owned(),
         "state        enabled".to_owned(),
     ] {
         assert!(text.lines().any(|line| line == row), "{row} in\n{text}");
@@ -71,6 +75,7 @@ fn a_webhook_is_registered_looked_at_changed_and_removed() {
         "invoices",
         "--all-events",
         "--no-headers",
+        "--no-rate-limit",
     ];
     deployment.text(&[&update[..], &["--description", "", "--default-retry"]].concat());
     let updated = show("invoices");
@@ -79,6 +84,7 @@ fn a_webhook_is_registered_looked_at_changed_and_removed() {
         ("headers", json!([])),
         ("description", Value::Null),
         ("retry", Value::Null),
+        ("rate_limit", Value::Null),
         ("url", json!("https://example.com/hooks")),
         ("signed", json!(true)),
     ] {
@@ -193,6 +199,11 @@ fn exit_codes_are_those_that_the_help_documents() {
             with("https://example.com", &["--header", "no colon"]),
             2,
             "Name: value",
+        ),
+        (
+            with("https://example.com", &["--rate-limit", "ten a second"]),
+            2,
+            "10/s",
         ),
         (vec!["webhooks", "create", "--name", "w"], 2, "--url"),
         (vec!["webhooks", "no-such"], 2, "no-such"),

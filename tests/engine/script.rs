@@ -16,6 +16,7 @@ use prism_webhooks::domain::outcome::{Reply, Response};
 use prism_webhooks::domain::own_fault::OwnFault;
 use prism_webhooks::domain::streak::Streak;
 use prism_webhooks::domain::webhook::{Webhook, WebhookKey};
+use prism_webhooks::embedded::rates::EmbeddedRates;
 use prism_webhooks::engine::faults::Faults;
 use prism_webhooks::engine::ports::{
     Entry, FollowUp, Handover, Incoming, Log, Message, Receipt, Request, Sender, Settlement,
@@ -201,6 +202,7 @@ impl World {
             handover: self.ports.clone(),
             subscriptions: self.ports.clone(),
             log: self.ports.clone(),
+            rates: Arc::new(EmbeddedRates::default()),
             sender: self.ports.clone(),
             faults: self.faults.clone(),
         };

@@ -30,6 +30,7 @@ impl OnePlace {
             url: &"https://example.com".parse().unwrap(),
             kind: Kind::Event,
             by_hand: false,
+            rate: None,
         };
         match self.0.admit(asked).await {
             Admitted::Go(place) => place,

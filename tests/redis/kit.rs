@@ -199,6 +199,7 @@ pub fn new_webhook(name: &str) -> NewWebhook {
         events: Vec::new(),
         headers: Default::default(),
         retry: None,
+        rate_limit: None,
     }
 }
 

@@ -11,5 +11,6 @@ mod handles;
 mod isolation;
 mod long_log;
 mod page;
+mod rates;
 mod servers;
 pub mod site;

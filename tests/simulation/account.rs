@@ -1,7 +1,7 @@
 //! The account of a simulation: what became of each delivery and each webhook, and everything that
 //! happened, in virtual time. What must hold at each step is checked as it is written down.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::time::Duration;
 
 use prism_webhooks::domain::dead_letter::Reason;
@@ -102,10 +102,14 @@ pub struct WebhookAccount {
     pub answered: bool,
     /// Nothing may begin before this time: the receiver asked for it.
     pub closed_until: Option<Duration>,
+    /// When it did so last. What the worker let go in that very moment it had let go before.
+    pub closed_at: Duration,
     /// The requests begun since the last such time, within a second of it.
     pub begun_after_pause: usize,
     /// Since when a place has been left unused that somebody could have used.
     pub idle_since: Option<Duration>,
+    /// When its requests of the last second began, if it has a rate limit.
+    pub begun_lately: VecDeque<Duration>,
 }
 
 /// A promise that was not kept.
@@ -208,6 +212,7 @@ impl Account {
         self.most_open = self.most_open.max(self.open);
         self.note(What::Began(attempt), Some(delivery), Some(webhook));
         self.check_open(webhook);
+        self.check_rate(webhook);
     }
 
     /// The request that began at `began` has ended, or was cut off.
@@ -226,6 +231,7 @@ impl Account {
             if let Some(seconds) = asked {
                 let until = now + Duration::from_secs(seconds);
                 receiver.closed_until = receiver.closed_until.max(Some(until));
+                receiver.closed_at = now;
                 receiver.begun_after_pause = 0;
             }
         }

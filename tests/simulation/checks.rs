@@ -20,6 +20,8 @@ pub const AT_FIRST: usize = 4;
 /// The requests that may begin in the first second after a pause that the receiver asked for.
 pub const HANDFUL: usize = 5;
 
+const A_SECOND: Duration = Duration::from_secs(1);
+
 /// A delivery that would wait for its own receiver for no longer than this is not put off.
 const WORTH_WAITING: Duration = Duration::from_secs(5);
 
@@ -72,6 +74,9 @@ impl Account {
         let Some(until) = receiver.closed_until else {
             return;
         };
+        if self.now == receiver.closed_at {
+            return;
+        }
         if self.now < until {
             let seen = format!("{:?} too early", until - self.now);
             let promise = "nothing begins while the receiver asks for patience";
@@ -109,6 +114,29 @@ impl Account {
         }
     }
 
+    /// After an attempt began: how many have within a second. A request may begin late by a tenth of
+    /// a second, or by the distance of two, and those behind it are not late for that.
+    pub(super) fn check_rate(&mut self, webhook: usize) {
+        let Receiver::Limited { a_second } = self.scenario.webhooks[webhook].receiver else {
+            return;
+        };
+        let lately = &mut self.webhooks[webhook].begun_lately;
+        lately.push_back(self.now);
+        while lately.front().is_some_and(|at| *at + A_SECOND <= self.now) {
+            lately.pop_front();
+        }
+        let most = (a_second + a_second.div_ceil(10) + 1) as usize;
+        if lately.len() == most + 1 {
+            let promise = "no more requests begin in a second than the rate limit allows";
+            self.broke(
+                promise,
+                format!("{} of {a_second}", most + 1),
+                None,
+                webhook,
+            );
+        }
+    }
+
     fn hangs_from_the_start(&self, webhook: usize) -> bool {
         let hangs = match self.scenario.webhooks[webhook].receiver {
             Receiver::Hanging => true,
@@ -122,7 +150,8 @@ impl Account {
     pub(super) fn check_deferral(&mut self, delivery: usize) {
         let webhook = self.deliveries[delivery].webhook;
         let receiver = self.scenario.webhooks[webhook].receiver;
-        if receiver.is_healthy() && self.own_wait(webhook) <= WORTH_WAITING {
+        let steady = receiver.is_healthy() || receiver.rate_limit().is_some();
+        if steady && self.own_wait(webhook) <= WORTH_WAITING {
             let promise = "no delivery to a healthy webhook is put off";
             let seen = format!("one was, with {:?} of work waiting", self.own_wait(webhook));
             self.broke(promise, seen, Some(delivery), webhook);
@@ -131,10 +160,13 @@ impl Account {
 
     /// How long what is not done at a webhook takes it, if its receiver answers.
     fn own_wait(&self, webhook: usize) -> Duration {
-        let service = self.scenario.webhooks[webhook].receiver.service();
-        let at_once = self.scenario.limits.webhook;
+        let receiver = self.scenario.webhooks[webhook].receiver;
+        let at_once = match receiver.rate_limit() {
+            Some(_) => 1,
+            None => self.scenario.limits.webhook,
+        };
         let undone = u32::try_from(self.webhooks[webhook].undone).unwrap();
-        service.unwrap_or_default() * undone / at_once
+        receiver.service().unwrap_or_default() * undone / at_once
     }
 
     /// At a crash: what it has repeated is no more than what could be in flight.

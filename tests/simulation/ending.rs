@@ -75,7 +75,10 @@ impl Account {
             }
             // Put off, and back within a while, in whatever order: all of them take no longer than
             // twice what they take one after the other.
-            Receiver::Steady { .. } | Receiver::OneByOne { .. } | Receiver::Dripping => {
+            Receiver::Steady { .. }
+            | Receiver::OneByOne { .. }
+            | Receiver::Dripping
+            | Receiver::Limited { .. } => {
                 Some(general + Duration::from_secs(60) + service.unwrap_or_default() * all * 2)
             }
             Receiver::Throttling { seconds } => {

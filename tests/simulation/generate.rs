@@ -68,7 +68,7 @@ fn healthy(random: &mut StdRng) -> Receiver {
 
 fn troubled(random: &mut StdRng) -> Receiver {
     let hangs = random.random();
-    match random.random_range(0..10) {
+    match random.random_range(0..11) {
         0 => Receiver::Steady { millis: 2_000 },
         1 => Receiver::OneByOne { millis: 100 },
         2 | 3 => Receiver::Hanging,
@@ -84,6 +84,9 @@ fn troubled(random: &mut StdRng) -> Receiver {
         8 => Receiver::Dead {
             until: Duration::from_secs(3_600),
             hangs,
+        },
+        9 => Receiver::Limited {
+            a_second: *[1, 5, 20, 200].choose(random).unwrap(),
         },
         _ => Receiver::Gone,
     }

@@ -11,11 +11,12 @@ use prism_webhooks::domain::ids::{DeliveryId, MessageKey, Organization, WebhookI
 use prism_webhooks::domain::organization::OrganizationWebhooks;
 use prism_webhooks::domain::outcome::{FailureKind, Reply, Response, SendFailure};
 use prism_webhooks::domain::own_fault::OwnFault;
+use prism_webhooks::domain::rate_limit::{RateLimit, Reserved};
 use prism_webhooks::domain::streak::Streak;
 use prism_webhooks::domain::webhook::WebhookKey;
 use prism_webhooks::engine::Ports;
 use prism_webhooks::engine::ports::{
-    Entry, FollowUp, Handover, Log, Request, Sender, Stopped, Subscriptions,
+    Entry, FollowUp, Handover, Log, Rates, Request, Sender, Stopped, Subscriptions,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -39,6 +40,7 @@ impl Life {
             handover: life.clone(),
             subscriptions: life.clone(),
             log: life.clone(),
+            rates: life.clone(),
             sender: life,
             faults: Arc::default(),
         }
@@ -127,6 +129,14 @@ impl Log for Life {
         if !self.over.is_cancelled() {
             self.world.now().record.succeeded(webhook);
         }
+    }
+}
+
+#[async_trait]
+impl Rates for Life {
+    async fn reserve(&self, webhook: &WebhookKey, limit: RateLimit, count: u32) -> Reserved {
+        self.takes(self.world.scenario.costs.write).await;
+        self.world.rates.reserve(webhook, limit, count).await
     }
 }
 

@@ -211,6 +211,30 @@ fn ten_thousand_events_for_a_receiver_of_ten_a_second_come_back_about_once_each(
 }
 
 #[test]
+fn a_burst_for_a_webhook_with_a_rate_limit_is_sent_at_that_rate_and_nothing_is_put_off() {
+    for (a_second, seconds) in [(2, 20), (10, 20), (100, 9), (1_000, 1)] {
+        let events = (seconds * a_second) as usize;
+        let (account, took) = burst(Receiver::Limited { a_second }, events);
+        assert_eq!(account.webhooks[0].deferrals, 0, "{a_second}/s");
+        let ideal = Duration::from_secs(1) * (seconds * a_second - 1) / a_second;
+        let span = ideal..=ideal.mul_f64(1.05) + Duration::from_millis(50);
+        assert!(span.contains(&took), "{took:?} at {a_second}/s");
+    }
+}
+
+#[test]
+fn ten_thousand_events_for_a_rate_limit_of_ten_a_second_come_back_about_once_each() {
+    let account = hurts_nobody(|scenario| {
+        let limited = scenario.webhook(0, Receiver::Limited { a_second: 10 });
+        scenario.send(limited, 10_000, NOW, NOW);
+    });
+    let seen = &account.webhooks[1];
+    assert!(seen.hand_overs <= 13_000, "{} hand-overs", seen.hand_overs);
+    let took = seen.last_ended;
+    assert!(took <= Duration::from_secs(1_100), "{took:?} for 1000 s");
+}
+
+#[test]
 fn a_receiver_that_asks_for_patience_gets_it_and_is_taken_up_slowly() {
     for seconds in [3, 30] {
         let account = hurts_nobody(|scenario| {

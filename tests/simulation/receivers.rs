@@ -15,6 +15,8 @@ pub enum Receiver {
     /// Answers well, after so many milliseconds for each request, one after the other: the rest
     /// queues.
     OneByOne { millis: u64 },
+    /// Answers well and at once; its webhook has a rate limit of so many a second.
+    Limited { a_second: u32 },
     /// Takes the connection and never answers.
     Hanging,
     /// Answers well, a second before the time is up.
@@ -76,6 +78,7 @@ impl Receiver {
                     _ => Planned::HANGS,
                 }
             }
+            Self::Limited { .. } => quick,
             Self::Hanging => Planned::HANGS,
             Self::Dripping => Planned::new(9_000, OK),
             Self::Erring => Planned::new(1, Answer::Status(500, None)),
@@ -100,13 +103,22 @@ impl Receiver {
         }
     }
 
-    /// The longest that one request takes, if every one is answered well sooner or later.
+    /// The rate limit of its webhook, if it has one.
+    pub fn rate_limit(self) -> Option<String> {
+        match self {
+            Self::Limited { a_second } => Some(format!("{a_second}/s")),
+            _ => None,
+        }
+    }
+
+    /// The longest that one delivery takes of its time, if every one is answered well sooner or later.
     pub fn service(self) -> Option<Duration> {
         match self {
             Self::Quick { millis } | Self::Steady { millis } | Self::OneByOne { millis } => {
                 Some(Duration::from_millis(millis))
             }
             Self::Dripping => Some(Duration::from_secs(9)),
+            Self::Limited { a_second } => Some(Duration::from_secs(1) / a_second),
             _ => None,
         }
     }
@@ -115,7 +127,9 @@ impl Receiver {
     pub fn longest(self) -> Duration {
         match self {
             Self::Quick { millis } | Self::Steady { millis } => Duration::from_millis(millis),
-            Self::Erring | Self::Throttling { .. } | Self::Gone => Duration::from_millis(10),
+            Self::Limited { .. } | Self::Erring | Self::Throttling { .. } | Self::Gone => {
+                Duration::from_millis(10)
+            }
             Self::Flapping { hangs, .. } | Self::Dead { hangs, .. } if !hangs => {
                 Duration::from_millis(10)
             }

@@ -13,6 +13,7 @@ use prism_webhooks::domain::streak::Streak;
 use prism_webhooks::domain::webhook::{State, Webhook, WebhookDocument, WebhookKey};
 use prism_webhooks::engine::ports::Entry;
 
+use super::receivers::Receiver;
 use super::scenario::Scenario;
 use super::settings::FOR_ALL;
 
@@ -32,7 +33,9 @@ impl Record {
         for (number, registered) in scenario.webhooks.iter().enumerate() {
             let organization = Organization::new(&format!("o{}", registered.organization));
             let webhooks = organizations.entry(organization.unwrap()).or_default();
-            webhooks.webhooks.push(Arc::new(webhook(number)));
+            webhooks
+                .webhooks
+                .push(Arc::new(webhook(number, registered.receiver)));
         }
         let shared = organizations
             .into_iter()
@@ -103,12 +106,13 @@ impl Record {
 }
 
 /// A webhook with this number: it wants events of its own, and those for all.
-fn webhook(number: usize) -> Webhook {
+fn webhook(number: usize, receiver: Receiver) -> Webhook {
     let id = format!("w{number}");
     let json = format!(
         r#"{{"id":"{id}","name":"{id}","url":"https://example.com/{id}",
             "event_subscriptions":["{id}","{FOR_ALL}"]}}"#
     );
-    let document: WebhookDocument = serde_json::from_str(&json).unwrap();
+    let mut document: WebhookDocument = serde_json::from_str(&json).unwrap();
+    document.rate_limit = receiver.rate_limit();
     Webhook::from_document(&document, EndpointRules::default(), Secret::new).unwrap()
 }

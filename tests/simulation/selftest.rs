@@ -102,3 +102,17 @@ fn a_request_while_the_receiver_asks_for_patience_breaks_a_promise() {
         "nothing begins while the receiver asks for patience",
     );
 }
+
+#[test]
+fn requests_beyond_a_rate_limit_break_a_promise() {
+    let mut account = account(Receiver::Limited { a_second: 5 });
+    for attempt in 1..=7 {
+        account.check_rate(0);
+        assert!(account.broken.is_empty(), "{attempt}: {:?}", account.broken);
+    }
+    account.check_rate(0);
+    broke(
+        &account,
+        "no more requests begin in a second than the rate limit allows",
+    );
+}

@@ -56,7 +56,7 @@ fn a_day() -> u64 {
 
 /// Update a webhook
 ///
-/// What is named changes, the rest stays. `null` removes a description or a retry policy.
+/// What is named changes, the rest stays. `null` removes a description, a retry policy or a rate limit.
 #[utoipa::path(
     patch,
     path = "/webhooks/{id}",

@@ -9,6 +9,7 @@ use utoipa::ToSchema;
 
 use crate::api::problem::{PartProblem, Problem};
 use crate::domain::matching::EventSubscription;
+use crate::domain::rate_limit::InvalidRateLimit;
 use crate::domain::retry::RetryOverrides;
 use crate::domain::secret::Secret;
 use crate::registry::webhooks::{NewWebhook, StoredWebhook, WebhookPatch};
@@ -47,7 +48,17 @@ pub(in crate::api) struct CreateWebhook {
     headers: BTreeMap<String, String>,
     /// What differs from the deployment's retry policy.
     retry: Option<RetryPolicy>,
+    /// How often it may be sent a request, all workers together, evenly spaced: so many a second (`s`),
+    /// minute (`min`) or hour (`h`). Null: as often as it answers in time.
+    #[schema(value_type = Option<RateLimitText>)]
+    rate_limit: Option<String>,
 }
+
+/// A rate limit.
+#[derive(ToSchema)]
+#[schema(value_type = String, pattern = "^[1-9][0-9]{0,3}/(s|min|h)$", example = "10/s")]
+#[expect(dead_code, reason = "documentation: the domain reads the text")]
+struct RateLimitText(String);
 
 /// An event type, everything below one (`guardrail.*`), or everything (`*`).
 #[derive(ToSchema)]
@@ -83,6 +94,10 @@ pub(in crate::api) struct UpdateWebhook {
     #[serde(default, deserialize_with = "present")]
     #[schema(value_type = Option<RetryPolicy>)]
     retry: Option<Option<RetryPolicy>>,
+    /// Another rate limit; null removes it.
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<RateLimitText>)]
+    rate_limit: Option<Option<String>>,
 }
 
 /// What is there was meant, null included.
@@ -140,6 +155,9 @@ pub(in crate::api) struct WebhookView {
     disabled_at: Option<Timestamp>,
     /// What differs from the deployment's retry policy.
     retry: Option<RetryPolicy>,
+    /// How often it may be sent a request, if that is limited.
+    #[schema(value_type = Option<String>, example = "10/s")]
+    rate_limit: Option<String>,
     /// When it was created.
     #[schema(value_type = Option<String>, format = DateTime)]
     created_at: Option<Timestamp>,
@@ -177,6 +195,11 @@ impl CreateWebhook {
             wrong("event_subscriptions", error);
             Vec::new()
         });
+        let rate_limit = self.rate_limit.as_deref().map(str::parse).transpose();
+        let rate_limit = rate_limit.unwrap_or_else(|error: InvalidRateLimit| {
+            wrong("rate_limit", error.to_string());
+            None
+        });
         if !errors.is_empty() {
             let detail = "the webhook cannot be registered as it is";
             return Err(Problem::unprocessable(detail).with_errors(errors));
@@ -192,6 +215,7 @@ impl CreateWebhook {
             events,
             headers: self.headers,
             retry: self.retry.map(RetryOverrides::from),
+            rate_limit,
         };
         Ok((new, shown))
     }
@@ -202,6 +226,8 @@ impl UpdateWebhook {
     pub fn into_patch(self) -> Result<WebhookPatch, Problem> {
         let events = self.event_subscriptions.as_deref().map(subscriptions);
         let events = events.transpose();
+        let limit = |text: Option<String>| text.as_deref().map(str::parse).transpose();
+        let rate_limit = self.rate_limit.map(limit).transpose();
         Ok(WebhookPatch {
             name: self.name,
             url: self.url,
@@ -209,6 +235,9 @@ impl UpdateWebhook {
             events: events.map_err(|error| Problem::field("event_subscriptions", error))?,
             headers: self.headers,
             retry: self.retry.map(|retry| retry.map(RetryOverrides::from)),
+            rate_limit: rate_limit.map_err(|error: InvalidRateLimit| {
+                Problem::field("rate_limit", error.to_string())
+            })?,
         })
     }
 }
@@ -236,6 +265,7 @@ impl WebhookView {
             disabled_reason: document.disabled_reason,
             disabled_at: document.disabled_at,
             retry: document.retry.map(RetryPolicy::from),
+            rate_limit: document.rate_limit,
             created_at: document.created_at,
             updated_at: document.updated_at,
             version: stored.version.as_str().to_owned(),

@@ -34,6 +34,7 @@ pub(super) struct ValidView {
     disabled_reason: Option<String>,
     disabled_at: Option<Timestamp>,
     retry: Option<RetryOverrides>,
+    rate_limit: Option<String>,
     created_at: Option<Timestamp>,
     updated_at: Option<Timestamp>,
 }
@@ -55,6 +56,7 @@ impl View {
                 disabled_reason: document.disabled_reason,
                 disabled_at: document.disabled_at,
                 retry: document.retry,
+                rate_limit: document.rate_limit,
                 created_at: document.created_at,
                 updated_at: document.updated_at,
             }),
@@ -137,6 +139,9 @@ impl View {
             if let Some(retry) = &webhook.retry {
                 let text = serde_json::to_string(retry).map_err(std::io::Error::from)?;
                 rows.push(("retry", text));
+            }
+            if let Some(limit) = &webhook.rate_limit {
+                rows.push(("rate limit", limit.clone()));
             }
         }
         rows.push(("state", self.state()));

@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use super::receiver::May;
-use super::{Admission, Kind, Request, State, Ticket, Why};
+use super::{Admission, Kind, Request, State, Ticket, Wanted, Why};
 
 /// No line is longer than its receiver takes in this time. Waiting here costs little, and a burst
 /// that fits is delivered sooner than by way of the delay queues.
@@ -64,9 +64,12 @@ impl Admission {
             let may = known.may_begin(by_hand, now);
             let waits = match may {
                 May::Begin => !self.has_lane_for(receiver),
-                May::Wait | May::WaitAlone(..) => true,
+                May::Paced | May::Wait | May::WaitAlone(..) => true,
                 May::NotBefore(..) => false,
             };
+            if may == May::Paced {
+                self.want(receiver, now);
+            }
             if waits {
                 return;
             }
@@ -80,6 +83,19 @@ impl Admission {
             }
         }
         self.lines.remove(&receiver);
+    }
+
+    /// Asks for times at which those in line may begin, if its pace has too few.
+    pub(super) fn want(&mut self, receiver: usize, now: Instant) {
+        let known = &mut self.receivers[receiver];
+        if let Some((rate, count)) = known.wants(now) {
+            let webhook = known.key.clone();
+            self.wanted.push(Wanted {
+                webhook,
+                rate,
+                count,
+            });
+        }
     }
 
     /// Puts off the end of a line that has become too long.

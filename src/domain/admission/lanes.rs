@@ -40,7 +40,7 @@ impl Admission {
         let Request { receiver, kind, .. } = self.requests[ticket];
         let known = &mut self.receivers[receiver];
         let (tenant, slow) = (known.tenant, known.is_slow());
-        known.open += 1;
+        known.opens(now);
         if slow {
             return self.go(ticket, Lane::Slow, now);
         }
@@ -118,12 +118,15 @@ impl Admission {
             self.waiting[kind as usize] -= 1;
             // It may have been shut meanwhile, or the slow lane is full. What is open counts this one too.
             known.open -= 1;
+            // A time of its pace it has already.
             match known.may_begin(by_hand, now) {
-                May::Begin if self.has_lane_for(receiver) => {
+                May::Begin | May::Paced if self.has_lane_for(receiver) => {
                     self.receivers[receiver].open += 1;
                     self.go(ticket, Lane::Quick, now);
                 }
-                May::Begin | May::Wait | May::WaitAlone(..) => self.back_into_line(ticket),
+                May::Begin | May::Paced | May::Wait | May::WaitAlone(..) => {
+                    self.back_into_line(ticket);
+                }
                 May::NotBefore(until, why) => self.put_off(ticket, Some(until), why, now),
             }
         }

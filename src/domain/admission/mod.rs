@@ -8,6 +8,8 @@
 //!                        │ no
 //!               has it a request free? ────── no ──▶ its line    limit: adaptive concurrency
 //!                        │ yes                         ▲ too long, or the hand is full: later
+//!               may it be sent one now? ───── no ─────┤          pace: its rate limit
+//!                        │ yes                         │
 //!               is it slow? ─ yes ─▶ slow lane ─ full ─┘
 //!                        │ no, or not known
 //!               a place in the quick lane? ── no ──▶ its organization's turn
@@ -25,6 +27,7 @@ mod breaker;
 mod hand;
 mod lanes;
 mod limit;
+mod pace;
 mod places;
 mod pulse;
 mod question;
@@ -41,13 +44,14 @@ use slab::Slab;
 use url::Url;
 
 use super::ids::Organization;
+use super::rate_limit::{RateLimit, Reserved};
 use super::webhook::WebhookKey;
 use places::{Lane, Places};
 use receiver::{May, Receiver};
 use schedule::Schedule;
 use turns::Turns;
 
-pub use question::{Answer, Asked, Bounds, Deferral, Kind, Notice, Shown, Ticket, Why};
+pub use question::{Answer, Asked, Bounds, Deferral, Kind, Notice, Shown, Ticket, Wanted, Why};
 
 /// A request has a place in the quick lane for so long.
 pub const MOMENT: Duration = Duration::from_millis(500);
@@ -80,6 +84,7 @@ pub struct Admission {
     /// Tells the uses of a ticket apart.
     serial: u64,
     answers: Vec<(Ticket, Answer)>,
+    wanted: Vec<Wanted>,
     notices: Vec<(WebhookKey, Notice)>,
     /// How far behind this worker itself is.
     lag: Duration,
@@ -143,6 +148,7 @@ impl Admission {
             stuck: Vec::new(),
             serial: 0,
             answers: Vec::new(),
+            wanted: Vec::new(),
             notices: Vec::new(),
             lag: Duration::ZERO,
             bounds,
@@ -152,7 +158,7 @@ impl Admission {
     /// Asks for one attempt. What it comes to is among the [answers](Self::answers), now or later.
     pub fn ask(&mut self, asked: Asked<'_>, now: Instant) -> Ticket {
         self.pass_moments(now);
-        let receiver = self.receiver(asked.key, asked.url, now);
+        let receiver = self.receiver(asked, now);
         let ticket = self.requests.insert(Request {
             receiver,
             kind: asked.kind,
@@ -168,6 +174,10 @@ impl Admission {
             }
             May::WaitAlone(until, why) if !known.line.is_empty() => {
                 self.put_off(ticket, Some(until), why, now);
+            }
+            May::Paced => {
+                self.join_line(ticket, now);
+                self.want(receiver, now);
             }
             May::Begin | May::Wait | May::WaitAlone(..) => self.join_line(ticket, now),
         }
@@ -222,6 +232,31 @@ impl Admission {
     /// What came of those who asked, since this was called last.
     pub fn answers(&mut self) -> impl Iterator<Item = (Ticket, Answer)> + '_ {
         self.answers.drain(..)
+    }
+
+    /// The times that are to be reserved for webhooks with a rate limit, since this was called last.
+    pub fn wanted(&mut self) -> impl Iterator<Item = Wanted> + '_ {
+        self.wanted.drain(..)
+    }
+
+    /// Whether there are any.
+    pub fn wants(&self) -> bool {
+        !self.wanted.is_empty()
+    }
+
+    /// What came of asking for times at `rate` for a webhook.
+    pub fn reserved(
+        &mut self,
+        webhook: &WebhookKey,
+        rate: RateLimit,
+        reserved: Reserved,
+        now: Instant,
+    ) {
+        self.pass_moments(now);
+        if let Some(receiver) = self.by_key.get(webhook).copied() {
+            self.receivers[receiver].reserved(rate, reserved, now);
+            self.pull(receiver, now);
+        }
     }
 
     /// What people should know of receivers, since this was called last.
@@ -286,11 +321,16 @@ impl Admission {
         (until > now).then_some((until, why))
     }
 
-    fn receiver(&mut self, key: &WebhookKey, url: &Url, now: Instant) -> usize {
-        if let Some(index) = self.by_key.get(key) {
-            self.receivers[*index].meet(url, now);
-            return *index;
-        }
+    fn receiver(&mut self, asked: Asked<'_>, now: Instant) -> usize {
+        let index = match self.by_key.get(asked.key) {
+            Some(index) => *index,
+            None => self.new_receiver(asked.key, asked.url, now),
+        };
+        self.receivers[index].meet(asked.url, asked.rate, now);
+        index
+    }
+
+    fn new_receiver(&mut self, key: &WebhookKey, url: &Url, now: Instant) -> usize {
         let organization = &key.organization;
         let tenant = match self.by_organization.get(organization) {
             Some(tenant) => *tenant,

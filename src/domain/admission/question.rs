@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use url::Url;
 
+use crate::domain::rate_limit::RateLimit;
 use crate::domain::webhook::WebhookKey;
 
 /// What one worker may have open and in hand.
@@ -44,6 +45,20 @@ pub struct Asked<'a> {
     pub kind: Kind,
     /// Whether a person asks for it.
     pub by_hand: bool,
+    /// How often its webhook may be sent a request, if that is limited.
+    pub rate: Option<RateLimit>,
+}
+
+/// Times that are to be reserved for a webhook with a rate limit, among all workers. What comes of it
+/// is to be [told](super::Admission::reserved).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wanted {
+    /// The webhook.
+    pub webhook: WebhookKey,
+    /// Its limit.
+    pub rate: RateLimit,
+    /// How many times.
+    pub count: u32,
 }
 
 /// The answer.
@@ -73,6 +88,8 @@ pub enum Why {
     Asked,
     /// More waits for it already than it takes soon.
     Line,
+    /// The same, because of its rate limit.
+    Rate,
     /// It is slow, and its organization has as many slow requests open as it may.
     Slow,
     /// Not its receiver's: a fault of our own kept the attempt from being made.
@@ -81,10 +98,11 @@ pub enum Why {
 
 impl Why {
     /// Every reason.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Failures,
         Self::Asked,
         Self::Line,
+        Self::Rate,
         Self::Slow,
         Self::OwnFault,
     ];
@@ -95,6 +113,7 @@ impl Why {
             Self::Failures => "failures",
             Self::Asked => "retry_after",
             Self::Line => "line",
+            Self::Rate => "rate_limit",
             Self::Slow => "slow",
             Self::OwnFault => "own_fault",
         }

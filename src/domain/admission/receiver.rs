@@ -8,9 +8,11 @@ use url::Url;
 
 use super::breaker::{Breaker, Cause, Standing};
 use super::limit::{Ended, Limit};
+use super::pace::Pace;
 use super::pulse::Pulse;
 use super::schedule::{self, Schedule, Spread};
 use super::{Bounds, Deferral, MOMENT, Notice, Shown, Ticket, Why};
+use crate::domain::rate_limit::{RateLimit, Reserved};
 use crate::domain::webhook::WebhookKey;
 
 /// What comes back to a receiver that was left alone comes at least so far apart.
@@ -42,6 +44,8 @@ pub(super) struct Receiver {
     breaker: Breaker,
     schedule: Schedule,
     spread: Spread,
+    /// If it has a rate limit.
+    pace: Option<Pace>,
     seen: Instant,
 }
 
@@ -51,6 +55,8 @@ pub(super) enum May {
     Begin,
     /// Not before another ends, or a moment has passed.
     Wait,
+    /// Only its rate limit is in the way.
+    Paced,
     /// Not before a moment has passed, which one may wait for, but not many: the others not before
     /// this time.
     WaitAlone(Instant, Why),
@@ -78,29 +84,63 @@ impl Receiver {
             breaker: Breaker::new(bounds.breaker_after),
             schedule: Schedule::default(),
             spread: Spread::default(),
+            pace: None,
             seen: now,
         }
     }
 
-    /// Takes note of its endpoint: another one starts afresh.
-    pub(super) fn meet(&mut self, url: &Url, now: Instant) {
+    /// Takes note of its endpoint and rate limit: another one starts afresh.
+    pub(super) fn meet(&mut self, url: &Url, rate: Option<RateLimit>, now: Instant) {
         self.seen = now;
+        if self.pace.as_ref().map(Pace::limit) != rate {
+            self.pace = rate.map(Pace::new);
+        }
         if self.url != *url {
             *self = Self {
                 open: self.open,
                 line: std::mem::take(&mut self.line),
+                pace: self.pace.take(),
                 ..Self::new(self.key.clone(), self.tenant, url, self.bounds, now)
             };
         }
     }
 
     pub(super) fn may_begin(&self, by_hand: bool, now: Instant) -> May {
+        let may = self.may_begin_unpaced(by_hand, now);
+        match &self.pace {
+            Some(pace) if may == May::Begin && !pace.has_time(now) => May::Paced,
+            _ => may,
+        }
+    }
+
+    fn may_begin_unpaced(&self, by_hand: bool, now: Instant) -> May {
         match self.breaker.standing(by_hand, now) {
             Standing::Shut(until, cause) => May::NotBefore(until, why(cause)),
             Standing::ByHandSoon(until, cause) => May::WaitAlone(until, why(cause)),
             Standing::Probe if self.open == 0 => May::Begin,
             Standing::Open if self.open < self.limit.now() => May::Begin,
             Standing::Probe | Standing::Paced(_) | Standing::Open => May::Wait,
+        }
+    }
+
+    /// One more is to have a request: it uses up a time of its pace.
+    pub(super) fn opens(&mut self, now: Instant) {
+        self.open += 1;
+        if let Some(pace) = &mut self.pace {
+            pace.take(now);
+        }
+    }
+
+    /// How many times are to be reserved for what waits in its line, if any are.
+    pub(super) fn wants(&mut self, now: Instant) -> Option<(RateLimit, u32)> {
+        let pace = self.pace.as_mut()?;
+        Some((pace.limit(), pace.wants(self.line.len(), now)?))
+    }
+
+    /// What came of asking for them.
+    pub(super) fn reserved(&mut self, rate: RateLimit, reserved: Reserved, now: Instant) {
+        if let Some(pace) = self.pace.as_mut().filter(|pace| pace.limit() == rate) {
+            pace.reserved(reserved, now);
         }
     }
 
@@ -167,7 +207,8 @@ impl Receiver {
 
     /// How long `more` deliveries take behind one another.
     pub(super) fn line_time(&self, more: usize, now: Instant) -> Duration {
-        times(self.apart(now), more)
+        let own = times(self.apart_unpaced(now), more);
+        own.max(self.paced(|pace| pace.wait_for(more, now)))
     }
 
     /// The same as it would be if it had little to do: what is longer than that is, perhaps, this
@@ -184,7 +225,9 @@ impl Receiver {
             false => f64::from(self.limit()),
         };
         let told = self.pulse.is_known(now) && time > UNTOLD * lag;
-        told.then(|| times(time.div_f64(at_once), self.line.len()))
+        let own = told.then(|| times(time.div_f64(at_once), self.line.len()));
+        let paced = self.pace.as_ref();
+        own.max(paced.map(|pace| pace.wait_at_best(self.line.len(), now)))
     }
 
     /// For how long a delivery is put off, because of `why`; not for less than until `not_before`.
@@ -194,6 +237,10 @@ impl Receiver {
         not_before: Option<Instant>,
         why: Why,
     ) -> Deferral {
+        let why = match why {
+            Why::Line if self.apart(now) > self.apart_unpaced(now) => Why::Rate,
+            _ => why,
+        };
         // Of one that fails nobody knows what it takes once it is well, or when that will be.
         if let Some(since) = self.breaker.down_since() {
             let probe = not_before.unwrap_or(now + schedule::SHORTEST);
@@ -201,13 +248,18 @@ impl Receiver {
             let delay = self.spread.put_off(now, probe, down_for);
             return Deferral { delay, why };
         }
-        let behind = now + self.line_time(self.line.len(), now);
+        let behind = times(self.apart_unpaced(now), self.line.len());
+        let turn = self.paced(|pace| pace.wait_for(self.line.len() + 1, now));
+        let behind = now + behind.max(turn);
         let first = not_before.map_or(behind, |at| at.max(behind));
         let apart = match (not_before, self.has_answered()) {
             (Some(_), _) => self.apart(now).max(AFTER_SHUT),
             (None, true) => self.apart(now),
             // It may never answer: no more is expected of it than it has.
-            (None, false) => self.pulse.time(now) / self.limit().max(1),
+            (None, false) => {
+                let tried = self.pulse.time(now) / self.limit().max(1);
+                tried.max(self.paced(Pace::apart))
+            }
         };
         let delay = self.schedule.put_off(now, first, apart);
         Deferral { delay, why }
@@ -245,6 +297,15 @@ impl Receiver {
     /// How far apart deliveries are that it takes one after the other, as many at once as it may
     /// have.
     fn apart(&self, now: Instant) -> Duration {
+        self.apart_unpaced(now).max(self.paced(Pace::apart))
+    }
+
+    /// A time that follows from its pace; none without one.
+    fn paced(&self, time: impl FnOnce(&Pace) -> Duration) -> Duration {
+        self.pace.as_ref().map_or(Duration::ZERO, time)
+    }
+
+    fn apart_unpaced(&self, now: Instant) -> Duration {
         match self.pulse.apart(now) {
             Some(seen) if self.limit.is_found() => seen,
             _ => self.pulse.time(now).div_f64(self.reach()),
@@ -267,7 +328,7 @@ fn why(cause: Cause) -> Why {
 }
 
 /// `span` so many times, within what can be put off.
-fn times(span: Duration, count: usize) -> Duration {
+pub(super) fn times(span: Duration, count: usize) -> Duration {
     let count = u32::try_from(count).unwrap_or(u32::MAX);
     span.checked_mul(count)
         .unwrap_or(schedule::LONGEST)

@@ -54,6 +54,7 @@ pub async fn create(
         events: fields.events,
         headers: fields.headers,
         retry: None,
+        rate_limit: fields.rate_limit,
     };
     let webhooks = &api.deployment.webhooks;
     let creating = webhooks.create(&visitor.organization, new, Timestamp::now());

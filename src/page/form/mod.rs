@@ -12,6 +12,7 @@ use maud::{Markup, html};
 use crate::api::Api;
 use crate::api::problem::field;
 use crate::domain::matching::EventSubscription;
+use crate::domain::rate_limit::{InvalidRateLimit, RateLimit};
 use crate::domain::secret::Secret;
 use crate::domain::webhook::WebhookDocument;
 use crate::page::layout::DROPPED;
@@ -27,6 +28,7 @@ pub struct Typed {
     pub description: String,
     pub events: Vec<String>,
     pub headers: String,
+    pub rate_limit: String,
     /// The headers that there are already and that stay, by name.
     pub kept_headers: Vec<String>,
     /// The version of the webhook that the form was filled with.
@@ -43,6 +45,7 @@ pub struct Fields {
     pub description: Option<String>,
     pub events: Vec<EventSubscription>,
     pub headers: BTreeMap<String, String>,
+    pub rate_limit: Option<RateLimit>,
 }
 
 impl Typed {
@@ -60,6 +63,7 @@ impl Typed {
                 "description" => typed.description = value.replace("\r\n", "\n"),
                 "event" => typed.events.push(value),
                 "headers" => typed.headers = value,
+                "rate_limit" => typed.rate_limit = value.trim().to_owned(),
                 "keep_header" => typed.kept_headers.push(value),
                 "version" => typed.version = value,
                 _ => {}
@@ -75,6 +79,7 @@ impl Typed {
             url: document.url.clone(),
             description: document.description.clone().unwrap_or_default(),
             events: document.event_subscriptions.clone(),
+            rate_limit: document.rate_limit.clone().unwrap_or_default(),
             kept_headers: document.headers.keys().cloned().collect(),
             version: version.to_owned(),
             ..Self::default()
@@ -115,6 +120,15 @@ impl Typed {
                 }
             }
         }
+        let mut rate_limit = None;
+        if !self.rate_limit.is_empty() {
+            match self.rate_limit.parse() {
+                Ok(limit) => rate_limit = Some(limit),
+                Err(error) => {
+                    errors.insert("rate_limit", sentence(&InvalidRateLimit::to_string(&error)));
+                }
+            }
+        }
         if !errors.is_empty() {
             return Err(errors);
         }
@@ -125,6 +139,7 @@ impl Typed {
             description: (!description.is_empty()).then(|| description.to_owned()),
             events,
             headers,
+            rate_limit,
         })
     }
 
@@ -177,6 +192,7 @@ pub fn shared(api: &Api, typed: &Typed, errors: &Errors, secret: &Markup) -> Mar
         (description(typed, errors))
         (events(api, typed, errors))
         (headers(typed, errors))
+        (line("rate_limit", "Rate limit (optional)", "At most so many requests, evenly spaced: 10/s, 300/min or 50/h. Empty: as many as the receiver answers in time.", "text", &typed.rate_limit, false, errors))
     }
 }
 
@@ -281,17 +297,27 @@ mod tests {
 
     #[test]
     fn what_is_missing_or_wrong_is_said_of_its_field() {
-        let typed = Typed::read(b"name=+&url=&secret=x&generate=on&headers=nothing&event=a+b");
+        let typed = Typed::read(
+            b"name=+&url=&secret=x&generate=on&headers=nothing&event=a+b&rate_limit=ten",
+        );
         let errors = typed.fields(well).err().unwrap();
         let fields: Vec<&str> = errors.keys().copied().collect();
-        assert_eq!(fields, ["event_subscriptions", "headers", "name", "url"]);
+        let wrong = [
+            "event_subscriptions",
+            "headers",
+            "name",
+            "rate_limit",
+            "url",
+        ];
+        assert_eq!(fields, wrong);
+        assert!(errors["rate_limit"].contains("10/s"), "{errors:?}");
         assert!(typed.secret().is_err());
     }
 
     #[test]
     fn a_filled_in_form_is_a_webhook() {
         let form = b"name=Ours&url=https%3A%2F%2Fexample.com%2F&secret=&generate=on\
-            &description=&event=request.completed&event=budget.exceeded&headers=X-Team%3A+blue%0D%0A";
+            &description=&event=request.completed&event=budget.exceeded&headers=X-Team%3A+blue%0D%0A&rate_limit=+300%2Fmin";
         let typed = Typed::read(form);
         let fields = typed.fields(well).ok().unwrap();
         assert_eq!(
@@ -301,6 +327,7 @@ mod tests {
         assert_eq!(fields.events.len(), 2);
         assert_eq!(fields.headers["X-Team"], "blue");
         assert_eq!(fields.description, None);
+        assert_eq!(fields.rate_limit, "300/min".parse().ok());
         assert!(matches!(typed.secret(), Ok(Some((_, true)))));
     }
 }

@@ -65,4 +65,4 @@ macro_rules! in_either_mode {
         }
     };
 }
-use in_either_mode;
+pub(in crate::running) use in_either_mode;

@@ -23,6 +23,14 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     prop::collection::vec(step, 0..400)
 }
 
+/// Two of them have a rate limit.
+fn name(who: u8) -> String {
+    match who {
+        4 | 8 => format!("o{}/limited-20-w{who}", who % 3),
+        _ => format!("o{}/w{who}", who % 3),
+    }
+}
+
 proptest! {
     #[test]
     fn bounds_are_kept_and_everybody_gets_an_answer(steps in steps(), quick in 1..20_usize, slow in 1..20_usize) {
@@ -35,7 +43,7 @@ proptest! {
             match step {
                 Step::Ask(who, event) => {
                     let kind = if event { Kind::Event } else { Kind::Message };
-                    world.ask(&format!("o{}/w{who}", who % 3), kind);
+                    world.ask(&name(who), kind);
                     asked += 1;
                 }
                 Step::End(which, how) if !world.open.is_empty() => {
@@ -71,8 +79,7 @@ proptest! {
             let waiting = world.waiting();
             prop_assert_eq!(asked, ended + given_up + world.open.len() + waiting + world.later.len());
             for who in 0..12 {
-                let name = format!("o{}/w{who}", who % 3);
-                prop_assert!(world.open_to(&name) <= 8);
+                prop_assert!(world.open_to(&name(who)) <= 8);
             }
             for (_, deferral) in &world.later {
                 prop_assert!((schedule::SHORTEST..=schedule::LONGEST).contains(&deferral.delay));

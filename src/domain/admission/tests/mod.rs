@@ -1,11 +1,13 @@
 //! The state machine as a whole: what it promises, whatever happens in which order.
 
 mod any_order;
+mod paced;
 
 use std::collections::HashMap;
 
 use super::*;
 use crate::domain::ids::{Organization, WebhookId};
+use crate::domain::rate_limit::Calendar;
 
 const MS: Duration = Duration::from_millis(1);
 const SECOND: Duration = Duration::from_secs(1);
@@ -29,6 +31,8 @@ struct World {
     later: Vec<(String, Deferral)>,
     names: HashMap<Ticket, String>,
     begun: usize,
+    /// The times reserved for webhooks with a rate limit.
+    calendars: HashMap<WebhookKey, Calendar>,
 }
 
 impl World {
@@ -43,6 +47,7 @@ impl World {
             later: Vec::new(),
             names: HashMap::new(),
             begun: 0,
+            calendars: HashMap::new(),
         }
     }
 
@@ -52,6 +57,19 @@ impl World {
             organization: Organization::new(organization).unwrap(),
             id: WebhookId::new(id).unwrap(),
         }
+    }
+
+    /// A webhook called `limited-5` may be sent five requests a second, `limited-5-a-minute` twelve
+    /// seconds apart.
+    fn rate(name: &str) -> Option<RateLimit> {
+        let (_, limit) = name.split_once("limited-")?;
+        let unit = if limit.ends_with("-a-minute") {
+            "min"
+        } else {
+            "s"
+        };
+        let limit = limit.split('-').next().unwrap();
+        Some(format!("{limit}/{unit}").parse().unwrap())
     }
 
     fn ask(&mut self, name: &str, kind: Kind) {
@@ -66,6 +84,7 @@ impl World {
             url: &url,
             kind,
             by_hand,
+            rate: Self::rate(name),
         };
         let ticket = self.admission.ask(asked, self.now);
         self.look();
@@ -74,8 +93,42 @@ impl World {
         self.take(ticket);
     }
 
-    /// Looks at what came of those who wait.
+    /// The webhook has no rate limit any more, and one more delivery.
+    fn lift(&mut self, name: &str) {
+        let url = Url::parse("https://example.com").unwrap();
+        let key = Self::key(name);
+        let asked = Asked {
+            key: &key,
+            url: &url,
+            kind: Kind::Event,
+            by_hand: false,
+            rate: None,
+        };
+        let ticket = self.admission.ask(asked, self.now);
+        self.names.insert(ticket, name.to_owned());
+        self.look();
+    }
+
+    /// Looks at what came of those who wait, and reserves what they want.
     fn look(&mut self) {
+        self.look_at_answers();
+        while self.admission.wants() {
+            for wanted in self.admission.wanted().collect::<Vec<_>>() {
+                let reserved = self.reserve(&wanted.webhook, wanted.rate, wanted.count);
+                let (webhook, rate) = (&wanted.webhook, wanted.rate);
+                self.admission.reserved(webhook, rate, reserved, self.now);
+            }
+            self.look_at_answers();
+        }
+    }
+
+    fn reserve(&mut self, webhook: &WebhookKey, rate: RateLimit, count: u32) -> Reserved {
+        let calendar = self.calendars.entry(webhook.clone()).or_default();
+        let now = SECOND + self.now.duration_since(self.start);
+        calendar.reserve(rate, count, now)
+    }
+
+    fn look_at_answers(&mut self) {
         let answers: Vec<_> = self.admission.answers().collect();
         for (ticket, answer) in answers {
             if self.names.contains_key(&ticket) {
@@ -430,6 +483,7 @@ fn an_endpoint_that_changed_starts_afresh() {
         url: &url,
         kind: Kind::Event,
         by_hand: false,
+        rate: None,
     };
     world.admission.ask(asked, world.now);
     assert!(matches!(

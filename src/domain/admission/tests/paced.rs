@@ -1,0 +1,131 @@
+//! Webhooks with a rate limit.
+
+use super::super::{Kind, Shown, Why};
+use super::{BOUNDS, MS, SECOND, World};
+
+/// How many begin within `seconds`, of receivers that answer at once.
+fn begun_within(world: &mut World, seconds: u32) -> usize {
+    let before = world.begun;
+    world.run(seconds * SECOND, |_| Some((MS, Shown::Delivered)));
+    world.begun - before
+}
+
+#[test]
+fn requests_begin_at_the_rate_and_what_waits_soon_gets_its_turn_is_not_put_off() {
+    let mut world = World::new(BOUNDS);
+    for _ in 0..100 {
+        world.ask("a/limited-10", Kind::Event);
+    }
+    assert_eq!(world.open_to("a/limited-10"), 1, "the first at once");
+    for second in 0..9 {
+        let begun = begun_within(&mut world, 1);
+        assert!((9..=11).contains(&begun), "{begun} in second {second}");
+    }
+    assert_eq!(world.deferred("a/limited-10"), 0);
+}
+
+#[test]
+fn what_waits_longer_than_a_line_may_is_put_off_at_the_rate_and_says_why() {
+    let mut world = World::new(BOUNDS);
+    for _ in 0..900 {
+        world.ask("a/limited-10", Kind::Event);
+    }
+    let later = &world.later;
+    assert!((440..=460).contains(&later.len()), "{}", later.len());
+    assert!(later.iter().all(|(_, one)| one.why == Why::Rate));
+    let delays = later.iter().map(|(_, one)| one.delay);
+    let (first, last) = (delays.clone().min().unwrap(), delays.max().unwrap());
+    assert!((44 * SECOND..47 * SECOND).contains(&first), "{first:?}");
+    assert!((88 * SECOND..92 * SECOND).contains(&last), "{last:?}");
+}
+
+#[test]
+fn others_and_those_without_a_limit_do_not_wait_for_it() {
+    let mut world = World::new(BOUNDS);
+    for _ in 0..50 {
+        world.ask("a/limited-1", Kind::Event);
+    }
+    for name in ["a/limited-2", "a/free", "b/free"] {
+        world.ask(name, Kind::Event);
+        assert_eq!(world.open_to(name), 1);
+    }
+    assert_eq!(world.admission.places().0, 4, "who waits holds no place");
+}
+
+#[test]
+fn two_workers_share_a_limit_and_put_off_by_their_shares() {
+    let mut workers = [World::new(BOUNDS), World::new(BOUNDS)];
+    for _ in 0..900 {
+        for world in &mut workers {
+            world.ask("a/limited-10", Kind::Event);
+        }
+    }
+    let mut calendars = workers[0].calendars.clone();
+    for _ in 0..4_000 {
+        for world in &mut workers {
+            world.calendars = calendars;
+            world.run(5 * MS, |_| Some((MS, Shown::Delivered)));
+            calendars = std::mem::take(&mut world.calendars);
+        }
+    }
+    let begun = workers.each_ref().map(|world| world.begun);
+    let all: usize = begun.iter().sum();
+    assert!((199..=205).contains(&all), "{all} in 20 s");
+    assert!(begun.iter().all(|one| *one > 80), "{begun:?}");
+    for mut world in workers {
+        world.calendars = calendars.clone();
+        world.later.clear();
+        for _ in 0..900 {
+            world.ask("a/limited-10", Kind::Event);
+        }
+        let last = world.later.len() - 1;
+        let apart = world.later[last].1.delay - world.later[last - 40].1.delay;
+        let apart = apart / 40;
+        assert!(
+            (160 * MS..250 * MS).contains(&apart),
+            "{apart:?} for half of 10/s"
+        );
+    }
+}
+
+#[test]
+fn a_time_that_nobody_can_use_is_not_used_by_two_at_once_later() {
+    let mut world = World::new(BOUNDS);
+    for _ in 0..20 {
+        world.ask("a/limited-10", Kind::Event);
+    }
+    // This worker stands still for a second: what was reserved for it is gone.
+    world.pass(SECOND);
+    let open = world.open_to("a/limited-10");
+    assert!(open <= 2, "{open} open: the first, and the one that is due");
+}
+
+#[test]
+fn a_limit_that_is_lifted_lets_everything_go() {
+    let mut world = World::new(BOUNDS);
+    for _ in 0..4 {
+        world.ask("a/limited-1", Kind::Event);
+    }
+    world.lift("a/limited-1");
+    world.run(SECOND, |_| Some((MS, Shown::Delivered)));
+    assert_eq!(world.begun, 5);
+}
+
+#[test]
+fn the_first_goes_at_once_however_low_the_limit_and_the_others_come_back_for_their_times() {
+    let mut world = World::new(BOUNDS);
+    for _ in 0..4 {
+        world.ask("a/limited-1-a-minute", Kind::Event);
+    }
+    assert_eq!(world.begun, 1);
+    let delays: Vec<_> = world.later.iter().map(|(_, one)| one.delay).collect();
+    let minute = 60 * SECOND;
+    assert_eq!(delays, [minute, 2 * minute, 3 * minute]);
+    world.later.clear();
+    world.run(minute, |_| Some((MS, Shown::Delivered)));
+    world.ask("a/limited-1-a-minute", Kind::Message);
+    assert_eq!(world.begun, 2, "it came for its time");
+    world.ask("a/limited-1-a-minute", Kind::Message);
+    let delay = world.later[0].1.delay;
+    assert!(delay > 2 * minute, "{delay:?}: the others come before");
+}

@@ -1,0 +1,29 @@
+//! Keeps the pace of webhooks with a rate limit: reserves the times that admission asks for.
+
+use futures::StreamExt as _;
+use futures::stream::FuturesUnordered;
+
+use super::admission::{Gatekeeper, now};
+use super::ports::Rates;
+
+impl Gatekeeper {
+    /// Reserves what is wanted, for ever. What one webhook waits for keeps no other waiting.
+    pub(super) async fn keep_pace(&self, rates: &dyn Rates) {
+        let mut asking = FuturesUnordered::new();
+        loop {
+            for wanted in self.gate.wanted() {
+                asking.push(async move {
+                    let (webhook, rate) = (&wanted.webhook, wanted.rate);
+                    let reserved = rates.reserve(webhook, rate, wanted.count).await;
+                    (wanted, reserved)
+                });
+            }
+            tokio::select! {
+                Some((wanted, reserved)) = asking.next() => self.gate.change(|admission| {
+                    admission.reserved(&wanted.webhook, wanted.rate, reserved, now());
+                }),
+                () = self.gate.wanted.notified() => {}
+            }
+        }
+    }
+}
