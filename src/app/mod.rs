@@ -40,6 +40,7 @@ use crate::rabbitmq::publisher::Publisher;
 use crate::rabbitmq::topology::Topology;
 use crate::records::LogSettings;
 use crate::redis::attempts::Attempts;
+use crate::redis::board::RedisBoard;
 use crate::redis::connection::Connection;
 use crate::redis::deliveries::Deliveries;
 use crate::redis::error::InvalidRedisUrl;
@@ -139,6 +140,7 @@ pub fn records(config: &Config) -> Result<RedisRecords, ServerError> {
         attempts: Attempts::new(redis.clone(), keys.clone()),
         deliveries: Deliveries::new(redis.clone(), keys.clone()),
         statistics: Statistics::new(redis.clone(), keys.clone()),
+        board: RedisBoard::new(redis.clone(), keys.clone()),
         probe: Probe::new(redis, keys),
     })
 }

@@ -16,6 +16,7 @@ use crate::engine::{Engine, Ports};
 use crate::http::HttpSender;
 use crate::rabbitmq::consumer::{self, SourceHandle};
 use crate::rabbitmq::publisher::Publisher;
+use crate::redis::board::RedisBoard;
 use crate::redis::log::RedisLog;
 use crate::redis::rates::RedisRates;
 use crate::redis::subscriptions::{RedisSubscriptions, SubscriptionsSettings};
@@ -61,6 +62,7 @@ impl Worker {
 
         let log_settings = super::log_settings(config);
         let rates = RedisRates::new(redis.clone(), keys.clone());
+        let board = RedisBoard::new(redis.clone(), keys.clone());
         let log = RedisLog::start(redis.clone(), keys.clone(), log_settings);
         let log = Arc::new(log);
         let subscriptions = RedisSubscriptions::start(
@@ -80,6 +82,7 @@ impl Worker {
             subscriptions: Arc::new(subscriptions),
             log: log.clone(),
             rates: Arc::new(rates),
+            board: Arc::new(board.written_by(&name)),
             sender: Arc::new(HttpSender::new(super::sender_settings(
                 config,
                 shares.idle,

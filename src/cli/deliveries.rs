@@ -7,7 +7,7 @@ use crate::config::Config;
 use crate::deployment::Deployment;
 use crate::domain::attempt::Attempt;
 use crate::domain::ids::{DeliveryId, EventType, Organization, WebhookId};
-use crate::operations::explain;
+use crate::operations::explain::{self, ExplainError, Explained};
 use crate::operations::inspect::{self, Account, InspectError};
 use crate::operations::retry::{self, RetryError};
 
@@ -92,17 +92,30 @@ pub async fn run(
                 &rules,
                 &egress,
             );
-            let found = found.await?;
-            if found.obstacles.is_empty() {
-                let entry = found.covered_by.map(|entry| entry.to_string());
+            let Explained {
+                explanation,
+                held_back,
+            } = found.await?;
+            for obstacle in &explanation.obstacles {
+                writeln!(console.out, "{obstacle}")?;
+            }
+            let held = held_back.map(|held| (held.since, held));
+            if explanation.obstacles.is_empty() {
+                let entry = explanation.covered_by.map(|entry| entry.to_string());
                 let entry = entry.unwrap_or_default();
-                return Ok(writeln!(
+                writeln!(
                     console.out,
                     "it gets {event_type}: its event subscriptions cover it by {entry}"
-                )?);
+                )?;
             }
-            for obstacle in &found.obstacles {
-                writeln!(console.out, "{obstacle}")?;
+            if let Some((since, held)) = held {
+                writeln!(
+                    console.out,
+                    "its deliveries are held back since {since:.0}: {held}"
+                )?;
+            }
+            if explanation.obstacles.is_empty() {
+                return Ok(());
             }
             let message = format_args!("it does not get {event_type}");
             Err(Failure::new(Kind::Failed, message))
@@ -165,6 +178,15 @@ impl From<InspectError> for Failure {
             error @ (InspectError::Unknown(_) | InspectError::Unfound(_)) => {
                 Self::caused(Kind::Subject, &error)
             }
+        }
+    }
+}
+
+impl From<ExplainError> for Failure {
+    fn from(error: ExplainError) -> Self {
+        match error {
+            ExplainError::Webhooks(error) => error.into(),
+            ExplainError::Unavailable(error) => error.into(),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! A deployment on SQLite, in this process.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,6 +13,7 @@ use super::{DeadLetters, Deployment, Intake, NotAccepted, Records, Report, Unava
 use crate::dead_letters::{Action, Filter, Found, Options, Progress};
 use crate::domain::delivery::Delivery;
 use crate::domain::event::RawEvent;
+use crate::domain::held_back::HeldBack;
 use crate::domain::ids::{DeliveryId, Organization, WebhookId};
 use crate::embedded::Embedded;
 use crate::embedded::writer::WriteError;
@@ -125,6 +127,15 @@ impl Records for Port {
         let statistics = &self.0.statistics();
         let found = statistics.get(organization, webhook, period, detail).await;
         found.map_err(Unavailable::new)
+    }
+
+    async fn held_back(
+        &self,
+        organization: &Organization,
+        webhooks: &[WebhookId],
+    ) -> Result<HashMap<WebhookId, HeldBack>, Unavailable> {
+        let board = self.0.board();
+        Ok(board.read(organization, webhooks, Timestamp::now()))
     }
 
     async fn delivery(

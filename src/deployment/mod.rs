@@ -8,6 +8,7 @@ pub mod embedded;
 pub mod records;
 pub mod servers;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -17,6 +18,7 @@ use jiff::Timestamp;
 use crate::dead_letters::{Action, Filter, Found, Options, Progress};
 use crate::domain::delivery::Delivery;
 use crate::domain::event::RawEvent;
+use crate::domain::held_back::HeldBack;
 use crate::domain::ids::{DeliveryId, Organization, WebhookId};
 use crate::records::statistics::{Bucket, Detail};
 use crate::records::{AttemptFilter, Page, Recorded, RecordedAttempt};
@@ -90,6 +92,13 @@ pub trait Records: Send + Sync {
         period: (Timestamp, Timestamp),
         detail: Detail,
     ) -> Result<Vec<Bucket>, Unavailable>;
+
+    /// Which of these webhooks' deliveries are held back now.
+    async fn held_back(
+        &self,
+        organization: &Organization,
+        webhooks: &[WebhookId],
+    ) -> Result<HashMap<WebhookId, HeldBack>, Unavailable>;
 
     /// What is on record of a delivery; `None` if nothing is, or not any more.
     async fn delivery(

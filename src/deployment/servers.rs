@@ -1,5 +1,6 @@
 //! A deployment on RabbitMQ and Redis.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,6 +14,7 @@ use super::{Intake, NotAccepted, Records, Report, Unavailable};
 use crate::dead_letters::{Action, Filter, Found, Options, Progress};
 use crate::domain::delivery::Delivery;
 use crate::domain::event::RawEvent;
+use crate::domain::held_back::HeldBack;
 use crate::domain::ids::{DeliveryId, Organization, WebhookId};
 use crate::engine::ports::{FollowUp, Handover as _};
 use crate::rabbitmq::connection::Server;
@@ -22,6 +24,7 @@ use crate::rabbitmq::topology::Topology;
 use crate::records::statistics::{Bucket, Detail};
 use crate::records::{AttemptFilter, Page, Recorded, RecordedAttempt};
 use crate::redis::attempts::Attempts;
+use crate::redis::board::RedisBoard;
 use crate::redis::deliveries::Deliveries;
 use crate::redis::probe::Probe;
 use crate::redis::statistics::Statistics;
@@ -47,6 +50,8 @@ pub struct RedisRecords {
     pub deliveries: Deliveries,
     /// How many attempts came to what.
     pub statistics: Statistics,
+    /// Whose deliveries are held back.
+    pub board: RedisBoard,
     /// Whether Redis takes writes.
     pub probe: Probe,
 }
@@ -137,6 +142,16 @@ impl Records for RedisRecords {
         let statistics = &self.statistics;
         let found = statistics.get(organization, webhook, period, detail).await;
         found.map_err(Unavailable::new)
+    }
+
+    async fn held_back(
+        &self,
+        organization: &Organization,
+        webhooks: &[WebhookId],
+    ) -> Result<HashMap<WebhookId, HeldBack>, Unavailable> {
+        let board = &self.board;
+        let held = board.read(organization, webhooks, Timestamp::now()).await;
+        held.map_err(Unavailable::new)
     }
 
     async fn delivery(

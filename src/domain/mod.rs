@@ -27,6 +27,7 @@
 //! | [`streak`] | whether a webhook has had nothing but failures for long |
 //! | [`verdict`] | what happens to the delivery next |
 //! | [`admission`] | whether an attempt may be made now |
+//! | [`held_back`] | whose deliveries are held back, as people are told |
 //! | [`identity`] | which message is a redelivery of which |
 //! | [`delivery`] | one event on its way to one webhook |
 //! | [`attempt`] | what is put on record |
@@ -42,6 +43,7 @@ pub mod egress;
 pub mod endpoint;
 pub mod event;
 pub mod explanation;
+pub mod held_back;
 pub mod identity;
 pub mod ids;
 pub mod matching;

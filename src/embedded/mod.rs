@@ -10,6 +10,7 @@
 //! | [`handover`] | taking events in, and taking what comes next |
 //! | [`source`] | handing out what is due, settling it |
 //! | [`log`] | the record, for the engine |
+//! | [`board`], [`rates`] | what is known in memory: whose deliveries are held back, rate limits |
 //! | `health` | when a webhook last answered well, and its streak of failures |
 //! | [`attempts`], [`deliveries`] | the record, read |
 //! | [`statistics`] | how many attempts came to what |
@@ -22,6 +23,7 @@
 //! for the next one.
 
 pub mod attempts;
+pub mod board;
 pub mod database;
 pub mod dead_letters;
 pub mod deliveries;
@@ -49,6 +51,7 @@ use crate::registry::documents::DocumentReader;
 use crate::registry::webhooks::Webhooks;
 
 use attempts::Attempts;
+use board::EmbeddedBoard;
 use database::Database;
 use dead_letters::DeadLetters;
 use deliveries::Deliveries;
@@ -93,6 +96,7 @@ pub struct Embedded {
     reader: DocumentReader,
     log: Arc<EmbeddedLog>,
     rates: Arc<EmbeddedRates>,
+    board: Arc<EmbeddedBoard>,
     settings: Settings,
 }
 
@@ -109,6 +113,7 @@ impl Embedded {
             documents: Documents::new(store.clone(), settings.max_organizations),
             log: Arc::new(log),
             rates: Arc::default(),
+            board: Arc::default(),
             store,
             reader,
             settings,
@@ -122,6 +127,7 @@ impl Embedded {
             subscriptions: Arc::new(self.subscriptions()),
             log: self.log.clone(),
             rates: self.rates.clone(),
+            board: self.board.clone(),
             sender,
             faults,
         }
@@ -145,6 +151,11 @@ impl Embedded {
     /// The rate limits.
     pub fn rates(&self) -> Arc<EmbeddedRates> {
         self.rates.clone()
+    }
+
+    /// Whose deliveries are held back.
+    pub fn board(&self) -> Arc<EmbeddedBoard> {
+        self.board.clone()
     }
 
     /// The webhooks, for the engine.

@@ -11,6 +11,7 @@ use tokio::time::{Instant, sleep_until};
 use crate::domain::admission::{
     Admission, Answer, Asked, Bounds, Deferral, Kind, Notice, Shown, Ticket, Wanted, Why,
 };
+use crate::domain::held_back::HeldBack;
 use crate::domain::webhook::WebhookKey;
 
 /// How often the state machine is told the time while somebody waits.
@@ -206,6 +207,14 @@ impl Gate {
     /// What is to be reserved, since this was called last.
     pub(super) fn wanted(&self) -> Vec<Wanted> {
         self.lock().admission.wanted().collect()
+    }
+
+    /// Whose deliveries are held back.
+    pub(super) fn held_back(
+        &self,
+        now: std::time::Instant,
+    ) -> Vec<(WebhookKey, HeldBack<std::time::Instant>)> {
+        self.lock().admission.held_back(now)
     }
 
     pub(super) fn change(&self, change: impl FnOnce(&mut Admission)) {

@@ -26,6 +26,7 @@ mod delivery_job;
 mod disabling;
 mod event_job;
 pub mod faults;
+mod held_back;
 mod intake;
 mod origin;
 mod pacing;
@@ -52,7 +53,7 @@ use chance::Chance;
 use clock::Clock;
 use counters::Counters;
 use faults::Faults;
-use ports::{Handover, Log, Rates, Sender, Source, Subscriptions};
+use ports::{Board, Handover, Log, Rates, Sender, Source, Subscriptions};
 use under_way::UnderWay;
 
 /// What the engine is told about how to work.
@@ -93,6 +94,8 @@ pub struct Ports {
     pub log: Arc<dyn Log>,
     /// Shares rate limits with other workers.
     pub rates: Arc<dyn Rates>,
+    /// Tells everybody whose deliveries are held back.
+    pub board: Arc<dyn Board>,
     /// Makes the requests.
     pub sender: Arc<dyn Sender>,
     /// Where it is kept that requests cannot be made.
@@ -147,6 +150,11 @@ impl Engine {
             let (gatekeeper, rates) = (self.gatekeeper.clone(), self.ports.rates.clone());
             async move { gatekeeper.keep_pace(&*rates).await }
         });
+        let tell = tokio::spawn({
+            let (gatekeeper, board) = (self.gatekeeper.clone(), self.ports.board.clone());
+            let clock = self.settings.clock;
+            async move { gatekeeper.tell(&*board, &clock).await }
+        });
         let tidy = tokio::spawn({
             let engine = self.clone();
             async move {
@@ -180,6 +188,7 @@ impl Engine {
         }
         keep_time.abort();
         keep_pace.abort();
+        tell.abort();
         tidy.abort();
         done.cancel();
         // Without the marks more is repeated, which is no reason to wait for a store that is away.

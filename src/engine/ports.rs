@@ -21,6 +21,7 @@ use crate::domain::attempt::Attempt;
 use crate::domain::dead_letter::{DeadLetter, Reason};
 use crate::domain::delivery::Delivery;
 use crate::domain::event::{Event, RawEvent};
+use crate::domain::held_back::HeldBack;
 use crate::domain::ids::{DeliveryId, MessageKey, Organization, WebhookId};
 use crate::domain::organization::OrganizationWebhooks;
 use crate::domain::outcome::Reply;
@@ -307,6 +308,25 @@ pub trait Rates: Send + Sync {
     /// Reserves up to `count` times for a webhook, by the rule of
     /// [`Calendar`](crate::domain::rate_limit::Calendar). Waits for as long as the store is away.
     async fn reserve(&self, webhook: &WebhookKey, limit: RateLimit, count: u32) -> Reserved;
+}
+
+// ----------------------------------------------------------------------------- who is held back
+
+/// What this worker says of one webhook.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Notice {
+    /// The webhook.
+    pub webhook: WebhookKey,
+    /// That its deliveries are held back; nothing, if they are not any more.
+    pub held: Option<HeldBack>,
+}
+
+/// Where everybody can read whose deliveries are held back.
+#[async_trait]
+pub trait Board: Send + Sync {
+    /// Puts each notice in the place of what this worker said before of the same webhook. Waits for
+    /// as long as the store is away.
+    async fn put_up(&self, notices: Vec<Notice>);
 }
 
 // ------------------------------------------------------------------------------------ the sender

@@ -1,11 +1,33 @@
-//! Would a webhook get events of a type, and if not, why: asked of what is registered now.
+//! Would a webhook get events of a type, and if not, why: asked of what is registered now, and of what
+//! is known of its deliveries.
 
-use crate::deployment::Deployment;
+use crate::deployment::{Deployment, Unavailable};
 use crate::domain::egress::Egress;
 use crate::domain::event::EventRules;
 use crate::domain::explanation::{self, Explanation, Obstacle};
+use crate::domain::held_back::HeldBack;
 use crate::domain::ids::{EventType, Organization};
 use crate::registry::webhooks::WebhooksError;
+
+/// What becomes of events of one type at one webhook.
+#[derive(Debug)]
+pub struct Explained {
+    /// Whether it gets them.
+    pub explanation: Explanation,
+    /// That its deliveries are held back, if they are: what it gets, it gets later.
+    pub held_back: Option<HeldBack>,
+}
+
+/// Why that could not be said.
+#[derive(Debug, thiserror::Error)]
+pub enum ExplainError {
+    /// The webhook cannot be looked at.
+    #[error(transparent)]
+    Webhooks(#[from] WebhooksError),
+    /// What is on record cannot be read.
+    #[error(transparent)]
+    Unavailable(#[from] Unavailable),
+}
 
 /// Explains what becomes of events of `event_type` at the webhook with this id or name.
 pub async fn explain(
@@ -15,18 +37,24 @@ pub async fn explain(
     event_type: &EventType,
     rules: &EventRules,
     egress: &Egress,
-) -> Result<Explanation, WebhooksError> {
+) -> Result<Explained, ExplainError> {
     match deployment.webhooks.get(organization, webhook).await {
-        Ok(stored) => Ok(explanation::explain(
-            &stored.webhook,
-            event_type,
-            rules,
-            egress,
-        )),
-        Err(WebhooksError::Invalid(reason)) => Ok(Explanation {
-            covered_by: None,
-            obstacles: vec![Obstacle::Invalid(reason.to_string())],
+        Ok(stored) => {
+            let id = std::slice::from_ref(&stored.webhook.id);
+            let held = deployment.records.held_back(organization, id).await?;
+            let explanation = explanation::explain(&stored.webhook, event_type, rules, egress);
+            Ok(Explained {
+                explanation,
+                held_back: held.into_values().next(),
+            })
+        }
+        Err(WebhooksError::Invalid(reason)) => Ok(Explained {
+            explanation: Explanation {
+                covered_by: None,
+                obstacles: vec![Obstacle::Invalid(reason.to_string())],
+            },
+            held_back: None,
         }),
-        Err(error) => Err(error),
+        Err(error) => Err(error.into()),
     }
 }

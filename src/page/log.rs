@@ -16,7 +16,7 @@ use super::attempts::{COLUMNS, row};
 use super::layout::said;
 use super::session::Visitor;
 use super::trouble::Trouble;
-use super::webhook::{Tab, about, find};
+use super::webhook::{Tab, about, find, held_back_notice};
 use crate::api::Api;
 use crate::api::query::Cursor;
 use crate::domain::ids::EventType;
@@ -86,6 +86,7 @@ pub async fn show(
         .await?;
     let content = html! {
         (said(&wanted.said))
+        (held_back_notice(&api, &visitor, &webhook).await?)
         (filters(&api, &webhook, &wanted))
         (log(&webhook.document.id, &wanted, before.is_none(), &found))
     };

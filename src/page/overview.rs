@@ -11,7 +11,7 @@ use super::chart::{Group, percentiles, stacked};
 use super::layout::{millis, time};
 use super::session::Visitor;
 use super::trouble::Trouble;
-use super::webhook::{Tab, about, find};
+use super::webhook::{Tab, about, find, held_back_notice};
 use crate::api::Api;
 use crate::domain::attempt::Attempt;
 use crate::operations::statistics::{Period, Statistics, statistics};
@@ -55,6 +55,7 @@ pub async fn show(
     let newest = deployment.records.attempts(&filter, 1, None).await?;
     let last = newest.attempts.first().map(|one| &one.attempt);
     let content = html! {
+        (held_back_notice(&api, &visitor, &webhook).await?)
         nav.periods aria-label="Period" {
             @for (own, title, ..) in PERIODS {
                 a.button.small href={ "/webhooks/" (webhook.document.id) "?period=" (own) } aria-current=[(own == name).then_some("true")] { (title) }

@@ -1,12 +1,16 @@
 //! What every page about one webhook begins with: its head and the tabs.
 
+use std::collections::HashMap;
+
 use axum::response::Html;
 use maud::{Markup, html};
 
-use super::layout::page;
+use super::layout::{page, time};
 use super::session::Visitor;
 use super::trouble::Trouble;
 use crate::api::Api;
+use crate::domain::held_back::HeldBack;
+use crate::domain::ids::WebhookId;
 use crate::registry::webhooks::StoredWebhook;
 
 /// The pages about one webhook.
@@ -81,6 +85,42 @@ pub fn about(
         Some(visitor),
         &whole,
     )
+}
+
+/// Which of these webhooks' deliveries are held back.
+pub async fn held_back(
+    api: &Api,
+    visitor: &Visitor,
+    webhooks: &[WebhookId],
+) -> Result<HashMap<WebhookId, HeldBack>, Trouble> {
+    let records = &api.deployment.records;
+    Ok(records.held_back(&visitor.organization, webhooks).await?)
+}
+
+/// Says that a webhook's deliveries are held back, and why.
+pub async fn held_back_notice(
+    api: &Api,
+    visitor: &Visitor,
+    webhook: &StoredWebhook,
+) -> Result<Markup, Trouble> {
+    let id = std::slice::from_ref(&webhook.webhook.id);
+    let held = held_back(api, visitor, id).await?.into_values().next();
+    Ok(html! {
+        @if let Some(held) = held {
+            div.card.notice role="status" {
+                p {
+                    strong { "Deliveries are held back" } " since " (time(held.since)) ": " (held.why.because()) ". "
+                    @if held.is_left_alone() { "It is tried again at " } @else { "What is put off so far is due by " }
+                    (time(held.until)) ". Nothing is lost: they come back by themselves."
+                }
+            }
+        }
+    })
+}
+
+/// That deliveries are held back, as a badge.
+pub fn held_back_badge(held: &HeldBack) -> Markup {
+    html! { span.badge.held title=(held) { "held back" } }
 }
 
 /// Whether it gets deliveries, as a badge.

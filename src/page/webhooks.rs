@@ -1,5 +1,7 @@
 //! The list of an organization's webhooks.
 
+use std::collections::HashMap;
+
 use axum::extract::{Query, State};
 use axum::response::Html;
 use futures::future::try_join_all;
@@ -13,10 +15,12 @@ use super::layout::{page, said, time};
 use super::overview::success_rate;
 use super::session::Visitor;
 use super::trouble::Trouble;
-use super::webhook::state;
+use super::webhook::{held_back, held_back_badge, state};
 use crate::api::Api;
 use crate::deployment::Unavailable;
 use crate::domain::attempt::Attempt;
+use crate::domain::held_back::HeldBack;
+use crate::domain::ids::WebhookId;
 use crate::domain::webhook::WebhookDocument;
 use crate::operations::statistics::{Period, Statistics, statistics};
 use crate::records::AttemptFilter;
@@ -60,7 +64,13 @@ pub async fn list(
         .peek()
         .and_then(|_| part.last())
         .map(|one| id(one).to_owned());
-    let rows = try_join_all(part.iter().map(|one| row(&api, &visitor, one))).await?;
+    let valid = part.iter().filter_map(|one| match one {
+        Listed::Valid(stored) => Some(stored.webhook.id.clone()),
+        Listed::Invalid { .. } => None,
+    });
+    let held = held_back(&api, &visitor, &valid.collect::<Vec<_>>()).await?;
+    let rows = part.iter().map(|one| row(&api, &visitor, one, &held));
+    let rows = try_join_all(rows).await?;
     let content = html! {
         (said(&wanted.said))
         div.head {
@@ -90,7 +100,12 @@ fn id(listed: &Listed) -> &str {
     }
 }
 
-async fn row(api: &Api, visitor: &Visitor, listed: &Listed) -> Result<Markup, Unavailable> {
+async fn row(
+    api: &Api,
+    visitor: &Visitor,
+    listed: &Listed,
+    held: &HashMap<WebhookId, HeldBack>,
+) -> Result<Markup, Unavailable> {
     let stored = match listed {
         Listed::Valid(stored) => stored,
         Listed::Invalid { id, reason } => return Ok(invalid(id, &reason.to_string())),
@@ -106,7 +121,12 @@ async fn row(api: &Api, visitor: &Visitor, listed: &Listed) -> Result<Markup, Un
     let day = Period::last(24, SignedDuration::from_hours(1), Timestamp::now());
     let id = &stored.webhook.id;
     let counted = statistics(deployment, organization, id, day, Detail::Outcomes).await?;
-    Ok(valid(&stored.document, &counted, last.as_ref()))
+    Ok(valid(
+        &stored.document,
+        held.get(id),
+        &counted,
+        last.as_ref(),
+    ))
 }
 
 /// The last day: how much arrived, and when.
@@ -125,7 +145,12 @@ fn last_day(counted: &Statistics) -> Markup {
     }
 }
 
-fn valid(webhook: &WebhookDocument, counted: &Statistics, last: Option<&Attempt>) -> Markup {
+fn valid(
+    webhook: &WebhookDocument,
+    held: Option<&HeldBack>,
+    counted: &Statistics,
+    last: Option<&Attempt>,
+) -> Markup {
     html! {
         tr role="row" {
             td.name role="cell" data-label=(COLUMNS[0]) {
@@ -142,6 +167,7 @@ fn valid(webhook: &WebhookDocument, counted: &Statistics, last: Option<&Attempt>
             td role="cell" data-label=(COLUMNS[3]) {
                 span {
                     (state(webhook.enabled))
+                    @if let Some(held) = held { " " (held_back_badge(held)) }
                     @if let Some(reason) = &webhook.disabled_reason { div.small.quiet { (reason) } }
                 }
             }

@@ -96,6 +96,11 @@ impl Keys {
         format!("{}:{{{organization}}}:rate:{id}", self.prefix)
     }
 
+    /// Hash, expires: worker to JSON, what each says of a webhook whose deliveries it holds back.
+    pub fn held_back(&self, organization: &Organization, webhook: &WebhookId) -> String {
+        format!("{}:{{{organization}}}:held_back:{webhook}", self.prefix)
+    }
+
     /// Hash, expires: when a webhook last answered well, and its streak of failures.
     pub fn health(&self, webhook: &WebhookKey) -> String {
         let WebhookKey { organization, id } = webhook;

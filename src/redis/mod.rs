@@ -13,6 +13,7 @@
 //! | [`attempts`] | the attempts on record, for commands and the API |
 //! | [`deliveries`] | the deliveries on record, for a retry by hand |
 //! | [`probe`] | whether anything can be written |
+//! | [`board`] | whose deliveries are held back |
 //! | [`rates`] | rate limits that all workers share |
 //! | [`statistics`] | how many attempts came to what |
 //! | `attempt_fields`, `delivery_fields` | the form of an attempt and of a delivery on record |
@@ -23,6 +24,7 @@
 
 mod attempt_fields;
 pub mod attempts;
+pub mod board;
 pub mod connection;
 pub mod deliveries;
 mod delivery_fields;

@@ -1,5 +1,6 @@
 //! What the suite asks of an adapter.
 
+use std::collections::HashMap;
 use std::future::Future;
 use std::sync::Arc;
 
@@ -7,8 +8,9 @@ use jiff::Timestamp;
 use prism_webhooks::dead_letters::{Action, Filter, Found, Options, Progress};
 use prism_webhooks::domain::attempt::Attempt;
 use prism_webhooks::domain::event::RawEvent;
+use prism_webhooks::domain::held_back::HeldBack;
 use prism_webhooks::domain::ids::{DeliveryId, Organization, WebhookId};
-use prism_webhooks::engine::ports::{Handover, Log, Rates, Source, Subscriptions};
+use prism_webhooks::engine::ports::{Board, Handover, Log, Rates, Source, Subscriptions};
 use prism_webhooks::records::statistics::{Bucket, Detail};
 use prism_webhooks::records::{AttemptFilter, Recorded, RecordedAttempt};
 use prism_webhooks::registry::webhooks::Webhooks;
@@ -46,6 +48,15 @@ pub trait Adapter: Sized {
     fn handover(&self) -> Arc<dyn Handover>;
     fn log(&self) -> Arc<dyn Log>;
     fn rates(&self) -> Arc<dyn Rates>;
+    /// What the worker of this name says; where there is one worker alone, the name is nothing.
+    fn board(&self, worker: &str) -> Arc<dyn Board>;
+
+    /// What all workers say of webhooks.
+    fn held_back(
+        &self,
+        webhooks: &[WebhookId],
+    ) -> impl Future<Output = HashMap<WebhookId, HeldBack>>;
+
     fn subscriptions(&self) -> Arc<dyn Subscriptions>;
     fn webhooks(&self) -> Webhooks;
 

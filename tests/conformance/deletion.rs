@@ -98,6 +98,7 @@ async fn ends_after_deletion(adapter: &impl Adapter, status: u16) {
         subscriptions: adapter.subscriptions(),
         log: adapter.log(),
         rates: adapter.rates(),
+        board: adapter.board("w"),
         sender: gate.clone(),
         faults: Arc::default(),
     };

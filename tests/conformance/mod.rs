@@ -5,6 +5,7 @@ mod adapter;
 mod bodies;
 mod deletion;
 mod failures;
+mod held_back;
 mod messages;
 mod rabbitmq_and_redis;
 mod rates;
@@ -73,6 +74,11 @@ macro_rules! all_conform {
                 a_higher_rate_limit_acts_at_once,
                 nobody_is_given_more_than_half_of_the_times_that_are_free,
                 a_deleted_webhook_leaves_no_trace_of_its_rate_limit,
+            }
+            held_back::{
+                what_a_worker_says_of_a_webhook_stands_until_it_says_otherwise,
+                what_is_over_is_not_shown_and_what_is_said_of_one_is_not_said_of_another,
+                of_a_webhook_that_is_not_registered_nothing_is_kept,
             }
             record::{
                 an_attempt_is_read_back_exactly,

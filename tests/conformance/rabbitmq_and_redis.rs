@@ -1,5 +1,6 @@
 //! The adapters on RabbitMQ and Redis.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,14 +8,16 @@ use jiff::Timestamp;
 use prism_webhooks::dead_letters::{Action, Filter, Found, Options, Progress};
 use prism_webhooks::domain::attempt::Attempt;
 use prism_webhooks::domain::event::RawEvent;
+use prism_webhooks::domain::held_back::HeldBack;
 use prism_webhooks::domain::ids::{DeliveryId, Organization, WebhookId};
-use prism_webhooks::engine::ports::{Handover, Log, Rates, Source, Subscriptions};
+use prism_webhooks::engine::ports::{Board, Handover, Log, Rates, Source, Subscriptions};
 use prism_webhooks::rabbitmq::consumer::SourceHandle;
 use prism_webhooks::rabbitmq::dead_letters::DeadLetters;
 use prism_webhooks::rabbitmq::publisher::Publisher;
 use prism_webhooks::records::statistics::{Bucket, Detail};
 use prism_webhooks::records::{AttemptFilter, LogSettings, Recorded, RecordedAttempt};
 use prism_webhooks::redis::attempts::Attempts;
+use prism_webhooks::redis::board::RedisBoard;
 use prism_webhooks::redis::deliveries::Deliveries;
 use prism_webhooks::redis::log::RedisLog;
 use prism_webhooks::redis::rates::RedisRates;
@@ -106,6 +109,20 @@ impl Adapter for RabbitAndRedis {
     fn rates(&self) -> Arc<dyn Rates> {
         let (connection, keys) = (self.space.connection.clone(), self.space.keys.clone());
         Arc::new(RedisRates::new(connection, keys))
+    }
+
+    fn board(&self, worker: &str) -> Arc<dyn Board> {
+        let (connection, keys) = (self.space.connection.clone(), self.space.keys.clone());
+        Arc::new(RedisBoard::new(connection, keys).written_by(worker))
+    }
+
+    async fn held_back(&self, webhooks: &[WebhookId]) -> HashMap<WebhookId, HeldBack> {
+        let (connection, keys) = (self.space.connection.clone(), self.space.keys.clone());
+        let board = RedisBoard::new(connection, keys);
+        let held = board
+            .read(&organization(), webhooks, Timestamp::now())
+            .await;
+        held.unwrap()
     }
 
     fn subscriptions(&self) -> Arc<dyn Subscriptions> {

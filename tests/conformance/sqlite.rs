@@ -1,5 +1,6 @@
 //! The embedded adapter: on a file, and in memory.
 
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
 use jiff::Timestamp;
@@ -7,12 +8,13 @@ use prism_webhooks::dead_letters::{Action, Filter, Found, Options, Progress};
 use prism_webhooks::domain::attempt::Attempt;
 use prism_webhooks::domain::endpoint::EndpointRules;
 use prism_webhooks::domain::event::RawEvent;
+use prism_webhooks::domain::held_back::HeldBack;
 use prism_webhooks::domain::ids::{DeliveryId, Organization, WebhookId};
 use prism_webhooks::embedded::database::Database;
 use prism_webhooks::embedded::source::SourceHandle;
 use prism_webhooks::embedded::{Embedded, Settings};
 use prism_webhooks::engine::clock::Clock;
-use prism_webhooks::engine::ports::{Handover, Log, Rates, Source, Subscriptions};
+use prism_webhooks::engine::ports::{Board, Handover, Log, Rates, Source, Subscriptions};
 use prism_webhooks::records::statistics::{Bucket, Detail};
 use prism_webhooks::records::{AttemptFilter, LogSettings, Recorded, RecordedAttempt};
 use prism_webhooks::registry::documents::DocumentReader;
@@ -134,6 +136,15 @@ impl<P: Place> Adapter for Sqlite<P> {
 
     fn rates(&self) -> Arc<dyn Rates> {
         self.embedded().rates()
+    }
+
+    fn board(&self, _worker: &str) -> Arc<dyn Board> {
+        self.embedded().board()
+    }
+
+    async fn held_back(&self, webhooks: &[WebhookId]) -> HashMap<WebhookId, HeldBack> {
+        let board = self.embedded().board();
+        board.read(&organization(), webhooks, Timestamp::now())
     }
 
     fn subscriptions(&self) -> Arc<dyn Subscriptions> {

@@ -73,6 +73,7 @@ pub struct Chaotic {
 impl Chaotic {
     pub fn wrap(inner: Ports, fuse: &Arc<Fuse>) -> Ports {
         let (faults, rates) = (inner.faults.clone(), inner.rates.clone());
+        let board = inner.board.clone();
         let chaotic = Arc::new(Self {
             inner,
             fuse: fuse.clone(),
@@ -82,6 +83,7 @@ impl Chaotic {
             subscriptions: chaotic.clone(),
             log: chaotic.clone(),
             rates,
+            board,
             sender: chaotic,
             faults,
         }

@@ -16,6 +16,7 @@ use prism_webhooks::domain::outcome::{Reply, Response};
 use prism_webhooks::domain::own_fault::OwnFault;
 use prism_webhooks::domain::streak::Streak;
 use prism_webhooks::domain::webhook::{Webhook, WebhookKey};
+use prism_webhooks::embedded::board::EmbeddedBoard;
 use prism_webhooks::embedded::rates::EmbeddedRates;
 use prism_webhooks::engine::faults::Faults;
 use prism_webhooks::engine::ports::{
@@ -203,6 +204,7 @@ impl World {
             subscriptions: self.ports.clone(),
             log: self.ports.clone(),
             rates: Arc::new(EmbeddedRates::default()),
+            board: Arc::new(EmbeddedBoard::default()),
             sender: self.ports.clone(),
             faults: self.faults.clone(),
         };

@@ -8,6 +8,7 @@ mod embedded;
 mod events;
 mod full_store;
 mod handles;
+mod held_back;
 mod isolation;
 mod long_log;
 mod page;

@@ -14,6 +14,7 @@ use prism_webhooks::domain::own_fault::OwnFault;
 use prism_webhooks::domain::rate_limit::{RateLimit, Reserved};
 use prism_webhooks::domain::streak::Streak;
 use prism_webhooks::domain::webhook::WebhookKey;
+use prism_webhooks::embedded::board::EmbeddedBoard;
 use prism_webhooks::engine::Ports;
 use prism_webhooks::engine::ports::{
     Entry, FollowUp, Handover, Log, Rates, Request, Sender, Stopped, Subscriptions,
@@ -41,6 +42,7 @@ impl Life {
             subscriptions: life.clone(),
             log: life.clone(),
             rates: life.clone(),
+            board: Arc::new(EmbeddedBoard::default()),
             sender: life,
             faults: Arc::default(),
         }

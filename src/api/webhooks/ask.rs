@@ -5,6 +5,7 @@ use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
+use super::held_back::HeldBackView;
 use crate::api::Api;
 use crate::api::answers::{ForOrganization, OfWebhook, Usual};
 use crate::api::attempts::AttemptView;
@@ -12,7 +13,7 @@ use crate::api::authentication::Acting;
 use crate::api::problem::Problem;
 use crate::api::query::{Path, Query};
 use crate::domain::ids::EventType;
-use crate::operations::explain;
+use crate::operations::explain::{self, ExplainError, Explained};
 use crate::operations::test::TestError;
 
 /// Send a test event
@@ -40,6 +41,15 @@ pub(in crate::api) async fn test(
     let tested = api.tester.test(&organization, &stored.webhook).await;
     let attempt = tested?;
     Ok(axum::Json(AttemptView::from(attempt)))
+}
+
+impl From<ExplainError> for Problem {
+    fn from(error: ExplainError) -> Self {
+        match error {
+            ExplainError::Webhooks(error) => error.into(),
+            ExplainError::Unavailable(error) => error.into(),
+        }
+    }
 }
 
 impl From<TestError> for Problem {
@@ -70,6 +80,8 @@ pub(in crate::api) struct ExplanationView {
     covered_by: Option<String>,
     /// Everything that stands in the way.
     obstacles: Vec<ObstacleView>,
+    /// That its deliveries are held back, if they are: what it gets, it gets later.
+    held_back: Option<HeldBackView>,
 }
 
 /// Something that stands in the way.
@@ -108,13 +120,18 @@ pub(in crate::api) async fn explain(
         &api.egress,
     )
     .await?;
-    let obstacles = found.obstacles.iter().map(|obstacle| ObstacleView {
+    let Explained {
+        explanation,
+        held_back,
+    } = found;
+    let obstacles = explanation.obstacles.iter().map(|obstacle| ObstacleView {
         kind: obstacle.name(),
         detail: obstacle.to_string(),
     });
     Ok(axum::Json(ExplanationView {
-        delivered: found.obstacles.is_empty(),
-        covered_by: found.covered_by.map(|entry| entry.to_string()),
+        delivered: explanation.obstacles.is_empty(),
+        covered_by: explanation.covered_by.map(|entry| entry.to_string()),
         obstacles: obstacles.collect(),
+        held_back: held_back.map(HeldBackView::from),
     }))
 }

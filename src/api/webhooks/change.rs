@@ -17,6 +17,7 @@ use crate::api::authentication::Acting;
 use crate::api::body::Json;
 use crate::api::problem::Problem;
 use crate::api::query::Path;
+use crate::domain::ids::Organization;
 use crate::domain::secret::Secret;
 use crate::registry::webhooks::StoredWebhook;
 
@@ -79,12 +80,12 @@ pub(in crate::api) async fn update(
     Json(asked): Json<UpdateWebhook>,
 ) -> Result<Response, Problem> {
     let patch = asked.into_patch()?;
-    let webhooks = api.deployment.webhooks;
+    let webhooks = &api.deployment.webhooks;
     let target = version.target(&id);
     let stored = webhooks
         .update(&organization, target, &patch, Timestamp::now())
         .await?;
-    Ok(shown(stored, None))
+    Ok(shown(&api, &organization, stored, None).await)
 }
 
 /// Delete a webhook
@@ -134,12 +135,12 @@ pub(in crate::api) async fn enable(
     Path(id): Path<String>,
     version: IfMatch,
 ) -> Result<Response, Problem> {
-    let webhooks = api.deployment.webhooks;
+    let webhooks = &api.deployment.webhooks;
     let target = version.target(&id);
     let stored = webhooks
         .enable(&organization, target, Timestamp::now())
         .await?;
-    Ok(shown(stored, None))
+    Ok(shown(&api, &organization, stored, None).await)
 }
 
 /// Disable a webhook
@@ -168,12 +169,12 @@ pub(in crate::api) async fn disable(
     if asked.reason.chars().count() > 500 {
         return Err(Problem::field("reason", "at most 500 characters"));
     }
-    let webhooks = api.deployment.webhooks;
+    let webhooks = &api.deployment.webhooks;
     let target = version.target(&id);
     let stored = webhooks
         .disable(&organization, target, &asked.reason, Timestamp::now())
         .await?;
-    Ok(shown(stored, None))
+    Ok(shown(&api, &organization, stored, None).await)
 }
 
 /// Rotate a webhook's secret
@@ -215,17 +216,31 @@ pub(in crate::api) async fn rotate_secret(
             (secret, Some(text))
         }
     };
-    let webhooks = api.deployment.webhooks;
+    let webhooks = &api.deployment.webhooks;
     let overlap = Duration::from_secs(asked.overlap_seconds);
     let (target, now) = (version.target(&id), Timestamp::now());
     let stored = webhooks
         .rotate_secret(&organization, target, &secret, overlap, now)
         .await?;
-    Ok(shown(stored, generated))
+    Ok(shown(&api, &organization, stored, generated).await)
 }
 
-fn shown(stored: StoredWebhook, generated: Option<String>) -> Response {
+async fn shown(
+    api: &Api,
+    organization: &Organization,
+    stored: StoredWebhook,
+    generated: Option<String>,
+) -> Response {
     let version = stored.version.clone();
-    let view = WebhookView::of(stored).with_secret(generated);
+    let id = stored.webhook.id.clone();
+    let records = &api.deployment.records;
+    let held = records
+        .held_back(organization, std::slice::from_ref(&id))
+        .await;
+    // The change is made, whether this can be told or not.
+    let held = held.ok().and_then(|mut held| held.remove(&id));
+    let view = WebhookView::of(stored)
+        .held_back(held)
+        .with_secret(generated);
     tagged(&version, axum::Json(view).into_response())
 }

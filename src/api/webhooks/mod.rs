@@ -5,12 +5,14 @@
 //! | here | create, list, get |
 //! | `change` | update, delete, enable, disable, rotate the secret |
 //! | `ask` | send a test event, explain |
+//! | `held_back` | whether deliveries are held back |
 //! | `statistics` | counts and durations over time |
 //! | `model` | webhooks as the API takes and shows them |
 //! | `tag` | `ETag` and `If-Match` |
 
 pub(super) mod ask;
 pub(super) mod change;
+mod held_back;
 mod model;
 pub(super) mod statistics;
 mod tag;
@@ -128,17 +130,32 @@ pub(super) async fn list(
         unusable: Vec::new(),
         next: None,
     };
+    let mut valid = Vec::new();
     let mut last = None;
     for one in rest.by_ref().take(wanted.limit.0) {
         last = Some(id(&one).to_owned());
         match one {
-            Listed::Valid(stored) => part.items.push(WebhookView::of(*stored)),
+            Listed::Valid(stored) => valid.push(*stored),
             Listed::Invalid { id, reason } => {
                 let problem = reason.to_string();
                 part.unusable.push(Unusable { id, problem });
             }
         }
     }
+    let ids: Vec<_> = valid
+        .iter()
+        .map(|stored| stored.webhook.id.clone())
+        .collect();
+    let mut held = api
+        .deployment
+        .records
+        .held_back(&organization, &ids)
+        .await?;
+    let items = valid.into_iter().map(|stored| {
+        let held = held.remove(&stored.webhook.id);
+        WebhookView::of(stored).held_back(held)
+    });
+    part.items.extend(items);
     part.next = last.filter(|_| rest.next().is_some());
     Ok(axum::Json(part))
 }
@@ -170,6 +187,11 @@ pub(super) async fn get(
 ) -> Result<Response, Problem> {
     let stored = api.deployment.webhooks.get(&organization, &id).await?;
     let version = stored.version.clone();
-    let view = axum::Json(WebhookView::of(stored));
+    let id = stored.webhook.id.clone();
+    let records = &api.deployment.records;
+    let mut held = records
+        .held_back(&organization, std::slice::from_ref(&id))
+        .await?;
+    let view = axum::Json(WebhookView::of(stored).held_back(held.remove(&id)));
     Ok(tagged(&version, view.into_response()))
 }

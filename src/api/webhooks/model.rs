@@ -7,7 +7,9 @@ use rand::CryptoRng;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::held_back::HeldBackView;
 use crate::api::problem::{PartProblem, Problem};
+use crate::domain::held_back::HeldBack;
 use crate::domain::matching::EventSubscription;
 use crate::domain::rate_limit::InvalidRateLimit;
 use crate::domain::retry::RetryOverrides;
@@ -158,6 +160,8 @@ pub(in crate::api) struct WebhookView {
     /// How often it may be sent a request, if that is limited.
     #[schema(value_type = Option<String>, example = "10/s")]
     rate_limit: Option<String>,
+    /// That its deliveries are held back, if they are.
+    held_back: Option<HeldBackView>,
     /// When it was created.
     #[schema(value_type = Option<String>, format = DateTime)]
     created_at: Option<Timestamp>,
@@ -266,10 +270,19 @@ impl WebhookView {
             disabled_at: document.disabled_at,
             retry: document.retry.map(RetryPolicy::from),
             rate_limit: document.rate_limit,
+            held_back: None,
             created_at: document.created_at,
             updated_at: document.updated_at,
             version: stored.version.as_str().to_owned(),
             secret: None,
+        }
+    }
+
+    /// The same, with what is known of its deliveries.
+    pub fn held_back(self, held: Option<HeldBack>) -> Self {
+        Self {
+            held_back: held.map(HeldBackView::from),
+            ..self
         }
     }
 

@@ -148,6 +148,11 @@ impl Breaker {
         self.shut.map(|shut| (shut.until, shut.cause))
     }
 
+    /// The same, with when it was shut last.
+    pub fn shut_since(&self) -> Option<(Instant, Instant, Cause)> {
+        self.shut.map(|shut| (shut.since, shut.until, shut.cause))
+    }
+
     /// Since when it has done nothing but fail, or has not been fully open because of that.
     pub fn down_since(&self) -> Option<Instant> {
         self.down_since

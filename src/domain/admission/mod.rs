@@ -25,6 +25,7 @@
 
 mod breaker;
 mod hand;
+mod held;
 mod lanes;
 mod limit;
 mod pace;
@@ -77,6 +78,8 @@ pub struct Admission {
     waiting: [usize; 2],
     /// The receivers that have a line.
     lines: BTreeSet<usize>,
+    /// The receivers whose deliveries are held back, and some for which that is over.
+    held: BTreeSet<usize>,
     /// When the first moment of open requests is over, in this order.
     moments: VecDeque<(Instant, Ticket, u64)>,
     /// Those that are over it and found no place in the slow lane.
@@ -144,6 +147,7 @@ impl Admission {
             trials: 0,
             waiting: [0; 2],
             lines: BTreeSet::new(),
+            held: BTreeSet::new(),
             moments: VecDeque::new(),
             stuck: Vec::new(),
             serial: 0,
@@ -197,6 +201,7 @@ impl Admission {
         let known = &mut self.receivers[receiver];
         if let Some(notice) = known.ended(ticket, began, took, shown, self.lag) {
             self.notices.push((known.key.clone(), notice));
+            self.held.insert(receiver);
         }
         self.pull(receiver, now);
     }
@@ -364,6 +369,8 @@ impl Admission {
         } else {
             receiver.put_off(now, until, why)
         };
+        receiver.held.put_off(deferral, now);
+        self.held.insert(request.receiver);
         self.answers.push((ticket, Answer::Later(deferral)));
     }
 

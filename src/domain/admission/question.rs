@@ -118,6 +118,22 @@ impl Why {
             Self::OwnFault => "own_fault",
         }
     }
+
+    /// The same for people, as the cause in a sentence.
+    pub fn because(self) -> &'static str {
+        match self {
+            Self::Failures => {
+                "its receiver failed many times in a row and is left alone for a while"
+            }
+            Self::Asked => "its receiver asked to be left alone for a while",
+            Self::Line => "more waits for its receiver than that takes soon",
+            Self::Rate => "its rate limit lets no more through",
+            Self::Slow => {
+                "its receiver is slow, and its organization has as many slow requests open as it may"
+            }
+            Self::OwnFault => "no requests can be made here",
+        }
+    }
 }
 
 /// What an attempt showed of the receiver.

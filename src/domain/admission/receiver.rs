@@ -7,11 +7,13 @@ use std::time::{Duration, Instant};
 use url::Url;
 
 use super::breaker::{Breaker, Cause, Standing};
+use super::held::Held;
 use super::limit::{Ended, Limit};
 use super::pace::Pace;
 use super::pulse::Pulse;
 use super::schedule::{self, Schedule, Spread};
 use super::{Bounds, Deferral, MOMENT, Notice, Shown, Ticket, Why};
+use crate::domain::held_back::HeldBack;
 use crate::domain::rate_limit::{RateLimit, Reserved};
 use crate::domain::webhook::WebhookKey;
 
@@ -37,6 +39,8 @@ pub(super) struct Receiver {
     pub(super) open: u32,
     /// What waits for one of them to end.
     pub(super) line: VecDeque<Ticket>,
+    /// What was put off.
+    pub(super) held: Held,
     url: Url,
     bounds: Bounds,
     limit: Limit,
@@ -77,6 +81,7 @@ impl Receiver {
             tenant,
             open: 0,
             line: VecDeque::new(),
+            held: Held::default(),
             url: url.clone(),
             bounds,
             limit: Limit::new(bounds.webhook_max_in_flight),
@@ -200,7 +205,10 @@ impl Receiver {
         }
         match (before, self.shut()) {
             (None, Some((until, why))) => Some(Notice::LeftAlone(until - now, why)),
-            (Some(_), None) => Some(Notice::TakenUp),
+            (Some(_), None) => {
+                self.held.over();
+                Some(Notice::TakenUp)
+            }
             _ => None,
         }
     }
@@ -277,6 +285,17 @@ impl Receiver {
             .map(|(until, cause)| (until, why(cause)))
     }
 
+    /// What people are told of it, if its deliveries are held back.
+    pub(super) fn held_back(&self, now: Instant) -> Option<HeldBack<Instant>> {
+        let shut = self.breaker.shut_since();
+        let shut = shut.map(|(since, until, cause)| HeldBack {
+            why: why(cause),
+            since: self.breaker.down_since().unwrap_or(since),
+            until,
+        });
+        self.held.told(shut, now)
+    }
+
     /// So many requests may be open to it.
     pub(super) fn limit(&self) -> u32 {
         match self.breaker.shut() {
@@ -292,6 +311,7 @@ impl Receiver {
             && now > self.seen + REMEMBERED
             && self.breaker.is_idle(now)
             && self.schedule.until().is_none_or(|at| at <= now)
+            && self.held.until().is_none_or(|at| at <= now)
     }
 
     /// How far apart deliveries are that it takes one after the other, as many at once as it may

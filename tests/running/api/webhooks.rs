@@ -203,7 +203,9 @@ async fn what_stands_in_the_way_of_an_event_type_is_explained(running: &Running)
     let wanted = explain("guardrail.triggered").await;
     assert_eq!(
         wanted,
-        json!({"delivered": true, "covered_by": "guardrail.*", "obstacles": []})
+        json!({
+            "delivered": true, "covered_by": "guardrail.*", "obstacles": [], "held_back": null,
+        })
     );
     let body = Some(json!({"reason": "on holiday"}));
     running

@@ -40,6 +40,7 @@ proptest! {
         let mut given_up = 0;
         let mut ended = 0;
         for step in steps {
+            let before = world.later.len();
             match step {
                 Step::Ask(who, event) => {
                     let kind = if event { Kind::Event } else { Kind::Message };
@@ -72,6 +73,11 @@ proptest! {
                 }
                 Step::Pass(millis) => world.pass(u32::from(millis) * MS),
                 Step::End(..) => {}
+            }
+            let put_off = world.later[before..].to_vec();
+            for (name, deferral) in put_off {
+                let held = world.held(&name);
+                prop_assert!(held.is_some(), "nobody is told that {name} has {deferral:?}");
             }
             let (in_quick, in_slow) = world.admission.places();
             prop_assert!(in_quick <= quick && in_slow <= slow);

@@ -1,11 +1,13 @@
 //! The state machine as a whole: what it promises, whatever happens in which order.
 
 mod any_order;
+mod held;
 mod paced;
 
 use std::collections::HashMap;
 
 use super::*;
+use crate::domain::held_back::HeldBack;
 use crate::domain::ids::{Organization, WebhookId};
 use crate::domain::rate_limit::Calendar;
 
@@ -191,6 +193,13 @@ impl World {
 
     fn open_to(&self, name: &str) -> usize {
         self.open.iter().filter(|one| one.2 == name).count()
+    }
+
+    /// What is told of a webhook.
+    fn held(&mut self, name: &str) -> Option<HeldBack<Instant>> {
+        let key = Self::key(name);
+        let held = self.admission.held_back(self.now);
+        held.into_iter().find(|one| one.0 == key).map(|one| one.1)
     }
 
     fn deferred(&self, name: &str) -> usize {

@@ -1,0 +1,67 @@
+//! What people are told of receivers whose deliveries are held back.
+
+use std::time::Instant;
+
+use super::{Admission, Deferral};
+use crate::domain::held_back::HeldBack;
+use crate::domain::webhook::WebhookKey;
+
+/// What was put off for one receiver and is still to come back.
+#[derive(Debug, Default)]
+pub(super) struct Held {
+    put_off: Option<HeldBack<Instant>>,
+}
+
+impl Held {
+    /// One more delivery is put off.
+    pub(super) fn put_off(&mut self, deferral: Deferral, now: Instant) {
+        let until = now + deferral.delay;
+        let before = self.put_off.filter(|before| before.until > now);
+        self.put_off = Some(HeldBack {
+            why: deferral.why,
+            since: before.map_or(now, |before| before.since),
+            until: before.map_or(until, |before| before.until.max(until)),
+        });
+    }
+
+    /// Until when something is still to come back.
+    pub(super) fn until(&self) -> Option<Instant> {
+        self.put_off.map(|put_off| put_off.until)
+    }
+
+    /// Nothing more is put off for this reason. What was comes back in its time, and is no sign that
+    /// anything holds it back.
+    pub(super) fn over(&mut self) {
+        self.put_off = None;
+    }
+
+    /// What there is to tell at `now` of a receiver that is left alone as `shut` says. While it is
+    /// tried, what was put off tells until when.
+    pub(super) fn told(
+        &self,
+        shut: Option<HeldBack<Instant>>,
+        now: Instant,
+    ) -> Option<HeldBack<Instant>> {
+        let lasts = |held: &HeldBack<Instant>| held.until > now;
+        let put_off = self.put_off.filter(lasts);
+        match shut {
+            Some(shut) if lasts(&shut) => Some(shut),
+            Some(shut) => put_off.map(|HeldBack { until, .. }| HeldBack { until, ..shut }),
+            None => put_off,
+        }
+    }
+}
+
+impl Admission {
+    /// Whose deliveries are held back, and why.
+    pub fn held_back(&mut self, now: Instant) -> Vec<(WebhookKey, HeldBack<Instant>)> {
+        let mut told = Vec::new();
+        self.held.retain(|index| {
+            let receiver = self.receivers.get(*index);
+            let held = receiver.and_then(|receiver| Some((receiver, receiver.held_back(now)?)));
+            told.extend(held.map(|(receiver, held)| (receiver.key.clone(), held)));
+            held.is_some()
+        });
+        told
+    }
+}

@@ -1,0 +1,64 @@
+//! What people are told of those whose deliveries are held back.
+
+use super::super::Shown;
+use super::{BOUNDS, Kind, MS, SECOND, Why, World};
+
+#[test]
+fn a_receiver_that_fails_is_held_back_until_its_next_probe_and_not_once_it_is_up() {
+    let mut world = World::new(BOUNDS);
+    assert_eq!(world.held("o/w"), None);
+    let first = world.now;
+    for _ in 0..BOUNDS.breaker_after {
+        world.ask("o/w", Kind::Event);
+        world.now += MS;
+        world.end(0, Shown::Failed);
+    }
+    let held = world.held("o/w").unwrap();
+    assert_eq!((held.why, held.since), (Why::Failures, first));
+    assert_eq!(held.until, world.now + SECOND);
+    for _ in 0..100 {
+        world.ask("o/w", Kind::Event);
+    }
+    assert_eq!(world.held("o/w"), Some(held), "no delivery changes that");
+    world.now = held.until;
+    world.ask("o/w", Kind::Event);
+    let tried = world.held("o/w").unwrap();
+    assert_eq!((tried.why, tried.since), (held.why, held.since));
+    assert!(tried.until > world.now, "the others still wait");
+    world.end(0, Shown::Delivered);
+    assert_eq!(world.held("o/w"), None);
+}
+
+#[test]
+fn a_receiver_that_asks_to_be_left_alone_is_held_back_for_as_long() {
+    let mut world = World::new(BOUNDS);
+    world.ask("o/w", Kind::Event);
+    world.end(0, Shown::Asked(20 * SECOND));
+    let held = world.held("o/w").unwrap();
+    assert_eq!(
+        (held.why, held.until),
+        (Why::Asked, world.now + 20 * SECOND)
+    );
+    world.now += 20 * SECOND;
+    assert_eq!(world.held("o/w"), None, "nothing waits for it");
+}
+
+#[test]
+fn what_waits_beyond_a_rate_limit_is_held_back_until_the_last_is_due() {
+    let mut world = World::new(BOUNDS);
+    let began = world.now;
+    for _ in 0..50 {
+        world.ask("o/limited-1", Kind::Event);
+    }
+    world.pass(MS);
+    let held = world.held("o/limited-1").unwrap();
+    assert_eq!(held.why, Why::Rate);
+    let last = world.later.iter().map(|(_, deferral)| deferral.delay).max();
+    assert!(held.until >= began + last.unwrap());
+    assert!(held.since >= began);
+    world.pass(60 * SECOND);
+    world.ask("o/quick", Kind::Event);
+    assert_eq!(world.held("o/quick"), None);
+    world.now = held.until;
+    assert_eq!(world.held("o/limited-1"), None);
+}

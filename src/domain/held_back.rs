@@ -1,0 +1,112 @@
+//! Whose deliveries are held back: why, since when and until when.
+
+use std::fmt;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::admission::Why;
+
+/// The deliveries of a webhook are held back. `T` is how time is told: `Instant` within a worker,
+/// `Timestamp` for everybody.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HeldBack<T = Timestamp> {
+    /// Because of what.
+    pub why: Why,
+    /// Since when without a break.
+    pub since: T,
+    /// Of a receiver that is left alone: when it is tried next. Else when the last delivery that was
+    /// put off so far is due.
+    pub until: T,
+}
+
+impl HeldBack {
+    /// What several workers, each of which knows its own deliveries, say together at `now`: the one
+    /// that holds back longest tells why. `None` if it is over everywhere.
+    pub fn of_all(each: impl IntoIterator<Item = Self>, now: Timestamp) -> Option<Self> {
+        let current = each.into_iter().filter(|one| one.until > now);
+        current.reduce(|a, b| {
+            let longest = if b.until > a.until { b } else { a };
+            Self {
+                since: a.since.min(b.since),
+                ..longest
+            }
+        })
+    }
+}
+
+impl HeldBack {
+    /// Whether the receiver is left alone, and tried when that is over.
+    pub fn is_left_alone(&self) -> bool {
+        matches!(self.why, Why::Failures | Why::Asked)
+    }
+}
+
+impl fmt::Display for HeldBack {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (because, until) = (self.why.because(), self.until);
+        match self.is_left_alone() {
+            true => write!(f, "{because}; it is tried again at {until:.0}"),
+            false => write!(f, "{because}; what is put off so far is due by {until:.0}"),
+        }
+    }
+}
+
+/// A change of the end by less than this, or by less than a tenth of what is left, is not worth
+/// telling.
+const SLIGHT: Duration = Duration::from_secs(1);
+
+/// See [`SLIGHT`].
+const SLIGHT_PART: u32 = 10;
+
+impl<T: Copy + PartialEq> HeldBack<T> {
+    /// Whether whoever knows `told` need not be told this. `between` is how far two times are apart.
+    pub fn is_like(&self, told: &Self, now: T, between: impl Fn(T, T) -> Duration) -> bool {
+        let slight = SLIGHT.max(between(now, self.until) / SLIGHT_PART);
+        self.why == told.why && self.since == told.since && between(self.until, told.until) < slight
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    fn held(why: Why, since: i64, until: i64) -> HeldBack {
+        HeldBack {
+            why,
+            since: at(since),
+            until: at(until),
+        }
+    }
+
+    #[test]
+    fn of_several_workers_the_one_that_holds_back_longest_tells_why() {
+        let each = [
+            held(Why::Line, 10, 40),
+            held(Why::Failures, 20, 60),
+            held(Why::Rate, 5, 30),
+        ];
+        let together = HeldBack::of_all(each, at(30));
+        assert_eq!(together, Some(held(Why::Failures, 10, 60)));
+        let last = HeldBack::of_all(each, at(50));
+        assert_eq!(last, Some(held(Why::Failures, 20, 60)));
+        assert_eq!(HeldBack::of_all(each, at(60)), None);
+    }
+
+    #[test]
+    fn only_what_differs_noticeably_is_told_again() {
+        let between = |a: Timestamp, b: Timestamp| a.duration_since(b).unsigned_abs();
+        let told = held(Why::Line, 0, 100);
+        let like = |one: HeldBack| one.is_like(&told, at(50), between);
+        assert!(like(told) && like(held(Why::Line, 0, 104)));
+        assert!(!like(held(Why::Line, 0, 110)));
+        assert!(!like(held(Why::Line, 1, 100)));
+        assert!(!like(held(Why::Failures, 0, 100)));
+        let soon = held(Why::Line, 0, 51);
+        assert!(!soon.is_like(&held(Why::Line, 0, 52), at(50), between));
+    }
+}
