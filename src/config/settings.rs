@@ -174,9 +174,9 @@ settings! {
         /// meanwhile. A timeout counts as four. 0: never.
         breaker_after: u32 = 20, Whole(0..=1_000_000);
 
-        /// An event that more webhooks than this want is split into messages of their own; up to
-        /// this many are sent straight from the event.
-        fanout_inline_max: usize = 32, Whole(1..=10_000);
+        /// An event that more webhooks than this want is split into messages of their own, which
+        /// workers share; up to this many are sent straight from the event, at a third of the cost.
+        fanout_inline_max: usize = 128, Whole(1..=10_000);
 
         /// How long a worker that is told to stop may take to finish what is in flight. What is
         /// then still open is cut off and repeated by another worker. Under the 30s after which

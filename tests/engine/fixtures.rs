@@ -42,7 +42,7 @@ pub fn settings() -> Settings {
             hand: 1000,
             breaker_after: 20,
         },
-        fanout_inline_max: 32,
+        fanout_inline_max: 128,
         keep_all_bodies: false,
         worker: "test".to_owned(),
         grace: Duration::from_secs(25),

@@ -188,14 +188,18 @@ async fn a_worker_with_one_place_still_finishes_a_fan_out() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_large_fan_out_is_split_into_messages() {
-    let mut world = World::new((0..40).map(|n| webhook(&format!("w{n}"))).collect());
-    world.publish(event("1"), false);
-    let steps = world.run().await;
-    let enqueued = |step: &&Step| matches!(step, Step::Enqueued(..));
-    assert_eq!(steps.iter().filter(enqueued).count(), 40);
-    assert_eq!(steps.last(), Some(&Step::Acked(1)));
-    assert_eq!(steps.len(), 41, "nothing was sent from the event itself");
+async fn a_fan_out_that_is_larger_than_it_may_be_is_split_into_messages() {
+    let most = fixtures::settings().fanout_inline_max;
+    for (webhooks, split) in [(most, 0), (most + 1, most + 1)] {
+        let mut world = World::new((0..webhooks).map(|n| webhook(&format!("w{n}"))).collect());
+        world.publish(event("1"), false);
+        let steps = world.run().await;
+        let enqueued = |step: &&Step| matches!(step, Step::Enqueued(..));
+        assert_eq!(steps.iter().filter(enqueued).count(), split);
+        let sent = |step: &&Step| matches!(step, Step::Sent(..));
+        assert_eq!(steps.iter().filter(sent).count(), webhooks - split);
+        assert_eq!(steps.last(), Some(&Step::Acked(1)));
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -35,6 +35,7 @@ macro_rules! in_either_mode {
 in_either_mode! {
     a_backlog_for_three_quick_webhooks_is_delivered_and_nothing_is_put_off with &[];
     a_backlog_for_ten_quick_webhooks_is_delivered_and_nothing_is_put_off with &[];
+    a_backlog_for_a_hundred_quick_webhooks_is_delivered_and_nothing_is_put_off with &[];
     a_burst_for_a_receiver_that_takes_its_time_is_not_put_off with &[];
     an_endpoint_that_asks_for_patience_is_left_alone_and_then_gets_everything with &[];
     a_wish_beyond_all_bounds_is_one_attempt_and_ends_when_a_person_gets_through with &[("PRISM_DELAY_LONGEST", "1h")];
@@ -93,6 +94,10 @@ async fn a_backlog_for_three_quick_webhooks_is_delivered_and_nothing_is_put_off(
 
 async fn a_backlog_for_ten_quick_webhooks_is_delivered_and_nothing_is_put_off(world: World) {
     drains(world, 10, 600).await;
+}
+
+async fn a_backlog_for_a_hundred_quick_webhooks_is_delivered_and_nothing_is_put_off(world: World) {
+    drains(world, 100, 60).await;
 }
 
 async fn a_burst_for_a_receiver_that_takes_its_time_is_not_put_off(world: World) {

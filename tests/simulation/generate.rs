@@ -122,7 +122,7 @@ fn limits(random: &mut StdRng) -> Limits {
         quick: *[16, 64, 256, 256].choose(random).unwrap(),
         slow: *[128, 1024].choose(random).unwrap(),
         webhook: *[4, 16, 64].choose(random).unwrap(),
-        inline: *[2, 32, 32].choose(random).unwrap(),
+        inline: *[2, 128, 128].choose(random).unwrap(),
         ..Limits::default()
     }
 }

@@ -99,6 +99,26 @@ fn a_full_slow_lane_puts_off_only_what_is_slow() {
 }
 
 #[test]
+fn events_for_a_hundred_webhooks_of_which_some_hang_or_fail_delay_nobody_and_no_sibling() {
+    let account = hurts_nobody(|scenario| {
+        for number in 0..100 {
+            let receiver = match number % 10 {
+                0 => Receiver::Hanging,
+                5 => Receiver::Erring,
+                _ => QUICK,
+            };
+            scenario.webhook(0, receiver);
+        }
+        scenario.send_all(0, 20, NOW, Duration::from_secs(1));
+    });
+    // The healthy one of another organization is the first.
+    let siblings = account.webhooks[1..].iter().enumerate();
+    for (number, webhook) in siblings.filter(|(number, _)| number % 5 != 0) {
+        assert_eq!(webhook.deferrals, 0, "webhook {number}");
+    }
+}
+
+#[test]
 fn webhooks_that_drip_delay_nobody_else() {
     hurts_nobody(many(Receiver::Dripping, 10, 1_000));
 }

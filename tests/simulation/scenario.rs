@@ -32,7 +32,7 @@ impl Default for Limits {
             webhook: 64,
             hand: 1000,
             prefetch: 2280,
-            inline: 32,
+            inline: 128,
         }
     }
 }
