@@ -38,6 +38,8 @@ async fn the_published_schema_describes_what_is_stored() {
         "X-A: b",
         "--retry-max-attempts",
         "3",
+        "--rate-limit",
+        "10/s",
     ];
     let id = deployment.webhook("w", "https://example.com", &all);
     deployment.text(&["webhooks", "rotate-secret", "w", "--secret", "two"]);
