@@ -14,6 +14,7 @@ mod misbehaving;
 mod publishing;
 mod records;
 mod secrets;
+mod several;
 mod topology;
 mod verdicts;
 mod verification;

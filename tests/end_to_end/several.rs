@@ -1,0 +1,96 @@
+//! Several workers: each has its share, and none makes anything later.
+
+use std::time::{Duration, Instant};
+
+use super::deployment::{Deployment, SOON};
+use crate::support::process::{Process, Signal};
+use crate::support::receiver::{Answer, Receiver};
+
+/// Takes 150 ms for each.
+fn steady() -> Receiver {
+    Receiver::start(|_| Answer::ok().delay(Duration::from_millis(150)))
+}
+
+async fn workers(deployment: &Deployment, count: usize) -> Vec<Process> {
+    let mut workers = Vec::new();
+    for _ in 0..count {
+        let mut worker = deployment.process(&["worker"]);
+        worker.wait_for_line("is delivering", SOON).await;
+        workers.push(worker);
+    }
+    workers
+}
+
+/// Stops a worker, and gives how many deliveries reached their receivers by it.
+async fn delivered(mut worker: Process) -> usize {
+    worker.signal(Signal::TERM);
+    let status = worker.wait_exit(SOON).await;
+    assert!(status.success(), "{status}: {}", worker.stderr());
+    let stdout = worker.stdout();
+    let report = stdout.lines().find(|line| line.starts_with("stopped: "));
+    let count = report.and_then(|line| {
+        let parts = line.split(", ");
+        parts
+            .filter_map(|part| part.strip_suffix(" delivered"))
+            .next()
+    });
+    count.unwrap_or_else(|| panic!("{stdout}")).parse().unwrap()
+}
+
+/// Has workers deliver so many events for one webhook each; gives what each delivered, and when the
+/// last event had come after the first was published.
+async fn share(count: usize, events: usize, receiver: &Receiver) -> (Vec<usize>, Duration) {
+    let deployment = Deployment::new("several", &[]);
+    deployment.webhook("w", &receiver.url(), &[]);
+    let workers = workers(&deployment, count).await;
+    let before = receiver.count();
+    let began = Instant::now();
+    deployment.text(&[
+        "publish",
+        "request.completed",
+        "--count",
+        &events.to_string(),
+    ]);
+    let requests = receiver.wait_for(before + events, 2 * SOON).await;
+    let last = requests.iter().map(|request| request.arrived).max();
+    let mut each = Vec::new();
+    for worker in workers {
+        each.push(delivered(worker).await);
+    }
+    assert_eq!(each.iter().sum::<usize>(), events, "{each:?}");
+    (each, last.unwrap() - began)
+}
+
+#[track_caller]
+fn within_a_tenth(each: &[usize]) {
+    let mean = each.iter().sum::<usize>() / each.len();
+    for share in each {
+        assert!(share.abs_diff(mean) * 10 <= mean, "{each:?}");
+    }
+}
+
+#[tokio::test]
+async fn two_and_three_workers_share_the_work_within_a_tenth() {
+    for count in [2, 3] {
+        // Few, and almost as many as two may hold: beyond that the quicker gets more.
+        for events in [300, 4_000] {
+            let receiver = Receiver::ok();
+            within_a_tenth(&share(count, events, &receiver).await.0);
+        }
+        let receiver = steady();
+        within_a_tenth(&share(count, 600, &receiver).await.0);
+    }
+}
+
+#[tokio::test]
+async fn another_worker_makes_nothing_later() {
+    let receiver = steady();
+    let alone = share(1, 900, &receiver).await.1;
+    for count in [2, 3] {
+        let took = share(count, 900, &receiver).await.1;
+        assert!(
+            took < alone + Duration::from_millis(500),
+            "{took:?} by {count}, {alone:?} by one"
+        );
+    }
+}
