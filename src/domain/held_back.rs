@@ -35,7 +35,7 @@ impl HeldBack {
     }
 }
 
-impl HeldBack {
+impl<T> HeldBack<T> {
     /// Whether the receiver is left alone, and tried when that is over.
     pub fn is_left_alone(&self) -> bool {
         matches!(self.why, Why::Failures | Why::Asked)

@@ -9,7 +9,7 @@ use tokio::sync::{Notify, oneshot};
 use tokio::time::{Instant, sleep_until};
 
 use crate::domain::admission::{
-    Admission, Answer, Asked, Bounds, Deferral, Kind, Notice, Shown, Ticket, Wanted, Why,
+    Admission, Answer, Asked, Bounds, Deferral, Kind, Load, Notice, Shown, Ticket, Wanted, Why,
 };
 use crate::domain::held_back::HeldBack;
 use crate::domain::webhook::WebhookKey;
@@ -207,6 +207,11 @@ impl Gate {
     /// What is to be reserved, since this was called last.
     pub(super) fn wanted(&self) -> Vec<Wanted> {
         self.lock().admission.wanted().collect()
+    }
+
+    /// What is open and held back.
+    pub(super) fn load(&self) -> Load {
+        self.lock().admission.load(now())
     }
 
     /// Whose deliveries are held back.

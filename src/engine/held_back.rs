@@ -6,6 +6,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use tokio::time::{Instant, sleep};
 
+use super::Engine;
 use super::admission::Gatekeeper;
 use super::clock::Clock;
 use super::ports::{Board, Notice};
@@ -41,6 +42,27 @@ impl Gatekeeper {
                 board.put_up(notices.collect()).await;
             }
         }
+    }
+}
+
+impl Engine {
+    /// Says in the log what is open and held back, if anything is, or was put off since the counter
+    /// stood at `deferred`. Gives how it stands now.
+    pub(super) fn log_load(&self, deferred: u64) -> u64 {
+        let now = self.counters.deferred.get();
+        let load = self.gatekeeper.gate.load();
+        if load.held_back > 0 || now > deferred {
+            tracing::info!(
+                held_back = load.held_back,
+                left_alone = load.left_alone,
+                deferred = now - deferred,
+                in_hand = load.in_hand,
+                quick_lane = format_args!("{}/{}", load.quick, load.bounds.quick),
+                slow_lane = format_args!("{}/{}", load.slow, load.bounds.slow),
+                "deliveries of so many webhooks are held back"
+            );
+        }
+        now
     }
 }
 

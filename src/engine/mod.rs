@@ -120,7 +120,7 @@ pub struct Engine {
 /// How long the last marks may take to be written once everything else is done.
 const MARKS_LIMIT: Duration = Duration::from_secs(1);
 
-/// How often webhooks without traffic are forgotten.
+/// How often webhooks without traffic are forgotten, and the log tells what is held back.
 const TIDY_EVERY: Duration = Duration::from_secs(30);
 
 impl Engine {
@@ -158,8 +158,10 @@ impl Engine {
         let tidy = tokio::spawn({
             let engine = self.clone();
             async move {
+                let mut deferred = 0;
                 loop {
                     tokio::time::sleep(TIDY_EVERY).await;
+                    deferred = engine.log_load(deferred);
                     engine.gatekeeper.forget_idle();
                     engine.ports.faults.passed();
                 }

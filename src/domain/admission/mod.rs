@@ -28,6 +28,7 @@ mod hand;
 mod held;
 mod lanes;
 mod limit;
+mod load;
 mod pace;
 mod places;
 mod pulse;
@@ -52,6 +53,7 @@ use receiver::{May, Receiver};
 use schedule::Schedule;
 use turns::Turns;
 
+pub use load::Load;
 pub use question::{Answer, Asked, Bounds, Deferral, Kind, Notice, Shown, Ticket, Wanted, Why};
 
 /// A request has a place in the quick lane for so long.

@@ -44,6 +44,22 @@ fn a_receiver_that_asks_to_be_left_alone_is_held_back_for_as_long() {
 }
 
 #[test]
+fn the_load_counts_places_what_waits_and_who_is_held_back() {
+    let mut world = World::new(BOUNDS);
+    world.ask("o/asks", Kind::Event);
+    world.end(0, Shown::Asked(20 * SECOND));
+    for _ in 0..6 {
+        world.ask("o/new", Kind::Event);
+    }
+    let load = world.admission.load(world.now);
+    assert_eq!((load.quick, load.slow, load.in_hand), (4, 0, 2));
+    assert_eq!((load.held_back, load.left_alone), (1, 1));
+    world.pass(SECOND);
+    let load = world.admission.load(world.now);
+    assert_eq!((load.quick, load.slow, load.in_hand), (0, 4, 2));
+}
+
+#[test]
 fn what_waits_beyond_a_rate_limit_is_held_back_until_the_last_is_due() {
     let mut world = World::new(BOUNDS);
     let began = world.now;

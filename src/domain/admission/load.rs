@@ -1,0 +1,38 @@
+//! What a worker has open and holds back, in numbers.
+
+use std::time::Instant;
+
+use super::{Admission, Bounds};
+
+/// What a worker has open and holds back at one moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Load {
+    /// What it may have.
+    pub bounds: Bounds,
+    /// The places taken in the quick lane.
+    pub quick: usize,
+    /// The places taken in the slow lane.
+    pub slow: usize,
+    /// The deliveries that wait in the worker for their turn.
+    pub in_hand: usize,
+    /// The webhooks whose receivers are left alone: after a run of failures, or as they asked.
+    pub left_alone: usize,
+    /// The webhooks whose deliveries are held back, for whatever reason.
+    pub held_back: usize,
+}
+
+impl Admission {
+    /// What there is now.
+    pub fn load(&mut self, now: Instant) -> Load {
+        let held = self.held_back(now);
+        let alone = held.iter().filter(|(_, held)| held.is_left_alone());
+        Load {
+            bounds: self.bounds,
+            quick: self.quick.used(),
+            slow: self.slow.used(),
+            in_hand: self.waiting.iter().sum(),
+            left_alone: alone.count(),
+            held_back: held.len(),
+        }
+    }
+}
