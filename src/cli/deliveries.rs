@@ -99,22 +99,21 @@ pub async fn run(
             for obstacle in &explanation.obstacles {
                 writeln!(console.out, "{obstacle}")?;
             }
-            let held = held_back.map(|held| (held.since, held));
-            if explanation.obstacles.is_empty() {
-                let entry = explanation.covered_by.map(|entry| entry.to_string());
-                let entry = entry.unwrap_or_default();
+            let gets_it = explanation.obstacles.is_empty();
+            if let Some(entry) = explanation.covered_by.filter(|_| gets_it) {
                 writeln!(
                     console.out,
                     "it gets {event_type}: its event subscriptions cover it by {entry}"
                 )?;
             }
-            if let Some((since, held)) = held {
+            if let Some(held) = held_back {
+                let since = held.since;
                 writeln!(
                     console.out,
                     "its deliveries are held back since {since:.0}: {held}"
                 )?;
             }
-            if explanation.obstacles.is_empty() {
+            if gets_it {
                 return Ok(());
             }
             let message = format_args!("it does not get {event_type}");

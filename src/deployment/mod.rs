@@ -100,6 +100,17 @@ pub trait Records: Send + Sync {
         webhooks: &[WebhookId],
     ) -> Result<HashMap<WebhookId, HeldBack>, Unavailable>;
 
+    /// The same of one.
+    async fn held_back_one(
+        &self,
+        organization: &Organization,
+        webhook: &WebhookId,
+    ) -> Result<Option<HeldBack>, Unavailable> {
+        let one = std::slice::from_ref(webhook);
+        let mut held = self.held_back(organization, one).await?;
+        Ok(held.remove(webhook))
+    }
+
     /// What is on record of a delivery; `None` if nothing is, or not any more.
     async fn delivery(
         &self,

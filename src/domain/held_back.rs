@@ -1,11 +1,22 @@
 //! Whose deliveries are held back: why, since when and until when.
 
 use std::fmt;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
 use super::admission::Why;
+
+/// What a worker says of a webhook stands for so long; if it goes on, it says so again before that.
+/// What a worker that is gone held back comes back in its time, and nobody holds back what is new.
+pub const STANDS: Duration = Duration::from_secs(60);
+
+/// A change of the end by less than this, or by less than this part of what is left, is not worth
+/// telling.
+const SLIGHT: Duration = Duration::from_secs(1);
+
+/// See [`SLIGHT`]: a tenth.
+const SLIGHT_PART: u32 = 10;
 
 /// The deliveries of a webhook are held back. `T` is how time is told: `Instant` within a worker,
 /// `Timestamp` for everybody.
@@ -52,18 +63,21 @@ impl fmt::Display for HeldBack {
     }
 }
 
-/// A change of the end by less than this, or by less than a tenth of what is left, is not worth
-/// telling.
-const SLIGHT: Duration = Duration::from_secs(1);
+impl HeldBack<Instant> {
+    /// Whether whoever knows `told` need not be told this.
+    pub fn is_like(&self, told: &Self, now: Instant) -> bool {
+        let left = self.until.saturating_duration_since(now);
+        let change = self.until.max(told.until) - self.until.min(told.until);
+        self.why == told.why && self.since == told.since && change < SLIGHT.max(left / SLIGHT_PART)
+    }
 
-/// See [`SLIGHT`].
-const SLIGHT_PART: u32 = 10;
-
-impl<T: Copy + PartialEq> HeldBack<T> {
-    /// Whether whoever knows `told` need not be told this. `between` is how far two times are apart.
-    pub fn is_like(&self, told: &Self, now: T, between: impl Fn(T, T) -> Duration) -> bool {
-        let slight = SLIGHT.max(between(now, self.until) / SLIGHT_PART);
-        self.why == told.why && self.since == told.since && between(self.until, told.until) < slight
+    /// The same, in times as `clock` shows them.
+    pub fn told_in(&self, clock: impl Fn(Instant) -> Timestamp) -> HeldBack {
+        HeldBack {
+            why: self.why,
+            since: clock(self.since),
+            until: clock(self.until),
+        }
     }
 }
 
@@ -99,14 +113,20 @@ mod tests {
 
     #[test]
     fn only_what_differs_noticeably_is_told_again() {
-        let between = |a: Timestamp, b: Timestamp| a.duration_since(b).unsigned_abs();
+        let start = Instant::now();
+        let at = |second| start + Duration::from_secs(second);
+        let held = |why, since, until| HeldBack {
+            why,
+            since: at(since),
+            until: at(until),
+        };
         let told = held(Why::Line, 0, 100);
-        let like = |one: HeldBack| one.is_like(&told, at(50), between);
+        let like = |one: HeldBack<Instant>| one.is_like(&told, at(50));
         assert!(like(told) && like(held(Why::Line, 0, 104)));
         assert!(!like(held(Why::Line, 0, 110)));
         assert!(!like(held(Why::Line, 1, 100)));
         assert!(!like(held(Why::Failures, 0, 100)));
         let soon = held(Why::Line, 0, 51);
-        assert!(!soon.is_like(&held(Why::Line, 0, 52), at(50), between));
+        assert!(!soon.is_like(&held(Why::Line, 0, 52), at(50)));
     }
 }

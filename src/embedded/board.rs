@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use crate::domain::held_back::HeldBack;
 use crate::domain::ids::{Organization, WebhookId};
 use crate::domain::webhook::WebhookKey;
-use crate::engine::ports::{Board, Notice};
+use crate::engine::ports::Board;
 
 /// What the worker says.
 #[derive(Debug, Default)]
@@ -42,12 +42,12 @@ impl EmbeddedBoard {
 
 #[async_trait]
 impl Board for EmbeddedBoard {
-    async fn put_up(&self, notices: Vec<Notice>) {
-        let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
-        for Notice { webhook, held } in notices {
+    async fn put_up(&self, said: Vec<(WebhookKey, Option<HeldBack>)>) {
+        let mut known = self.said.lock().unwrap_or_else(PoisonError::into_inner);
+        for (webhook, held) in said {
             match held {
-                Some(held) => said.insert(webhook, held),
-                None => said.remove(&webhook),
+                Some(held) => known.insert(webhook, held),
+                None => known.remove(&webhook),
             };
         }
     }

@@ -1,45 +1,39 @@
 //! Tells everybody whose deliveries this worker holds back.
 
 use std::collections::HashMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use jiff::{SignedDuration, Timestamp};
-use tokio::time::{Instant, sleep};
+use jiff::Timestamp;
+use tokio::time::sleep;
 
 use super::Engine;
-use super::admission::Gatekeeper;
+use super::admission::{Gatekeeper, now};
 use super::clock::Clock;
-use super::ports::{Board, Notice};
-use crate::domain::held_back::HeldBack;
+use super::ports::Board;
+use crate::domain::held_back::{HeldBack, STANDS};
 use crate::domain::webhook::WebhookKey;
 
 /// How old what people see may be.
 const EVERY: Duration = Duration::from_secs(1);
 
-/// What was told last.
-type Told = HashMap<WebhookKey, HeldBack<std::time::Instant>>;
+/// What was told, and when.
+type Told = HashMap<WebhookKey, (HeldBack<Instant>, Instant)>;
 
 impl Gatekeeper {
     /// Puts up what is new, for ever.
-    pub(super) async fn tell(&self, board: &dyn Board, clock: &Clock) {
+    pub(super) async fn keep_board(&self, board: &dyn Board, clock: &Clock) {
         let mut told = Told::new();
         loop {
             sleep(EVERY).await;
-            let now = Instant::now().into_std();
-            let held = self.gate.held_back(now);
-            let news = news(&mut told, held, now);
+            let now = now();
+            let news = news(&mut told, self.gate.held_back(now), now);
             if !news.is_empty() {
                 let today = clock.now();
-                let on_the_clock = |at| time_of_day(at, now, today);
-                let notices = news.into_iter().map(|(webhook, held)| Notice {
-                    webhook,
-                    held: held.map(|HeldBack { why, since, until }| HeldBack {
-                        why,
-                        since: on_the_clock(since),
-                        until: on_the_clock(until),
-                    }),
+                let said = news.into_iter().map(|(webhook, held)| {
+                    let held = held.map(|held| held.told_in(|at| time_of_day(at, now, today)));
+                    (webhook, held)
                 });
-                board.put_up(notices.collect()).await;
+                board.put_up(said.collect()).await;
             }
         }
     }
@@ -66,38 +60,34 @@ impl Engine {
     }
 }
 
-/// What of `held` has to be told, and of whom there is nothing to tell any more.
+/// What of `held` has to be told, or told again because what was told will not stand much longer,
+/// and of whom there is nothing to tell any more.
 fn news(
     told: &mut Told,
-    held: Vec<(WebhookKey, HeldBack<std::time::Instant>)>,
-    now: std::time::Instant,
-) -> Vec<(WebhookKey, Option<HeldBack<std::time::Instant>>)> {
+    held: Vec<(WebhookKey, HeldBack<Instant>)>,
+    now: Instant,
+) -> Vec<(WebhookKey, Option<HeldBack<Instant>>)> {
     let mut before = std::mem::take(told);
     let mut news = Vec::new();
     for (webhook, held) in held {
         let known = before.remove(&webhook);
-        let known = known.filter(|known| held.is_like(known, now, apart));
+        let known = known.filter(|(known, at)| held.is_like(known, now) && now < *at + STANDS / 3);
         if known.is_none() {
             news.push((webhook.clone(), Some(held)));
         }
-        told.insert(webhook, known.unwrap_or(held));
+        told.insert(webhook, known.unwrap_or((held, now)));
     }
     news.extend(before.into_keys().map(|webhook| (webhook, None)));
     news
 }
 
-fn apart(a: std::time::Instant, b: std::time::Instant) -> Duration {
-    a.max(b) - a.min(b)
-}
-
 /// What a clock that shows `today` at `now` shows at another time.
-fn time_of_day(at: std::time::Instant, now: std::time::Instant, today: Timestamp) -> Timestamp {
-    // Both are near: a receiver is left alone for days, not for centuries.
-    let distance = SignedDuration::try_from(apart(at, now)).unwrap_or(SignedDuration::ZERO);
-    let shown = match at < now {
-        true => today.checked_sub(distance),
-        false => today.checked_add(distance),
+fn time_of_day(at: Instant, now: Instant, today: Timestamp) -> Timestamp {
+    let shown = match at.checked_duration_since(now) {
+        Some(ahead) => today.checked_add(ahead),
+        None => today.checked_sub(now - at),
     };
+    // Both are near: a receiver is left alone for days, not for centuries.
     shown.unwrap_or(today)
 }
 
@@ -107,17 +97,22 @@ mod tests {
     use crate::domain::admission::Why;
     use crate::domain::ids::{Organization, WebhookId};
 
-    #[test]
-    fn what_is_known_is_not_told_again_and_what_is_over_is() {
-        let now = std::time::Instant::now();
-        let webhook = |id| WebhookKey {
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn webhook(id: &str) -> WebhookKey {
+        WebhookKey {
             organization: Organization::default(),
             id: WebhookId::new(id).unwrap(),
-        };
+        }
+    }
+
+    #[test]
+    fn what_is_known_is_not_told_again_and_what_is_over_is() {
+        let now = Instant::now();
         let until = |seconds| HeldBack {
             why: Why::Line,
             since: now,
-            until: now + Duration::from_secs(seconds),
+            until: now + seconds * SECOND,
         };
         let mut told = Told::new();
         let (a, b) = (webhook("a"), webhook("b"));
@@ -134,11 +129,30 @@ mod tests {
     }
 
     #[test]
+    fn what_goes_on_is_told_again_before_it_stands_no_more() {
+        let began = Instant::now();
+        let held = HeldBack {
+            why: Why::Asked,
+            since: began,
+            until: began + 3600 * SECOND,
+        };
+        let mut told = Told::new();
+        let mut last = began;
+        for second in 0..300 {
+            let now = began + second * SECOND;
+            if !news(&mut told, vec![(webhook("a"), held)], now).is_empty() {
+                assert!(now - last < STANDS / 2);
+                last = now;
+            }
+        }
+        assert!(began + 300 * SECOND - last < STANDS / 2);
+    }
+
+    #[test]
     fn times_are_told_as_the_clock_on_the_wall_shows_them() {
-        let (now, today) = (std::time::Instant::now(), Timestamp::UNIX_EPOCH);
-        let second = Duration::from_secs(1);
-        assert_eq!(time_of_day(now + second, now, today).as_second(), 1);
-        let earlier = now.checked_sub(second).unwrap();
+        let (now, today) = (Instant::now(), Timestamp::UNIX_EPOCH);
+        assert_eq!(time_of_day(now + SECOND, now, today).as_second(), 1);
+        let earlier = now.checked_sub(SECOND).unwrap();
         assert_eq!(time_of_day(earlier, now, today).as_second(), -1);
     }
 }

@@ -39,6 +39,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::Mutex;
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -142,31 +143,7 @@ impl Engine {
     /// is in flight, at most for the grace period; what is left unsettled is returned.
     pub async fn run(self: &Arc<Self>, source: Source) -> &Counters {
         let jobs = TaskTracker::new();
-        let keep_time = tokio::spawn({
-            let gatekeeper = self.gatekeeper.clone();
-            async move { gatekeeper.keep_time().await }
-        });
-        let keep_pace = tokio::spawn({
-            let (gatekeeper, rates) = (self.gatekeeper.clone(), self.ports.rates.clone());
-            async move { gatekeeper.keep_pace(&*rates).await }
-        });
-        let tell = tokio::spawn({
-            let (gatekeeper, board) = (self.gatekeeper.clone(), self.ports.board.clone());
-            let clock = self.settings.clock;
-            async move { gatekeeper.tell(&*board, &clock).await }
-        });
-        let tidy = tokio::spawn({
-            let engine = self.clone();
-            async move {
-                let mut deferred = 0;
-                loop {
-                    tokio::time::sleep(TIDY_EVERY).await;
-                    deferred = engine.log_load(deferred);
-                    engine.gatekeeper.forget_idle();
-                    engine.ports.faults.passed();
-                }
-            }
-        });
+        let beside = self.work_beside();
         let done = CancellationToken::new();
         let keep = |marks, entry| tokio::spawn(self.clone().keep(marks, entry, done.clone()));
         let lost_acks = keep(source.lost_acks, intake::lost);
@@ -188,10 +165,7 @@ impl Engine {
             self.abandoned.cancel();
             jobs.wait().await;
         }
-        keep_time.abort();
-        keep_pace.abort();
-        tell.abort();
-        tidy.abort();
+        drop(beside);
         done.cancel();
         // Without the marks more is repeated, which is no reason to wait for a store that is away.
         let marks = futures::future::join(lost_acks, proven_acks);
@@ -199,6 +173,31 @@ impl Engine {
             tracing::warn!("the last marks of what is settled could not be written");
         }
         &self.counters
+    }
+
+    /// What goes on beside the messages, until this is dropped.
+    fn work_beside(self: &Arc<Self>) -> JoinSet<()> {
+        let mut beside = JoinSet::new();
+        let engine = self.clone();
+        beside.spawn(async move { engine.gatekeeper.keep_time().await });
+        let engine = self.clone();
+        beside.spawn(async move { engine.gatekeeper.keep_pace(&*engine.ports.rates).await });
+        let engine = self.clone();
+        beside.spawn(async move {
+            let (board, clock) = (&*engine.ports.board, &engine.settings.clock);
+            engine.gatekeeper.keep_board(board, clock).await;
+        });
+        let engine = self.clone();
+        beside.spawn(async move {
+            let mut deferred = 0;
+            loop {
+                tokio::time::sleep(TIDY_EVERY).await;
+                deferred = engine.log_load(deferred);
+                engine.gatekeeper.forget_idle();
+                engine.ports.faults.passed();
+            }
+        });
+        beside
     }
 
     /// What the engine has done so far.

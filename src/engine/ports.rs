@@ -312,21 +312,13 @@ pub trait Rates: Send + Sync {
 
 // ----------------------------------------------------------------------------- who is held back
 
-/// What this worker says of one webhook.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Notice {
-    /// The webhook.
-    pub webhook: WebhookKey,
-    /// That its deliveries are held back; nothing, if they are not any more.
-    pub held: Option<HeldBack>,
-}
-
 /// Where everybody can read whose deliveries are held back.
 #[async_trait]
 pub trait Board: Send + Sync {
-    /// Puts each notice in the place of what this worker said before of the same webhook. Waits for
-    /// as long as the store is away.
-    async fn put_up(&self, notices: Vec<Notice>);
+    /// Puts what this worker says of webhooks in the place of what it said before of the same: that
+    /// their deliveries are held back, or nothing, if they are not any more. It
+    /// [stands](crate::domain::held_back::STANDS) for a while. Waits for as long as the store is away.
+    async fn put_up(&self, said: Vec<(WebhookKey, Option<HeldBack>)>);
 }
 
 // ------------------------------------------------------------------------------------ the sender

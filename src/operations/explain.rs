@@ -40,12 +40,11 @@ pub async fn explain(
 ) -> Result<Explained, ExplainError> {
     match deployment.webhooks.get(organization, webhook).await {
         Ok(stored) => {
-            let id = std::slice::from_ref(&stored.webhook.id);
-            let held = deployment.records.held_back(organization, id).await?;
-            let explanation = explanation::explain(&stored.webhook, event_type, rules, egress);
+            let webhook = &stored.webhook;
+            let held_back = deployment.records.held_back_one(organization, &webhook.id);
             Ok(Explained {
-                explanation,
-                held_back: held.into_values().next(),
+                explanation: explanation::explain(webhook, event_type, rules, egress),
+                held_back: held_back.await?,
             })
         }
         Err(WebhooksError::Invalid(reason)) => Ok(Explained {

@@ -1,7 +1,5 @@
 //! What every page about one webhook begins with: its head and the tabs.
 
-use std::collections::HashMap;
-
 use axum::response::Html;
 use maud::{Markup, html};
 
@@ -10,7 +8,6 @@ use super::session::Visitor;
 use super::trouble::Trouble;
 use crate::api::Api;
 use crate::domain::held_back::HeldBack;
-use crate::domain::ids::WebhookId;
 use crate::registry::webhooks::StoredWebhook;
 
 /// The pages about one webhook.
@@ -87,24 +84,16 @@ pub fn about(
     )
 }
 
-/// Which of these webhooks' deliveries are held back.
-pub async fn held_back(
-    api: &Api,
-    visitor: &Visitor,
-    webhooks: &[WebhookId],
-) -> Result<HashMap<WebhookId, HeldBack>, Trouble> {
-    let records = &api.deployment.records;
-    Ok(records.held_back(&visitor.organization, webhooks).await?)
-}
-
 /// Says that a webhook's deliveries are held back, and why.
 pub async fn held_back_notice(
     api: &Api,
     visitor: &Visitor,
     webhook: &StoredWebhook,
 ) -> Result<Markup, Trouble> {
-    let id = std::slice::from_ref(&webhook.webhook.id);
-    let held = held_back(api, visitor, id).await?.into_values().next();
+    let records = &api.deployment.records;
+    let held = records
+        .held_back_one(&visitor.organization, &webhook.webhook.id)
+        .await?;
     Ok(html! {
         @if let Some(held) = held {
             div.card.notice role="status" {

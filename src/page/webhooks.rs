@@ -15,7 +15,7 @@ use super::layout::{page, said, time};
 use super::overview::success_rate;
 use super::session::Visitor;
 use super::trouble::Trouble;
-use super::webhook::{held_back, held_back_badge, state};
+use super::webhook::{held_back_badge, state};
 use crate::api::Api;
 use crate::deployment::Unavailable;
 use crate::domain::attempt::Attempt;
@@ -68,7 +68,9 @@ pub async fn list(
         Listed::Valid(stored) => Some(stored.webhook.id.clone()),
         Listed::Invalid { .. } => None,
     });
-    let held = held_back(&api, &visitor, &valid.collect::<Vec<_>>()).await?;
+    let valid: Vec<WebhookId> = valid.collect();
+    let records = &api.deployment.records;
+    let held = records.held_back(&visitor.organization, &valid).await?;
     let rows = part.iter().map(|one| row(&api, &visitor, one, &held));
     let rows = try_join_all(rows).await?;
     let content = html! {

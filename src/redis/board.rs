@@ -15,12 +15,12 @@ use super::error::StoreError;
 use super::keeper::TIME_LIMIT;
 use super::keys::Keys;
 use crate::domain::admission::Why;
-use crate::domain::held_back::HeldBack;
+use crate::domain::held_back::{HeldBack, STANDS};
 use crate::domain::ids::{Organization, WebhookId};
 use crate::domain::webhook::WebhookKey;
-use crate::engine::ports::{Board, Notice};
+use crate::engine::ports::Board;
 
-/// So many notices are under way at once.
+/// So much of what is said is under way at once.
 const AT_ONCE: usize = 64;
 
 /// What workers say, in Redis.
@@ -44,6 +44,8 @@ struct Said {
     reason: String,
     since: Timestamp,
     until: Timestamp,
+    /// When the worker said so: it may be gone.
+    at: Timestamp,
 }
 
 impl RedisBoard {
@@ -86,7 +88,7 @@ impl RedisBoard {
             // What cannot be read is not known, and nothing else hangs on it.
             let said = answer.and_then(|answer| Ok(Vec::<Vec<u8>>::from_redis_value(answer)?));
             let said = said.unwrap_or_default();
-            let each = said.iter().filter_map(|said| Said::read(said));
+            let each = said.iter().filter_map(|said| Said::read(said, now));
             if let Some(held) = HeldBack::of_all(each, now) {
                 held_back.insert(id.clone(), held);
             }
@@ -96,11 +98,14 @@ impl RedisBoard {
 }
 
 impl Said {
-    /// `None` of what is no such thing, or has a reason that only a newer version knows.
-    fn read(json: &[u8]) -> Option<HeldBack> {
+    /// `None` of what is no such thing, has a reason that only a newer version knows, or stands no
+    /// more.
+    fn read(json: &[u8], now: Timestamp) -> Option<HeldBack> {
         let said: Self = serde_json::from_slice(json).ok()?;
-        Some(HeldBack {
-            why: Why::ALL.into_iter().find(|why| why.name() == said.reason)?,
+        let stands_until = said.at.checked_add(STANDS).ok()?;
+        let why = Why::ALL.into_iter().find(|why| why.name() == said.reason)?;
+        (now < stands_until).then_some(HeldBack {
+            why,
             since: said.since,
             until: said.until,
         })
@@ -111,28 +116,25 @@ impl Said {
             reason: held.why.name().to_owned(),
             since: held.since,
             until: held.until,
+            at: Timestamp::now(),
         };
         serde_json::to_string(&said).unwrap_or_default()
     }
 }
 
 impl Writer {
-    async fn put_up_one(&self, notice: &Notice) {
-        let WebhookKey { organization, id } = &notice.webhook;
+    async fn put_up_one(&self, webhook: &WebhookKey, held: Option<&HeldBack>) {
+        let WebhookKey { organization, id } = webhook;
         let RedisBoard {
             connection,
             keys,
             hold,
         } = &self.board;
         let mut call = hold.key(keys.webhooks(organization));
-        call.key(keys.held_back(organization, id))
-            .arg(id.as_str())
-            .arg(&self.worker);
-        call.arg(notice.held.as_ref().map(Said::json).unwrap_or_default());
-        let left = notice
-            .held
-            .map(|held| held.until.duration_since(Timestamp::now()));
-        call.arg(left.map_or(0, |left| left.as_millis().max(1)).to_string());
+        call.key(keys.held_back(organization, id)).arg(id.as_str());
+        call.arg(&self.worker)
+            .arg(held.map(Said::json).unwrap_or_default());
+        call.arg(STANDS.as_secs() * 1000);
         let putting_up = connection.persist(|| connection.script::<()>(&call));
         if let Err(error) = putting_up.await {
             tracing::warn!(%organization, webhook_id = %id, %error, "that a webhook is held back cannot be told");
@@ -142,10 +144,10 @@ impl Writer {
 
 #[async_trait]
 impl Board for Writer {
-    async fn put_up(&self, notices: Vec<Notice>) {
-        let notices = stream::iter(&notices);
-        notices
-            .for_each_concurrent(AT_ONCE, |notice| self.put_up_one(notice))
-            .await;
+    async fn put_up(&self, said: Vec<(WebhookKey, Option<HeldBack>)>) {
+        let one = async |(webhook, held): &(WebhookKey, Option<HeldBack>)| {
+            self.put_up_one(webhook, held.as_ref()).await;
+        };
+        stream::iter(&said).for_each_concurrent(AT_ONCE, one).await;
     }
 }

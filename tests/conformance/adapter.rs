@@ -10,12 +10,13 @@ use prism_webhooks::domain::attempt::Attempt;
 use prism_webhooks::domain::event::RawEvent;
 use prism_webhooks::domain::held_back::HeldBack;
 use prism_webhooks::domain::ids::{DeliveryId, Organization, WebhookId};
+use prism_webhooks::domain::webhook::WebhookKey;
 use prism_webhooks::engine::ports::{Board, Handover, Log, Rates, Source, Subscriptions};
 use prism_webhooks::records::statistics::{Bucket, Detail};
 use prism_webhooks::records::{AttemptFilter, Recorded, RecordedAttempt};
 use prism_webhooks::registry::webhooks::Webhooks;
 
-use crate::redis::kit::organization;
+use crate::redis::kit::{at, new_webhook, organization};
 
 /// How many attempts the adapters keep: of all webhooks, and of each.
 pub const KEPT: (u64, u64) = (400, 200);
@@ -59,6 +60,17 @@ pub trait Adapter: Sized {
 
     fn subscriptions(&self) -> Arc<dyn Subscriptions>;
     fn webhooks(&self) -> Webhooks;
+
+    /// Registers a webhook of this name.
+    fn registered(&self, name: &str) -> impl Future<Output = WebhookKey> {
+        async {
+            let organization = organization();
+            let webhooks = self.webhooks();
+            let created = webhooks.create(&organization, new_webhook(name), at(0));
+            let id = created.await.unwrap().webhook.id;
+            WebhookKey { organization, id }
+        }
+    }
 
     /// Returns once every entry and every success handed over is on record.
     fn flush(&self) -> impl Future<Output = ()>;

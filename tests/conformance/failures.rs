@@ -17,12 +17,7 @@ use super::adapter::Adapter;
 use crate::redis::kit::{at, new_webhook, organization, webhook_key};
 
 pub async fn a_streak_of_failures_is_what_the_domain_says(adapter: &impl Adapter) {
-    let created = adapter
-        .webhooks()
-        .create(&organization(), new_webhook("n"), at(0))
-        .await
-        .unwrap();
-    let key = webhook_key(&created.document.id);
+    let key = adapter.registered("n").await;
     let log = adapter.log();
     let mut script = StdRng::seed_from_u64(7);
     let (mut now, mut streak, mut succeeded) = (0, None, None);

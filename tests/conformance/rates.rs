@@ -5,7 +5,7 @@ use std::time::Duration;
 use prism_webhooks::domain::rate_limit::{AHEAD, RateLimit};
 
 use super::adapter::Adapter;
-use crate::redis::kit::{at, new_webhook, organization, webhook_key};
+use crate::redis::kit::webhook_key;
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -49,15 +49,11 @@ pub async fn nobody_is_given_more_than_half_of_the_times_that_are_free(adapter: 
 }
 
 pub async fn a_deleted_webhook_leaves_no_trace_of_its_rate_limit(adapter: &impl Adapter) {
-    let webhooks = adapter.webhooks();
-    let created = webhooks
-        .create(&organization(), new_webhook("n"), at(0))
-        .await
-        .unwrap();
-    let key = webhook_key(&created.document.id);
+    let key = adapter.registered("n").await;
     adapter.rates().reserve(&key, limit("1/h"), 1).await;
+    let webhooks = adapter.webhooks();
     webhooks
-        .delete(&organization(), created.document.id.as_str())
+        .delete(&key.organization, key.id.as_str())
         .await
         .unwrap();
     assert_eq!(adapter.keys_of(&key.id).await, 0);

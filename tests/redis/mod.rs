@@ -1,6 +1,7 @@
 //! The Redis adapter against a real Redis.
 
 mod attempts;
+mod board;
 mod bodies;
 pub mod kit;
 mod log;

@@ -232,13 +232,12 @@ async fn shown(
     generated: Option<String>,
 ) -> Response {
     let version = stored.version.clone();
-    let id = stored.webhook.id.clone();
     let records = &api.deployment.records;
     let held = records
-        .held_back(organization, std::slice::from_ref(&id))
+        .held_back_one(organization, &stored.webhook.id)
         .await;
     // The change is made, whether this can be told or not.
-    let held = held.ok().and_then(|mut held| held.remove(&id));
+    let held = held.ok().flatten();
     let view = WebhookView::of(stored)
         .held_back(held)
         .with_secret(generated);

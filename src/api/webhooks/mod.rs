@@ -146,16 +146,12 @@ pub(super) async fn list(
         .iter()
         .map(|stored| stored.webhook.id.clone())
         .collect();
-    let mut held = api
-        .deployment
-        .records
-        .held_back(&organization, &ids)
-        .await?;
-    let items = valid.into_iter().map(|stored| {
-        let held = held.remove(&stored.webhook.id);
-        WebhookView::of(stored).held_back(held)
-    });
-    part.items.extend(items);
+    let records = &api.deployment.records;
+    let mut held = records.held_back(&organization, &ids).await?;
+    let shown = ids.iter().zip(valid);
+    part.items = shown
+        .map(|(id, stored)| WebhookView::of(stored).held_back(held.remove(id)))
+        .collect();
     part.next = last.filter(|_| rest.next().is_some());
     Ok(axum::Json(part))
 }
@@ -187,11 +183,10 @@ pub(super) async fn get(
 ) -> Result<Response, Problem> {
     let stored = api.deployment.webhooks.get(&organization, &id).await?;
     let version = stored.version.clone();
-    let id = stored.webhook.id.clone();
     let records = &api.deployment.records;
-    let mut held = records
-        .held_back(&organization, std::slice::from_ref(&id))
+    let held = records
+        .held_back_one(&organization, &stored.webhook.id)
         .await?;
-    let view = axum::Json(WebhookView::of(stored).held_back(held.remove(&id)));
+    let view = axum::Json(WebhookView::of(stored).held_back(held));
     Ok(tagged(&version, view.into_response()))
 }

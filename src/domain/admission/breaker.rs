@@ -77,11 +77,15 @@ pub struct Breaker {
     last_began: Option<Instant>,
 }
 
+/// How it was shut.
 #[derive(Debug, Clone, Copy)]
-struct Shut {
-    since: Instant,
-    until: Instant,
-    cause: Cause,
+pub struct Shut {
+    /// When.
+    pub since: Instant,
+    /// Until when.
+    pub until: Instant,
+    /// Why.
+    pub cause: Cause,
 }
 
 impl Breaker {
@@ -143,14 +147,9 @@ impl Breaker {
         self.pace = None;
     }
 
-    /// Until when it is shut and why, if it is.
-    pub fn shut(&self) -> Option<(Instant, Cause)> {
-        self.shut.map(|shut| (shut.until, shut.cause))
-    }
-
-    /// The same, with when it was shut last.
-    pub fn shut_since(&self) -> Option<(Instant, Instant, Cause)> {
-        self.shut.map(|shut| (shut.since, shut.until, shut.cause))
+    /// How it was shut last, if it has not opened since.
+    pub fn shut(&self) -> Option<Shut> {
+        self.shut
     }
 
     /// Since when it has done nothing but fail, or has not been fully open because of that.

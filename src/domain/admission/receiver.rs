@@ -282,16 +282,15 @@ impl Receiver {
     pub(super) fn shut(&self) -> Option<(Instant, Why)> {
         self.breaker
             .shut()
-            .map(|(until, cause)| (until, why(cause)))
+            .map(|shut| (shut.until, why(shut.cause)))
     }
 
     /// What people are told of it, if its deliveries are held back.
     pub(super) fn held_back(&self, now: Instant) -> Option<HeldBack<Instant>> {
-        let shut = self.breaker.shut_since();
-        let shut = shut.map(|(since, until, cause)| HeldBack {
-            why: why(cause),
-            since: self.breaker.down_since().unwrap_or(since),
-            until,
+        let shut = self.breaker.shut().map(|shut| HeldBack {
+            why: why(shut.cause),
+            since: self.breaker.down_since().unwrap_or(shut.since),
+            until: shut.until,
         });
         self.held.told(shut, now)
     }

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::super::{Bounds, Kind, Shown, schedule};
-use super::{MS, SECOND, World};
+use super::world::{MS, SECOND, World};
 
 #[derive(Debug, Clone, Copy)]
 enum Step {

@@ -1,7 +1,7 @@
 //! What people are told of those whose deliveries are held back.
 
-use super::super::Shown;
-use super::{BOUNDS, Kind, MS, SECOND, Why, World};
+use super::super::{Kind, Shown, Why};
+use super::world::{BOUNDS, MS, SECOND, World};
 
 #[test]
 fn a_receiver_that_fails_is_held_back_until_its_next_probe_and_not_once_it_is_up() {

@@ -1,7 +1,7 @@
 //! Webhooks with a rate limit.
 
 use super::super::{Kind, Shown, Why};
-use super::{BOUNDS, MS, SECOND, World};
+use super::world::{BOUNDS, MS, SECOND, World};
 
 /// How many begin within `seconds`, of receivers that answer at once.
 fn begun_within(world: &mut World, seconds: u32) -> usize {
