@@ -83,6 +83,13 @@ impl OrganizationWebhooks {
             .iter()
             .filter(move |webhook| webhook.wants(event_type))
     }
+
+    /// Whether a webhook whose document cannot be used wants an event of this type.
+    pub fn is_wanted_by_unusable(&self, event_type: &EventType) -> bool {
+        self.invalid
+            .iter()
+            .any(|unusable| unusable.wants(event_type))
+    }
 }
 
 #[cfg(test)]

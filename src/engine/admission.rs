@@ -78,26 +78,23 @@ impl Gatekeeper {
         }
     }
 
-    /// Asks for one attempt; waits for as long as that is likely to be worth it.
-    pub async fn admit(&self, asked: Asked<'_>) -> Admitted {
-        let mut pending = {
-            let mut state = self.gate.lock();
-            let ticket = state.admission.ask(asked, now());
-            if let Some(answer) = self.gate.hand_out(&mut state, Some(ticket)) {
-                drop(state);
-                return self.admitted(ticket, answer);
-            }
-            let (give, answer) = oneshot::channel();
-            state.waiting.insert(ticket, give);
-            Pending {
-                gate: &self.gate,
-                ticket,
-                answer: Some(answer),
-            }
-        };
+    /// Asks for one attempt. Whoever asks is in hand from here on.
+    pub fn ask(&self, asked: Asked<'_>) -> Asking<'_> {
+        let mut state = self.gate.lock();
+        let ticket = state.admission.ask(asked, now());
+        if let Some(answer) = self.gate.hand_out(&mut state, Some(ticket)) {
+            drop(state);
+            return Asking::Answered(self.gate.admitted(ticket, answer));
+        }
+        let (give, answer) = oneshot::channel();
+        state.waiting.insert(ticket, give);
+        drop(state);
         self.gate.waits.notify_one();
-        let answer = pending.answer().await;
-        self.admitted(pending.ticket, answer)
+        Asking::Pending(Pending {
+            gate: &self.gate,
+            ticket,
+            answer: Some(answer),
+        })
     }
 
     /// Returns once one more message of this kind may be taken.
@@ -131,16 +128,6 @@ impl Gatekeeper {
     pub fn forget_idle(&self) {
         self.gate.lock().admission.forget_idle(now());
     }
-
-    fn admitted(&self, ticket: Ticket, answer: Answer) -> Admitted {
-        match answer {
-            Answer::Go => Admitted::Go(Place {
-                gate: self.gate.clone(),
-                ticket,
-            }),
-            Answer::Later(deferral) => Admitted::Later(deferral),
-        }
-    }
 }
 
 impl Place {
@@ -160,9 +147,32 @@ impl Drop for Place {
     }
 }
 
+/// An attempt that was asked for. Dropping it gives it up.
+#[derive(Debug)]
+pub enum Asking<'a> {
+    /// The answer was there at once.
+    Answered(Admitted),
+    /// It is still to come.
+    Pending(Pending<'a>),
+}
+
+impl Asking<'_> {
+    /// The answer; waits for it for as long as that is likely to be worth it.
+    pub async fn answer(self) -> Admitted {
+        match self {
+            Self::Answered(admitted) => admitted,
+            Self::Pending(mut pending) => {
+                let answer = pending.answer().await;
+                pending.gate.admitted(pending.ticket, answer)
+            }
+        }
+    }
+}
+
 /// Somebody who waits for an answer, and may be gone before it comes.
-struct Pending<'a> {
-    gate: &'a Gate,
+#[derive(Debug)]
+pub struct Pending<'a> {
+    gate: &'a Arc<Gate>,
     ticket: Ticket,
     /// None once it was received.
     answer: Option<oneshot::Receiver<Answer>>,
@@ -202,6 +212,16 @@ impl Gate {
     fn lock(&self) -> MutexGuard<'_, State> {
         // The state machine keeps its invariants at every step, so a panic elsewhere spoils nothing.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn admitted(self: &Arc<Self>, ticket: Ticket, answer: Answer) -> Admitted {
+        match answer {
+            Answer::Go => Admitted::Go(Place {
+                gate: self.clone(),
+                ticket,
+            }),
+            Answer::Later(deferral) => Admitted::Later(deferral),
+        }
     }
 
     /// What is to be reserved, since this was called last.
@@ -303,7 +323,7 @@ mod tests {
             by_hand: false,
             rate: None,
         };
-        keeper.admit(asked).await
+        keeper.ask(asked).answer().await
     }
 
     async fn go(keeper: &Gatekeeper) -> Place {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::domain::admission::{Asked, Deferral, Shown, Why};
+use crate::domain::admission::{Asked, Deferral, Kind, Shown, Why};
 use crate::domain::attempt::Attempt;
 use crate::domain::delivery::{Delivery, Trigger};
 use crate::domain::outcome::{self, FailureKind, Outcome};
@@ -15,32 +15,51 @@ use crate::domain::verdict::{self, Circumstances, Verdict};
 use crate::domain::webhook::{Webhook, WebhookKey};
 
 use super::Engine;
-use super::admission::{Admitted, Place};
+use super::admission::{Admitted, Asking, Place};
 use super::origin::Origin;
 use super::ports::{Request, Stopped};
 use super::settlement::Made;
 
 impl Engine {
-    /// Makes the next attempt of `delivery`, or puts it off, and settles what comes of it. Returns
-    /// once that is on record, with the place among the worker's requests, to be held until the
-    /// message is acknowledged.
+    /// Asks admission for the next attempt of `delivery`.
+    pub(super) fn ask(&self, delivery: &Delivery, webhook: &Webhook, kind: Kind) -> Asking<'_> {
+        self.gatekeeper.ask(Asked {
+            key: &key(delivery),
+            url: &webhook.url,
+            kind,
+            by_hand: delivery.trigger == Trigger::Manual,
+            rate: webhook.rate_limit,
+        })
+    }
+
+    /// Makes the attempt of `delivery` that was asked for, or puts it off, and settles what comes of
+    /// it. Returns once that is on record, with the place among the worker's requests, to be held
+    /// until the message is acknowledged.
     pub(super) async fn attempt(
         &self,
         delivery: &Delivery,
         webhook: &Arc<Webhook>,
+        asking: Asking<'_>,
         origin: Origin<'_>,
     ) -> Result<Option<Place>, Stopped> {
-        let key = WebhookKey {
-            organization: delivery.event.organization.clone(),
-            id: webhook.id.clone(),
-        };
-        let place = match self.admitted(delivery, webhook, &key, origin).await? {
-            Admitted::Go(place) => place,
+        // Boxed, so that one that only waits takes up little.
+        match self.admitted(asking).await? {
+            Admitted::Go(place) => Box::pin(self.make(delivery, webhook, place, origin)).await,
             Admitted::Later(deferral) => {
-                self.put_off(delivery, webhook, deferral, origin).await?;
-                return Ok(None);
+                Box::pin(self.put_off(delivery, webhook, deferral, origin)).await?;
+                Ok(None)
             }
-        };
+        }
+    }
+
+    /// Makes an attempt that was admitted.
+    async fn make(
+        &self,
+        delivery: &Delivery,
+        webhook: &Arc<Webhook>,
+        place: Place,
+        origin: Origin<'_>,
+    ) -> Result<Option<Place>, Stopped> {
         if origin.receipt().is_void() {
             return Err(Stopped);
         }
@@ -66,6 +85,7 @@ impl Engine {
         self.ports.faults.got_through();
         self.counters.attempts.count();
 
+        let key = key(delivery);
         let now = self.settings.clock.now();
         let outcome = outcome::classify(&reply, now);
         let longest = self.settings.steps.longest();
@@ -82,25 +102,12 @@ impl Engine {
         Ok(Some(place))
     }
 
-    /// Asks admission, and waits for its answer; gives up when the worker is to begin nothing new.
-    async fn admitted(
-        &self,
-        delivery: &Delivery,
-        webhook: &Webhook,
-        key: &WebhookKey,
-        origin: Origin<'_>,
-    ) -> Result<Admitted, Stopped> {
-        let asked = Asked {
-            key,
-            url: &webhook.url,
-            kind: origin.kind(),
-            by_hand: delivery.trigger == Trigger::Manual,
-            rate: webhook.rate_limit,
-        };
+    /// Waits for the answer of admission; gives up when the worker is to begin nothing new.
+    async fn admitted(&self, asking: Asking<'_>) -> Result<Admitted, Stopped> {
         tokio::select! {
             biased;
             () = self.stopping.cancelled() => Err(Stopped),
-            admitted = self.gatekeeper.admit(asked) => Ok(admitted),
+            admitted = asking.answer() => Ok(admitted),
         }
     }
 
@@ -132,6 +139,13 @@ impl Engine {
                 random: self.settings.chance.draw(delivery).jitter,
             },
         )
+    }
+}
+
+fn key(delivery: &Delivery) -> WebhookKey {
+    WebhookKey {
+        organization: delivery.event.organization.clone(),
+        id: delivery.webhook.clone(),
     }
 }
 

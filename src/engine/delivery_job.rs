@@ -49,8 +49,9 @@ impl Engine {
                     None
                 }
                 None => {
-                    self.attempt(&delivery, &webhook, Origin::Message(&receipt))
-                        .await?
+                    let origin = Origin::Message(&receipt);
+                    let asking = self.ask(&delivery, &webhook, origin.kind());
+                    self.attempt(&delivery, &webhook, asking, origin).await?
                 }
             },
         };

@@ -6,7 +6,9 @@ use futures::StreamExt as _;
 use futures::future::join_all;
 use futures::stream::FuturesUnordered;
 
+use crate::domain::admission::Kind;
 use crate::domain::dead_letter::{Content, DeadLetter, Reason};
+use crate::domain::delivery::Delivery;
 use crate::domain::event::{self, Event, RawEvent};
 use crate::domain::identity::Identity;
 use crate::domain::ids::WebhookId;
@@ -14,12 +16,16 @@ use crate::domain::organization::OrganizationWebhooks;
 use crate::domain::webhook::Webhook;
 
 use super::Engine;
-use super::admission::Place;
+use super::admission::{Asking, Place};
+use super::intake::Arriving;
 use super::origin::{Origin, Siblings};
 use super::ports::{FollowUp, Receipt, Stopped};
 
 /// How many parts of a split fan-out are on their way at once: 256 take a broker to its limit.
 const SPLIT_PIPELINE: usize = 256;
+
+/// So many events are split at once.
+pub(super) const SPLITS: usize = 4;
 
 impl Engine {
     pub(super) async fn event_job(
@@ -27,13 +33,18 @@ impl Engine {
         raw: RawEvent,
         redelivered: bool,
         receipt: Receipt,
+        mut arriving: Option<Arriving>,
     ) -> Result<(), Stopped> {
         let event = match event::decode(&raw, &self.settings.events) {
             Ok(event) => Arc::new(event),
-            Err(problem) => return self.refuse_event(raw, &problem, receipt).await,
+            Err(problem) => {
+                drop(arriving);
+                return self.refuse_event(raw, &problem, receipt).await;
+            }
         };
         let webhooks = self.ports.subscriptions.webhooks(&event.organization).await;
         if let Some(problem) = webhooks.unreadable.clone() {
+            drop(arriving);
             return self
                 .refuse(Reason::WebhookInvalid, raw, problem, receipt)
                 .await;
@@ -49,14 +60,21 @@ impl Engine {
         }
         self.counters.events.count();
         let siblings = Siblings::new(event, identity, wanting.len(), redelivered);
-        self.keep_for_unusable(&webhooks, &siblings, &receipt)
-            .await?;
-
+        if webhooks.is_wanted_by_unusable(&siblings.event().event_type) {
+            // What waits for the broker holds up no other event.
+            drop(arriving);
+            self.keep_for_unusable(&webhooks, &siblings, &receipt)
+                .await?;
+            arriving = Some(self.arrive().await);
+        }
         let place = if split {
+            drop(arriving);
             self.split(&wanting, &siblings, &receipt).await?;
             None
         } else {
-            self.deliver_to_all(&wanting, &siblings, &receipt).await?
+            let asked = self.ask_for_all(&wanting, &siblings);
+            drop(arriving);
+            self.deliver_to_all(asked, &siblings, &receipt).await?
         };
         if wanting.is_empty() {
             receipt.ack(None, None);
@@ -131,19 +149,37 @@ impl Engine {
         Ok(())
     }
 
-    /// One attempt for each webhook, side by side. Returns once all are settled, with the place of
-    /// the one settled last.
+    /// Asks for one attempt for each webhook.
+    fn ask_for_all<'a>(
+        &self,
+        wanting: &'a [Arc<Webhook>],
+        siblings: &Siblings,
+    ) -> Vec<Sibling<'a, '_>> {
+        let ask = |webhook: &'a Arc<Webhook>| {
+            let delivery = siblings.first(&webhook.id);
+            let asking = self.ask(&delivery, webhook, Kind::Event);
+            Sibling {
+                delivery,
+                webhook,
+                asking,
+            }
+        };
+        wanting.iter().map(ask).collect()
+    }
+
+    /// The attempts asked for, side by side. Returns once all are settled, with the place of the one
+    /// settled last.
     async fn deliver_to_all(
         &self,
-        wanting: &[Arc<Webhook>],
+        asked: Vec<Sibling<'_, '_>>,
         siblings: &Siblings,
         receipt: &Receipt,
     ) -> Result<Option<Place>, Stopped> {
         let mut last = None;
         let mut result = Ok(());
-        let mut settled: FuturesUnordered<_> = wanting
-            .iter()
-            .map(|webhook| self.first_attempt(webhook, siblings, receipt))
+        let mut settled: FuturesUnordered<_> = asked
+            .into_iter()
+            .map(|one| self.first_attempt(one, Origin::Event(siblings, receipt)))
             .collect();
         while let Some(one) = settled.next().await {
             match one {
@@ -158,13 +194,11 @@ impl Engine {
 
     async fn first_attempt(
         &self,
-        webhook: &Arc<Webhook>,
-        siblings: &Siblings,
-        receipt: &Receipt,
+        one: Sibling<'_, '_>,
+        origin: Origin<'_>,
     ) -> Result<Option<Place>, Stopped> {
-        let delivery = siblings.first(&webhook.id);
-        let origin = Origin::Event(siblings, receipt);
-        self.attempt(&delivery, webhook, origin).await
+        self.attempt(&one.delivery, one.webhook, one.asking, origin)
+            .await
     }
 
     /// Makes a message of each delivery of a large fan-out, so that workers can share them.
@@ -174,6 +208,8 @@ impl Engine {
         siblings: &Siblings,
         receipt: &Receipt,
     ) -> Result<(), Stopped> {
+        // Never closed. A few at once keep the broker busy, and more would only wait in memory.
+        let _turn = self.splits.acquire().await;
         let mut confirms = FuturesUnordered::new();
         for webhook in wanting {
             if confirms.len() >= SPLIT_PIPELINE {
@@ -234,6 +270,13 @@ impl Engine {
         receipt.ack(None, None);
         Ok(())
     }
+}
+
+/// One delivery of an event, for which an attempt was asked.
+struct Sibling<'a, 'g> {
+    delivery: Delivery,
+    webhook: &'a Arc<Webhook>,
+    asking: Asking<'g>,
 }
 
 /// The webhooks that the event is to be delivered to.

@@ -4,7 +4,7 @@ use std::pin::pin;
 use std::sync::Arc;
 
 use futures::future::join_all;
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -15,6 +15,15 @@ use super::ports::{Entry, Incoming, Mark, Message, Stopped};
 
 /// How many marks are written side by side: what a worker can have unproven of a connection.
 const MARKS_AT_ONCE: usize = 10_000;
+
+/// So many events may be on their way from the source to admission. While their webhooks are looked
+/// up nobody knows how many deliveries they make, so only few more than the hand may come of them.
+pub(super) const ARRIVING: usize = 32;
+
+/// An event that was taken, and for whose deliveries no attempts were asked yet.
+pub(super) struct Arriving {
+    _permit: Option<OwnedSemaphorePermit>,
+}
 
 impl Engine {
     /// Takes messages until the source ends, each into a job of its own, while there is room for
@@ -27,28 +36,40 @@ impl Engine {
     ) {
         loop {
             let next = async {
+                let arriving = match kind {
+                    Kind::Event => Some(self.arrive().await),
+                    Kind::Message => None,
+                };
                 self.gatekeeper.room(kind).await;
                 let incoming = messages.recv().await;
                 // Asked for each message when it is there: the log may go away while none comes.
                 self.ports.log.available().await;
-                incoming
+                Some((incoming?, arriving))
             };
-            let incoming = tokio::select! {
+            let next = tokio::select! {
                 biased;
                 () = self.stopping.cancelled() => return,
-                incoming = next => incoming,
+                next = next => next,
             };
-            let Some(incoming) = incoming else {
+            let Some((incoming, arriving)) = next else {
                 return;
             };
             let engine = self.clone();
-            jobs.spawn(engine.settle(incoming));
+            jobs.spawn(engine.settle(incoming, arriving));
+        }
+    }
+
+    /// Returns once one more event may arrive.
+    pub(super) async fn arrive(&self) -> Arriving {
+        Arriving {
+            // Never closed.
+            _permit: self.arriving.clone().acquire_owned().await.ok(),
         }
     }
 
     /// Sees one message through. Unless it is settled, its receipt is dropped here, by return or by
     /// panic, and the source returns it to its queue.
-    async fn settle(self: Arc<Self>, incoming: Incoming) {
+    async fn settle(self: Arc<Self>, incoming: Incoming, arriving: Option<Arriving>) {
         let Incoming {
             message,
             redelivered,
@@ -59,7 +80,7 @@ impl Engine {
                 return Err(Stopped);
             }
             match message {
-                Message::Event(raw) => self.event_job(raw, redelivered, receipt).await,
+                Message::Event(raw) => self.event_job(raw, redelivered, receipt, arriving).await,
                 Message::Delivery(delivery) => self.delivery_job(delivery, receipt).await,
                 Message::Unreadable(raw, problem) => {
                     self.refuse_delivery(raw, problem, receipt).await

@@ -38,7 +38,7 @@ mod under_way;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, Semaphore};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -108,6 +108,10 @@ pub struct Engine {
     settings: Settings,
     ports: Ports,
     gatekeeper: Gatekeeper,
+    /// What is left of the events that may be arriving.
+    arriving: Arc<Semaphore>,
+    /// What is left of those that may be split.
+    splits: Semaphore,
     /// Held while a webhook is being disabled.
     disabling: Mutex<()>,
     under_way: UnderWay,
@@ -129,6 +133,8 @@ impl Engine {
     pub fn new(settings: Settings, ports: Ports, stopping: CancellationToken) -> Arc<Self> {
         Arc::new(Self {
             gatekeeper: Gatekeeper::new(settings.bounds),
+            arriving: Arc::new(Semaphore::new(intake::ARRIVING)),
+            splits: Semaphore::new(event_job::SPLITS),
             disabling: Mutex::default(),
             under_way: UnderWay::default(),
             counters: Counters::default(),

@@ -9,6 +9,7 @@ use prism_webhooks::domain::delivery::Delivery;
 use prism_webhooks::domain::endpoint::EndpointRules;
 use prism_webhooks::domain::event::{self, EventRules, RawEvent};
 use prism_webhooks::domain::ids::{EventType, WebhookId};
+use prism_webhooks::domain::matching::EventSubscription;
 use prism_webhooks::domain::retry::RetryPolicy;
 use prism_webhooks::domain::secret::Secret;
 use prism_webhooks::domain::verdict::DisablePolicy;
@@ -56,6 +57,23 @@ pub fn webhook(id: &str) -> Webhook {
     let json = format!(r#"{{"id":"{id}","name":"{id}","url":"https://example.com/{id}"}}"#);
     let document: WebhookDocument = serde_json::from_str(&json).unwrap();
     Webhook::from_document(&document, EndpointRules::default(), Secret::new).unwrap()
+}
+
+/// The same for events of one type alone.
+pub fn webhook_for(event_type: &str, id: &str) -> Webhook {
+    Webhook {
+        event_subscriptions: vec![EventSubscription::parse(event_type).unwrap()],
+        ..webhook(id)
+    }
+}
+
+/// An event of this type with this id, taken in by ourselves.
+pub fn event_of(event_type: &str, id: &str) -> RawEvent {
+    RawEvent {
+        routing_key: event_type.to_owned(),
+        body: format!(r#"{{"event":"{event_type}"}}"#).into(),
+        ..event(id)
+    }
 }
 
 /// An event of the gateway with this id, taken in by ourselves.

@@ -1,6 +1,7 @@
 //! The engine on a paused clock with scripted ports: what is settled, in which order, and what is
 //! left alone when something stops half way.
 
+mod arriving;
 mod fixtures;
 mod identity;
 mod script;
@@ -118,7 +119,7 @@ async fn an_event_published_again_is_not_taken_for_what_came_of_it_before() {
 
 #[tokio::test(start_paused = true)]
 async fn an_event_for_a_webhook_that_cannot_be_used_is_kept_as_a_dead_letter() {
-    let mut world = World::with_unusable(vec![webhook("a")], "broken");
+    let mut world = World::with_unusable(vec![webhook("a")], "broken", "request.completed");
     world.publish(event("1"), false);
     let steps = world.run().await;
     assert!(

@@ -1,7 +1,7 @@
 //! A scripted world for the engine: ports that write down what is asked of them, in order.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -11,6 +11,7 @@ use prism_webhooks::domain::dead_letter::Reason;
 use prism_webhooks::domain::delivery::Delivery;
 use prism_webhooks::domain::event::RawEvent;
 use prism_webhooks::domain::ids::{DeliveryId, MessageKey, Organization, WebhookId};
+use prism_webhooks::domain::matching::EventSubscription;
 use prism_webhooks::domain::organization::{OrganizationWebhooks, Unusable};
 use prism_webhooks::domain::outcome::{Reply, Response};
 use prism_webhooks::domain::own_fault::OwnFault;
@@ -92,11 +93,31 @@ struct Scripted {
     steps: Mutex<Vec<Step>>,
     entries: Mutex<Vec<Entry>>,
     refuse_handover: AtomicBool,
+    lookups: Slow,
+    handovers: Slow,
     claims: Mutex<HashMap<DeliveryId, u64>>,
     handed_over: Mutex<Vec<Delivery>>,
     settled: Arc<Mutex<HashSet<WebhookId>>>,
     sequence: Arc<Mutex<u32>>,
     recorded: Mutex<HashMap<DeliveryId, u32>>,
+}
+
+/// Something that takes its time.
+#[derive(Default)]
+struct Slow {
+    takes: Mutex<Duration>,
+    under_way: AtomicUsize,
+    most: AtomicUsize,
+}
+
+impl Slow {
+    async fn take_time(&self) {
+        let now = self.under_way.fetch_add(1, Ordering::Relaxed) + 1;
+        self.most.fetch_max(now, Ordering::Relaxed);
+        let takes = *self.takes.lock().unwrap();
+        tokio::time::sleep(takes).await;
+        self.under_way.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 impl World {
@@ -120,13 +141,13 @@ impl World {
         }
     }
 
-    /// A world in which the document of `unusable`, which wants every event type, cannot be used.
-    pub fn with_unusable(webhooks: Vec<Webhook>, unusable: &str) -> Self {
+    /// A world in which the document of `unusable`, which wants events of this type, cannot be used.
+    pub fn with_unusable(webhooks: Vec<Webhook>, unusable: &str, event_type: &str) -> Self {
         let world = Self::new(webhooks);
         let invalid = vec![Unusable {
             id: unusable.to_owned(),
             problem: "scripted".to_owned(),
-            event_subscriptions: Some(Vec::new()),
+            event_subscriptions: Some(vec![EventSubscription::parse(event_type).unwrap()]),
         }];
         let ports = Scripted {
             webhooks: Arc::new(OrganizationWebhooks {
@@ -158,6 +179,22 @@ impl World {
 
     pub fn refuse_handover(&self) {
         self.ports.refuse_handover.store(true, Ordering::Relaxed);
+    }
+
+    /// From now on it takes so long to look webhooks up.
+    pub fn slow_lookups(&self, takes: Duration) {
+        *self.ports.lookups.takes.lock().unwrap() = takes;
+    }
+
+    /// From now on it takes so long to hand anything over.
+    pub fn slow_handovers(&self, takes: Duration) {
+        *self.ports.handovers.takes.lock().unwrap() = takes;
+    }
+
+    /// How many lookups, and how many hand-overs, were under way at once at most.
+    pub fn most_under_way(&self) -> (usize, usize) {
+        let most = |slow: &Slow| slow.most.load(Ordering::Relaxed);
+        (most(&self.ports.lookups), most(&self.ports.handovers))
     }
 
     pub fn publish(&mut self, raw: RawEvent, redelivered: bool) {
@@ -276,6 +313,7 @@ impl Handover for Scripted {
         if self.refuse_handover.load(Ordering::Relaxed) {
             return Err(Stopped);
         }
+        self.handovers.take_time().await;
         if let FollowUp::Delay(delivery, _)
         | FollowUp::Defer(delivery, _)
         | FollowUp::Enqueue(delivery) = &follow_up
@@ -304,6 +342,7 @@ impl Handover for Scripted {
 #[async_trait]
 impl Subscriptions for Scripted {
     async fn webhooks(&self, _: &Organization) -> Arc<OrganizationWebhooks> {
+        self.lookups.take_time().await;
         self.webhooks.clone()
     }
 

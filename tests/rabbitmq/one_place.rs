@@ -32,7 +32,7 @@ impl OnePlace {
             by_hand: false,
             rate: None,
         };
-        match self.0.admit(asked).await {
+        match self.0.ask(asked).answer().await {
             Admitted::Go(place) => place,
             Admitted::Later(deferral) => panic!("put off: {deferral:?}"),
         }
