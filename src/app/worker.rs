@@ -18,6 +18,7 @@ use crate::rabbitmq::consumer::{self, SourceHandle};
 use crate::rabbitmq::publisher::Publisher;
 use crate::redis::board::RedisBoard;
 use crate::redis::log::RedisLog;
+use crate::redis::pauses::RedisPauses;
 use crate::redis::rates::RedisRates;
 use crate::redis::subscriptions::{RedisSubscriptions, SubscriptionsSettings};
 
@@ -63,6 +64,7 @@ impl Worker {
         let log_settings = super::log_settings(config);
         let rates = RedisRates::new(redis.clone(), keys.clone());
         let board = RedisBoard::new(redis.clone(), keys.clone());
+        let pauses = RedisPauses::start(redis.clone(), &keys);
         let log = RedisLog::start(redis.clone(), keys.clone(), log_settings);
         let log = Arc::new(log);
         let subscriptions = RedisSubscriptions::start(
@@ -83,6 +85,7 @@ impl Worker {
             log: log.clone(),
             rates: Arc::new(rates),
             board: Arc::new(board.written_by(&name)),
+            pauses: Arc::new(pauses),
             sender: Arc::new(HttpSender::new(super::sender_settings(
                 config,
                 shares.idle,

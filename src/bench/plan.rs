@@ -16,7 +16,7 @@ pub enum Scenario {
     /// For ten.
     #[value(name = "fanout_10")]
     Fanout10,
-    /// For 33: more than are sent straight from the event.
+    /// For 33.
     #[value(name = "fanout_33")]
     Fanout33,
     /// For a hundred.

@@ -1,7 +1,14 @@
 //! Which URLs can be an endpoint. Where one leads is checked at the time of each connection, by
 //! [`egress`](super::egress).
 
+use sha2::{Digest as _, Sha256};
 use url::Url;
+
+/// What workers call an endpoint among each other: a URL may hold a secret.
+pub fn fingerprint(url: &Url) -> u64 {
+    let digest = Sha256::digest(url.as_str());
+    u64::from_be_bytes(std::array::from_fn(|index| digest[index]))
+}
 
 /// Which endpoints this deployment allows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -32,6 +32,7 @@ pub mod handover;
 mod health;
 pub mod log;
 mod message;
+pub mod pauses;
 pub mod rates;
 mod schema;
 pub mod source;
@@ -58,6 +59,7 @@ use deliveries::Deliveries;
 use documents::Documents;
 use handover::Intake;
 use log::EmbeddedLog;
+use pauses::Alone;
 use rates::EmbeddedRates;
 use source::SourceHandle;
 use statistics::Statistics;
@@ -128,6 +130,7 @@ impl Embedded {
             log: self.log.clone(),
             rates: self.rates.clone(),
             board: self.board.clone(),
+            pauses: Arc::new(Alone),
             sender,
             faults,
         }

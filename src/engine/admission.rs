@@ -9,7 +9,8 @@ use tokio::sync::{Notify, oneshot};
 use tokio::time::{Instant, sleep_until};
 
 use crate::domain::admission::{
-    Admission, Answer, Asked, Bounds, Deferral, Kind, Load, Notice, Shown, Ticket, Wanted, Why,
+    Admission, Answer, Asked, Bounds, Deferral, Kind, Load, Notice, Pause, Shown, Ticket, Wanted,
+    Why,
 };
 use crate::domain::held_back::HeldBack;
 use crate::domain::webhook::WebhookKey;
@@ -35,6 +36,8 @@ pub(super) struct Gate {
     room: Notify,
     /// Times are to be reserved.
     pub(super) wanted: Notify,
+    /// A receiver asked to be left alone.
+    pub(super) asked: Notify,
 }
 
 #[derive(Debug)]
@@ -72,6 +75,7 @@ impl Gatekeeper {
             waits: Notify::new(),
             room: Notify::new(),
             wanted: Notify::new(),
+            asked: Notify::new(),
         };
         Self {
             gate: Arc::new(gate),
@@ -229,6 +233,11 @@ impl Gate {
         self.lock().admission.wanted().collect()
     }
 
+    /// Who asked to be left alone, since this was called last.
+    pub(super) fn pauses(&self) -> Vec<Pause> {
+        self.lock().admission.pauses().collect()
+    }
+
     /// What is open and held back.
     pub(super) fn load(&self) -> Load {
         self.lock().admission.load(now())
@@ -264,6 +273,9 @@ impl Gate {
         }
         if state.admission.wants() {
             self.wanted.notify_one();
+        }
+        if state.admission.has_pauses() {
+            self.asked.notify_one();
         }
         self.room.notify_waiters();
         own

@@ -30,6 +30,7 @@ mod held_back;
 mod intake;
 mod origin;
 mod pacing;
+mod pausing;
 pub mod ports;
 mod settlement;
 mod telling_apart;
@@ -54,7 +55,7 @@ use chance::Chance;
 use clock::Clock;
 use counters::Counters;
 use faults::Faults;
-use ports::{Board, Handover, Log, Rates, Sender, Source, Subscriptions};
+use ports::{Board, Handover, Log, Pauses, Rates, Sender, Source, Subscriptions};
 use under_way::UnderWay;
 
 /// What the engine is told about how to work.
@@ -97,6 +98,8 @@ pub struct Ports {
     pub rates: Arc<dyn Rates>,
     /// Tells everybody whose deliveries are held back.
     pub board: Arc<dyn Board>,
+    /// Tells other workers which receivers asked to be left alone.
+    pub pauses: Arc<dyn Pauses>,
     /// Makes the requests.
     pub sender: Arc<dyn Sender>,
     /// Where it is kept that requests cannot be made.
@@ -188,6 +191,8 @@ impl Engine {
         beside.spawn(async move { engine.gatekeeper.keep_time().await });
         let engine = self.clone();
         beside.spawn(async move { engine.gatekeeper.keep_pace(&*engine.ports.rates).await });
+        let engine = self.clone();
+        beside.spawn(async move { engine.gatekeeper.keep_pauses(&*engine.ports.pauses).await });
         let engine = self.clone();
         beside.spawn(async move {
             let (board, clock) = (&*engine.ports.board, &engine.settings.clock);

@@ -17,6 +17,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
+use crate::domain::admission::Pause;
 use crate::domain::attempt::Attempt;
 use crate::domain::dead_letter::{DeadLetter, Reason};
 use crate::domain::delivery::Delivery;
@@ -308,6 +309,18 @@ pub trait Rates: Send + Sync {
     /// Reserves up to `count` times for a webhook, by the rule of
     /// [`Calendar`](crate::domain::rate_limit::Calendar). Waits for as long as the store is away.
     async fn reserve(&self, webhook: &WebhookKey, limit: RateLimit, count: u32) -> Reserved;
+}
+
+// ---------------------------------------------------------------- who asked to be left alone
+
+/// Tells the other workers which receivers asked to be left alone, and hears it from them.
+#[async_trait]
+pub trait Pauses: Send + Sync {
+    /// Tells them. Not for certain: who does not hear of it finds out with a request of its own.
+    async fn tell(&self, pause: Pause);
+
+    /// The next one that another worker tells of.
+    async fn heard(&self) -> Pause;
 }
 
 // ----------------------------------------------------------------------------- who is held back

@@ -32,6 +32,11 @@ impl Keys {
         format!("{}:changed", self.prefix)
     }
 
+    /// Channel: a webhook whose receiver asked to be left alone, as JSON.
+    pub fn pauses(&self) -> String {
+        format!("{}:pauses", self.prefix)
+    }
+
     /// Text, expires: written to find out whether that is possible.
     pub fn probe(&self) -> String {
         format!("{}:probe", self.prefix)

@@ -5,34 +5,25 @@
 //! finds any more. A notice can be missed while the subscription is down, so everything is
 //! forgotten whenever it comes up; and nothing is kept for longer than `max_age`.
 
-use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use futures::StreamExt as _;
 use jiff::Timestamp;
 use moka::sync::Cache;
-use redis::Value;
 use tokio::sync::OnceCell;
-use tokio::time::{sleep, timeout};
 use tokio_util::task::AbortOnDropHandle;
 
 use super::connection::Connection;
 use super::documents::Documents;
 use super::error::StoreError;
-use super::keeper::TIME_LIMIT;
 use super::keys::Keys;
+use super::listener::Listener;
 use crate::domain::ids::Organization;
 use crate::domain::organization::OrganizationWebhooks;
 use crate::domain::webhook::WebhookKey;
 use crate::engine::ports::Subscriptions;
-use crate::reconnect::Reconnect;
 use crate::registry::documents::{Change, DocumentReader, Replacement, disabled};
-
-/// How often the subscription asks whether Redis still answers. A peer that died without a word
-/// holds back changes for this long and one time limit.
-const HEARTBEAT: Duration = Duration::from_secs(1);
 
 /// How much is cached, and for how long.
 #[derive(Debug, Clone, Copy)]
@@ -66,16 +57,19 @@ impl RedisSubscriptions {
             .max_capacity(settings.max_organizations)
             .time_to_live(settings.max_age)
             .build();
+        let (missed, changed) = (known.clone(), known.clone());
         let listener = Listener {
             connection: connection.clone(),
             channel: keys.changed(),
-            known: known.clone(),
+            what: "changes of webhooks",
+            begins: move || missed.invalidate_all(),
+            hears: move |notice: &[u8]| forget(&changed, notice),
         };
         Self {
             documents: Documents::new(connection, keys),
             reader,
             known,
-            _listener: AbortOnDropHandle::new(tokio::spawn(listener.run())),
+            _listener: listener.start(),
         }
     }
 
@@ -184,72 +178,11 @@ impl Subscriptions for RedisSubscriptions {
 }
 
 /// Forgets what has changed.
-struct Listener {
-    connection: Connection,
-    channel: String,
-    known: Known,
-}
-
-impl Listener {
-    async fn run(self) {
-        let mut reconnect = Reconnect::new();
-        let mut reported = false;
-        loop {
-            let Err(error) = self.listen(&mut reconnect, &mut reported).await;
-            if !std::mem::replace(&mut reported, true) {
-                tracing::warn!(%error, "changes of webhooks are not heard of; subscribing again");
-            }
-            self.connection.pause(&mut reconnect).await;
-        }
-    }
-
-    /// Listens until the subscription is lost.
-    async fn listen(
-        &self,
-        reconnect: &mut Reconnect,
-        reported: &mut bool,
-    ) -> Result<Infallible, StoreError> {
-        let (mut sink, mut notices) = self.connection.pubsub().await?.split();
-        self.answered(sink.subscribe(&self.channel)).await?;
-        self.known.invalidate_all();
-        if std::mem::take(reported) {
-            tracing::info!("changes of webhooks are heard of again");
-        }
-        loop {
-            tokio::select! {
-                notice = notices.next() => match notice {
-                    Some(notice) => self.forget(notice.get_payload_bytes()),
-                    None => return Err(self.closed()),
-                },
-                () = sleep(HEARTBEAT) => {
-                    self.answered(sink.ping::<Value>()).await?;
-                    reconnect.succeeded();
-                }
-            }
-        }
-    }
-
-    fn forget(&self, notice: &[u8]) {
-        let organization = std::str::from_utf8(notice).ok().map(Organization::new);
-        match organization {
-            Some(Ok(organization)) => self.known.invalidate(&organization),
-            // Something changed, but it does not say where.
-            _ => self.known.invalidate_all(),
-        }
-    }
-
-    async fn answered<T>(
-        &self,
-        call: impl Future<Output = redis::RedisResult<T>>,
-    ) -> Result<T, StoreError> {
-        match timeout(TIME_LIMIT, call).await {
-            Ok(result) => result.map_err(|source| self.connection.away(source)),
-            Err(_) => Err(self.connection.timed_out(TIME_LIMIT)),
-        }
-    }
-
-    fn closed(&self) -> StoreError {
-        let error = std::io::Error::from(std::io::ErrorKind::ConnectionReset);
-        self.connection.away(error.into())
+fn forget(known: &Known, notice: &[u8]) {
+    let organization = std::str::from_utf8(notice).ok().map(Organization::new);
+    match organization {
+        Some(Ok(organization)) => known.invalidate(&organization),
+        // Something changed, but it does not say where.
+        _ => known.invalidate_all(),
     }
 }

@@ -10,6 +10,7 @@ use prism_webhooks::domain::dead_letter::Reason;
 use prism_webhooks::domain::delay::Steps;
 use prism_webhooks::domain::outcome::{Reply, Response};
 use prism_webhooks::domain::own_fault::OwnFault;
+use prism_webhooks::embedded::pauses::Alone;
 use prism_webhooks::engine::chance::Chance;
 use prism_webhooks::engine::clock::Clock;
 use prism_webhooks::engine::ports::{Entry, Request, Sender};
@@ -99,6 +100,7 @@ async fn ends_after_deletion(adapter: &impl Adapter, status: u16) {
         log: adapter.log(),
         rates: adapter.rates(),
         board: adapter.board("w"),
+        pauses: Arc::new(Alone),
         sender: gate.clone(),
         faults: Arc::default(),
     };

@@ -73,7 +73,7 @@ pub struct Chaotic {
 impl Chaotic {
     pub fn wrap(inner: Ports, fuse: &Arc<Fuse>) -> Ports {
         let (faults, rates) = (inner.faults.clone(), inner.rates.clone());
-        let board = inner.board.clone();
+        let (board, pauses) = (inner.board.clone(), inner.pauses.clone());
         let chaotic = Arc::new(Self {
             inner,
             fuse: fuse.clone(),
@@ -84,6 +84,7 @@ impl Chaotic {
             log: chaotic.clone(),
             rates,
             board,
+            pauses,
             sender: chaotic,
             faults,
         }

@@ -1,10 +1,15 @@
-//! Several workers: each has its share, and none makes anything later.
+//! Several workers: each has its share, none makes anything later, and what a receiver asks of one it
+//! asks of all.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
+
+use futures::StreamExt as _;
 
 use super::deployment::{Deployment, SOON};
 use crate::support::process::{Process, Signal};
 use crate::support::receiver::{Answer, Receiver};
+use crate::support::servers::redis_url;
 
 /// Takes 150 ms for each.
 fn steady() -> Receiver {
@@ -93,4 +98,30 @@ async fn another_worker_makes_nothing_later() {
             "{took:?} by {count}, {alone:?} by one"
         );
     }
+}
+
+#[tokio::test]
+async fn an_endpoint_that_asks_one_worker_for_patience_is_left_alone_by_all() {
+    let deployment = Deployment::new("several", &[]);
+    let asked = AtomicBool::new(false);
+    let receiver = Receiver::start(move |_| match asked.swap(true, Ordering::Relaxed) {
+        false => Answer::status(429).header("Retry-After", "4"),
+        true => Answer::ok(),
+    });
+    deployment.webhook("w", &receiver.url(), &[]);
+    let _workers = workers(&deployment, 3).await;
+    let client = redis::Client::open(redis_url()).unwrap();
+    let mut channel = client.get_async_pubsub().await.unwrap();
+    let name = format!("{}:webhooks:pauses", deployment.namespace().as_str());
+    channel.subscribe(name).await.unwrap();
+    deployment.text(&["publish", "request.completed"]);
+    let mut told = channel.on_message();
+    tokio::time::timeout(SOON, told.next())
+        .await
+        .unwrap()
+        .unwrap();
+    deployment.text(&["publish", "request.completed", "--count", "30"]);
+    let requests = receiver.wait_for(32, 2 * SOON).await;
+    let waited = requests[1].arrived - requests[0].arrived;
+    assert!(waited >= Duration::from_secs(4), "{waited:?}");
 }

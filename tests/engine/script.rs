@@ -18,6 +18,7 @@ use prism_webhooks::domain::own_fault::OwnFault;
 use prism_webhooks::domain::streak::Streak;
 use prism_webhooks::domain::webhook::{Webhook, WebhookKey};
 use prism_webhooks::embedded::board::EmbeddedBoard;
+use prism_webhooks::embedded::pauses::Alone;
 use prism_webhooks::embedded::rates::EmbeddedRates;
 use prism_webhooks::engine::faults::Faults;
 use prism_webhooks::engine::ports::{
@@ -242,6 +243,7 @@ impl World {
             log: self.ports.clone(),
             rates: Arc::new(EmbeddedRates::default()),
             board: Arc::new(EmbeddedBoard::default()),
+            pauses: Arc::new(Alone),
             sender: self.ports.clone(),
             faults: self.faults.clone(),
         };

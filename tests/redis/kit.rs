@@ -96,9 +96,13 @@ impl Space {
 
     /// Waits until `count` workers are subscribed to changes.
     pub async fn listened_to_by(&self, count: u32) {
-        let channel = self.keys.changed();
+        self.listened_to(&self.keys.changed(), count).await;
+    }
+
+    /// Waits until `count` workers are subscribed to this channel.
+    pub async fn listened_to(&self, channel: &str, count: u32) {
         eventually(async || {
-            let (_, listeners): (String, u32) = self.ask(&["PUBSUB", "NUMSUB", &channel]).await;
+            let (_, listeners): (String, u32) = self.ask(&["PUBSUB", "NUMSUB", channel]).await;
             listeners == count
         })
         .await;

@@ -6,5 +6,6 @@ mod bodies;
 pub mod kit;
 mod log;
 mod outage;
+mod pauses;
 mod subscriptions;
 mod webhooks;

@@ -15,6 +15,7 @@ use prism_webhooks::domain::rate_limit::{RateLimit, Reserved};
 use prism_webhooks::domain::streak::Streak;
 use prism_webhooks::domain::webhook::WebhookKey;
 use prism_webhooks::embedded::board::EmbeddedBoard;
+use prism_webhooks::embedded::pauses::Alone;
 use prism_webhooks::engine::Ports;
 use prism_webhooks::engine::ports::{
     Entry, FollowUp, Handover, Log, Rates, Request, Sender, Stopped, Subscriptions,
@@ -43,6 +44,7 @@ impl Life {
             log: life.clone(),
             rates: life.clone(),
             board: Arc::new(EmbeddedBoard::default()),
+            pauses: Arc::new(Alone),
             sender: life,
             faults: Arc::default(),
         }

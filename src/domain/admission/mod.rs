@@ -30,6 +30,7 @@ mod lanes;
 mod limit;
 mod load;
 mod pace;
+mod pauses;
 mod places;
 mod pulse;
 mod question;
@@ -43,18 +44,20 @@ use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use slab::Slab;
-use url::Url;
 
 use super::ids::Organization;
 use super::rate_limit::{RateLimit, Reserved};
 use super::webhook::WebhookKey;
+use pauses::Endpoint;
 use places::{Lane, Places};
 use receiver::{May, Receiver};
 use schedule::Schedule;
 use turns::Turns;
 
 pub use load::Load;
-pub use question::{Answer, Asked, Bounds, Deferral, Kind, Notice, Shown, Ticket, Wanted, Why};
+pub use question::{
+    Answer, Asked, Bounds, Deferral, Kind, Notice, Pause, Shown, Ticket, Wanted, Why,
+};
 
 /// A request has a place in the quick lane for so long.
 pub const MOMENT: Duration = Duration::from_millis(500);
@@ -90,6 +93,7 @@ pub struct Admission {
     serial: u64,
     answers: Vec<(Ticket, Answer)>,
     wanted: Vec<Wanted>,
+    pauses: Vec<Pause>,
     notices: Vec<(WebhookKey, Notice)>,
     /// How far behind this worker itself is.
     lag: Duration,
@@ -155,6 +159,7 @@ impl Admission {
             serial: 0,
             answers: Vec::new(),
             wanted: Vec::new(),
+            pauses: Vec::new(),
             notices: Vec::new(),
             lag: Duration::ZERO,
             bounds,
@@ -205,6 +210,7 @@ impl Admission {
             self.notices.push((known.key.clone(), notice));
             self.held.insert(receiver);
         }
+        self.pauses.extend(known.pause(now));
         self.pull(receiver, now);
     }
 
@@ -331,13 +337,13 @@ impl Admission {
     fn receiver(&mut self, asked: Asked<'_>, now: Instant) -> usize {
         let index = match self.by_key.get(asked.key) {
             Some(index) => *index,
-            None => self.new_receiver(asked.key, asked.url, now),
+            None => self.new_receiver(asked.key, Endpoint::Known(asked.url.clone()), now),
         };
         self.receivers[index].meet(asked.url, asked.rate, now);
         index
     }
 
-    fn new_receiver(&mut self, key: &WebhookKey, url: &Url, now: Instant) -> usize {
+    fn new_receiver(&mut self, key: &WebhookKey, endpoint: Endpoint, now: Instant) -> usize {
         let organization = &key.organization;
         let tenant = match self.by_organization.get(organization) {
             Some(tenant) => *tenant,
@@ -351,7 +357,7 @@ impl Admission {
             }
         };
         self.tenants[tenant].receivers += 1;
-        let receiver = Receiver::new(key.clone(), tenant, url, self.bounds, now);
+        let receiver = Receiver::new(key.clone(), tenant, endpoint, self.bounds, now);
         let index = self.receivers.insert(receiver);
         self.by_key.insert(key.clone(), index);
         index

@@ -61,6 +61,19 @@ pub struct Wanted {
     pub count: u32,
 }
 
+/// That a receiver asked to be left alone, for the other workers to
+/// [heed](super::Admission::paused).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pause {
+    /// The webhook.
+    pub webhook: WebhookKey,
+    /// Its endpoint's [fingerprint](crate::domain::endpoint::fingerprint): another endpoint did not
+    /// ask.
+    pub endpoint: u64,
+    /// For how long, from now on.
+    pub wait: Duration,
+}
+
 /// The answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Answer {

@@ -10,9 +10,10 @@ use super::breaker::{Breaker, Cause, Standing};
 use super::held::Held;
 use super::limit::{Ended, Limit};
 use super::pace::Pace;
+use super::pauses::Endpoint;
 use super::pulse::Pulse;
 use super::schedule::{self, Schedule, Spread};
-use super::{Bounds, Deferral, MOMENT, Notice, Shown, Ticket, Why};
+use super::{Bounds, Deferral, MOMENT, Notice, Pause, Shown, Ticket, Why};
 use crate::domain::held_back::HeldBack;
 use crate::domain::rate_limit::{RateLimit, Reserved};
 use crate::domain::webhook::WebhookKey;
@@ -26,6 +27,9 @@ const QUICK: Duration = Duration::from_millis(50);
 /// What takes less than so many times this worker's own lag says nothing of the receiver: it is a
 /// handful of steps, each of which may have waited for that long.
 const UNTOLD: u32 = 10;
+
+/// The other workers are told again when it asks to be left alone for so much longer.
+const TOLD_AGAIN: Duration = Duration::from_secs(1);
 
 /// A receiver without traffic is remembered for this long.
 const REMEMBERED: Duration = Duration::from_secs(60);
@@ -41,7 +45,9 @@ pub(super) struct Receiver {
     pub(super) line: VecDeque<Ticket>,
     /// What was put off.
     pub(super) held: Held,
-    url: Url,
+    endpoint: Endpoint,
+    /// Until when it asked to be left alone, as the other workers know.
+    pause_known: Option<Instant>,
     bounds: Bounds,
     limit: Limit,
     pulse: Pulse,
@@ -72,7 +78,7 @@ impl Receiver {
     pub(super) fn new(
         key: WebhookKey,
         tenant: usize,
-        url: &Url,
+        endpoint: Endpoint,
         bounds: Bounds,
         now: Instant,
     ) -> Self {
@@ -82,7 +88,8 @@ impl Receiver {
             open: 0,
             line: VecDeque::new(),
             held: Held::default(),
-            url: url.clone(),
+            endpoint,
+            pause_known: None,
             bounds,
             limit: Limit::new(bounds.webhook_max_in_flight),
             pulse: Pulse::default(),
@@ -100,12 +107,13 @@ impl Receiver {
         if self.pace.as_ref().map(Pace::limit) != rate {
             self.pace = rate.map(Pace::new);
         }
-        if self.url != *url {
+        if !self.endpoint.meet(url) {
+            let endpoint = Endpoint::Known(url.clone());
             *self = Self {
                 open: self.open,
                 line: std::mem::take(&mut self.line),
                 pace: self.pace.take(),
-                ..Self::new(self.key.clone(), self.tenant, url, self.bounds, now)
+                ..Self::new(self.key.clone(), self.tenant, endpoint, self.bounds, now)
             };
         }
     }
@@ -211,6 +219,37 @@ impl Receiver {
             }
             _ => None,
         }
+    }
+
+    /// What the other workers do not know yet of when it asked to be left alone.
+    pub(super) fn pause(&mut self, now: Instant) -> Option<Pause> {
+        let shut = self.breaker.shut()?;
+        let known = self.pause_known;
+        let news = known.is_none_or(|known| shut.until > known + TOLD_AGAIN);
+        if shut.cause != Cause::Asked || !news {
+            return None;
+        }
+        self.pause_known = Some(shut.until);
+        Some(Pause {
+            webhook: self.key.clone(),
+            endpoint: self.endpoint.fingerprint(),
+            wait: shut.until.saturating_duration_since(now),
+        })
+    }
+
+    /// Another worker tells that its endpoint, if it is this one, asked to be left alone. Tells when
+    /// that changes whether it is.
+    pub(super) fn paused(&mut self, endpoint: u64, wait: Duration, now: Instant) -> Option<Notice> {
+        if self.endpoint.fingerprint() != endpoint {
+            return None;
+        }
+        let before = self.shut();
+        self.breaker.asked(wait, now);
+        let (until, why) = self.shut()?;
+        self.pause_known = self.pause_known.max(Some(until));
+        before
+            .is_none()
+            .then(|| Notice::LeftAlone(until - now, why))
     }
 
     /// How long `more` deliveries take behind one another.

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::super::{Bounds, Kind, Shown, schedule};
-use super::world::{MS, SECOND, World};
+use super::world::{ENDPOINT, MS, SECOND, World};
 
 #[derive(Debug, Clone, Copy)]
 enum Step {
@@ -11,6 +11,7 @@ enum Step {
     End(u8, u8),
     GiveUp(u8),
     Pass(u16),
+    Hear(u8, u8),
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
@@ -19,6 +20,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         5 => (any::<u8>(), 0..10_u8).prop_map(|(which, how)| Step::End(which, how)),
         1 => any::<u8>().prop_map(Step::GiveUp),
         3 => (0..3_000_u16).prop_map(Step::Pass),
+        1 => (0..12_u8, any::<u8>()).prop_map(|(who, wait)| Step::Hear(who, wait)),
     ];
     prop::collection::vec(step, 0..400)
 }
@@ -72,6 +74,9 @@ proptest! {
                     given_up += 1;
                 }
                 Step::Pass(millis) => world.pass(u32::from(millis) * MS),
+                Step::Hear(who, wait) => {
+                    world.hear(&name(who), ENDPOINT, SECOND * u32::from(wait));
+                }
                 Step::End(..) => {}
             }
             let put_off = world.later[before..].to_vec();

@@ -3,6 +3,7 @@
 mod any_order;
 mod held;
 mod paced;
+mod paused;
 mod world;
 
 use super::*;

@@ -2,13 +2,19 @@
 
 use std::collections::HashMap;
 
+use url::Url;
+
 use super::super::*;
+use crate::domain::endpoint::fingerprint;
 use crate::domain::held_back::HeldBack;
 use crate::domain::ids::{Organization, WebhookId};
 use crate::domain::rate_limit::Calendar;
 
 pub const MS: Duration = Duration::from_millis(1);
 pub const SECOND: Duration = Duration::from_secs(1);
+
+/// Where every receiver is.
+pub const ENDPOINT: &str = "https://example.com";
 
 pub const BOUNDS: Bounds = Bounds {
     webhook_max_in_flight: 64,
@@ -70,17 +76,28 @@ impl World {
         Some(format!("{limit}/{unit}").parse().unwrap())
     }
 
+    /// Another worker tells that this webhook's receiver asked to be left alone.
+    pub fn hear(&mut self, name: &str, url: &str, wait: Duration) {
+        let pause = Pause {
+            webhook: Self::key(name),
+            endpoint: fingerprint(&Url::parse(url).unwrap()),
+            wait,
+        };
+        self.admission.paused(&pause, self.now);
+        self.look();
+    }
+
     pub fn ask(&mut self, name: &str, kind: Kind) {
         self.ask_for(name, kind, false);
     }
 
     pub fn ask_for(&mut self, name: &str, kind: Kind, by_hand: bool) {
-        self.ask_at("https://example.com", name, kind, by_hand, Self::rate(name));
+        self.ask_at(ENDPOINT, name, kind, by_hand, Self::rate(name));
     }
 
     /// The webhook has no rate limit any more, and one more delivery.
     pub fn lift(&mut self, name: &str) {
-        self.ask_at("https://example.com", name, Kind::Event, false, None);
+        self.ask_at(ENDPOINT, name, Kind::Event, false, None);
     }
 
     /// The webhook has another endpoint, and one more delivery.
