@@ -17,7 +17,8 @@ pub fn parse(text: &str, now: Timestamp) -> Option<Duration> {
     }
     // The three forms of HTTP; and dates of e-mail, which some send with a zone of their own.
     let date = match httpdate::parse_http_date(text) {
-        Ok(date) => Timestamp::try_from(date).ok()?,
+        // A date that is too far away to be told is still a wish for a very long wait.
+        Ok(date) => Timestamp::try_from(date).unwrap_or(Timestamp::MAX),
         Err(_) => DateTimeParser::new().parse_timestamp(text).ok()?,
     };
     let wait = date.duration_since(now);
@@ -55,6 +56,11 @@ mod tests {
     #[test]
     fn an_absurd_number_is_a_long_wait() {
         assert_eq!(asked("99999999999999999999999"), Some(u64::from(u32::MAX)));
+    }
+
+    #[test]
+    fn the_last_date_there_is_is_a_long_wait() {
+        assert!(asked("Fri, 31 Dec 9999 23:59:59 GMT") > Some(u64::from(u32::MAX)));
     }
 
     #[test]

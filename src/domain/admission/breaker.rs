@@ -16,7 +16,7 @@ const LONGEST_INTERVAL: Duration = Duration::from_secs(60);
 
 /// The longest that it is left alone because it asks for it, whatever it says: as long as any delay
 /// can be configured.
-const LONGEST_ASKED: Duration = Duration::from_secs(7 * 86_400);
+pub(super) const LONGEST_ASKED: Duration = Duration::from_secs(7 * 86_400);
 
 /// After so long without traffic, what went before is forgotten.
 const FORGOTTEN: Duration = Duration::from_secs(300);
@@ -67,6 +67,8 @@ pub struct Breaker {
     after: u32,
     run: u32,
     shut: Option<Shut>,
+    /// What it asked for. It may be shut for longer than that.
+    asked: Option<Asked>,
     /// Since when the first of a run of failures was under way that has not ended, or that was not
     /// followed by a full recovery after it had shut.
     down_since: Option<Instant>,
@@ -75,6 +77,14 @@ pub struct Breaker {
     /// The least time between two requests, while it opens.
     pace: Option<Duration>,
     last_began: Option<Instant>,
+}
+
+/// That it asked to be left alone.
+#[derive(Debug, Clone, Copy)]
+struct Asked {
+    /// When that was heard: what begins later knew of it.
+    since: Instant,
+    until: Instant,
 }
 
 /// How it was shut.
@@ -95,6 +105,7 @@ impl Breaker {
             after,
             run: 0,
             shut: None,
+            asked: None,
             down_since: None,
             interval: None,
             pace: None,
@@ -123,7 +134,7 @@ impl Breaker {
         self.last_began = Some(now);
     }
 
-    /// A request that `began` ended at `now`. `true` if that opened it.
+    /// A request that `began` has ended, as is heard of at `now`. `true` if that opened it.
     pub fn ended(&mut self, how: Ended, began: Instant, now: Instant) -> bool {
         match how {
             Ended::Delivered => self.succeeded(began, now),
@@ -134,10 +145,12 @@ impl Breaker {
 
     /// The receiver asks to be left alone for `wait`.
     pub fn asked(&mut self, wait: Duration, now: Instant) {
-        let until = now + wait.min(LONGEST_ASKED);
-        let later = self.shut.is_none_or(|shut| shut.until < until);
-        if later {
-            let (since, cause) = (now, Cause::Asked);
+        let (since, until) = (now, now + wait.min(LONGEST_ASKED));
+        if self.asked.is_none_or(|asked| asked.until < until) {
+            self.asked = Some(Asked { since, until });
+        }
+        if self.shut.is_none_or(|shut| shut.until < until) {
+            let cause = Cause::Asked;
             self.shut = Some(Shut {
                 since,
                 until,
@@ -145,6 +158,11 @@ impl Breaker {
             });
         }
         self.pace = None;
+    }
+
+    /// Until when it asked to be left alone, if it has not opened since.
+    pub fn asked_until(&self) -> Option<Instant> {
+        self.asked.map(|asked| asked.until)
     }
 
     /// How it was shut last, if it has not opened since.
@@ -169,13 +187,15 @@ impl Breaker {
 
     fn succeeded(&mut self, began: Instant, now: Instant) -> bool {
         self.run = 0;
-        if let Some(shut) = self.shut {
+        if self.shut.is_some() {
             // What was open when it asked to be left alone does not speak against that; what a person
             // sent since then does.
-            if shut.cause == Cause::Asked && now < shut.until && began < shut.since {
+            let asked = self.asked.filter(|asked| now < asked.until);
+            if asked.is_some_and(|asked| began <= asked.since) {
                 return false;
             }
             self.shut = None;
+            self.asked = None;
             self.pace = Some(FIRST_PACE);
             return true;
         }
@@ -300,6 +320,18 @@ mod tests {
             breaker.standing(false, start + 20 * SECOND),
             Standing::Probe
         );
+    }
+
+    #[test]
+    fn what_it_asked_for_is_kept_though_failures_had_shut_it_for_longer() {
+        let start = Instant::now();
+        let mut breaker = failing(10, start);
+        breaker.asked(SECOND, start);
+        assert_eq!(breaker.asked_until(), Some(start + SECOND));
+        let soon = start + SECOND / 2;
+        assert!(!breaker.ended(Ended::Delivered, start, soon));
+        assert!(breaker.ended(Ended::Delivered, start, start + SECOND));
+        assert_eq!(breaker.asked_until(), None);
     }
 
     #[test]

@@ -70,6 +70,7 @@ impl Admission {
             }
         }
         receiver.began(now);
+        request.moves = receiver.moves;
         self.serial += 1;
         let serial = self.serial;
         let began = now;
@@ -150,7 +151,10 @@ impl Admission {
             } = request.state
                 && open == serial
             {
-                self.receivers[request.receiver].overdue(began, ticket);
+                let known = &mut self.receivers[request.receiver];
+                if known.moves == request.moves {
+                    known.overdue(began, ticket);
+                }
                 self.move_over(ticket, serial);
                 moved = true;
             }

@@ -48,7 +48,6 @@ use slab::Slab;
 use super::ids::Organization;
 use super::rate_limit::{RateLimit, Reserved};
 use super::webhook::WebhookKey;
-use pauses::Endpoint;
 use places::{Lane, Places};
 use receiver::{May, Receiver};
 use schedule::Schedule;
@@ -119,6 +118,8 @@ struct Request {
     by_hand: bool,
     /// It has a place in the quick lane, and its receiver has never answered.
     trial: bool,
+    /// How often its receiver had moved when it began.
+    moves: u32,
     state: State,
 }
 
@@ -175,6 +176,7 @@ impl Admission {
             kind: asked.kind,
             by_hand: asked.by_hand,
             trial: false,
+            moves: 0,
             state: State::InLine,
         });
         let known = &self.receivers[receiver];
@@ -204,9 +206,15 @@ impl Admission {
             return;
         };
         request.state = State::Settling(lane);
-        let receiver = request.receiver;
+        let Request {
+            receiver, moves, ..
+        } = *request;
         let known = &mut self.receivers[receiver];
-        if let Some(notice) = known.ended(ticket, began, took, shown, self.lag) {
+        let shown = match moves == known.moves {
+            true => shown,
+            false => Shown::Nothing,
+        };
+        if let Some(notice) = known.ended(ticket, began, took, shown, self.lag, now) {
             self.notices.push((known.key.clone(), notice));
             self.held.insert(receiver);
         }
@@ -233,8 +241,7 @@ impl Admission {
             }
             State::Open { began, lane, .. } => {
                 self.give_back(lane, tenant, request.trial);
-                let (took, shown) = (Duration::ZERO, Shown::Nothing);
-                self.receivers[receiver].ended(ticket, began, took, shown, self.lag);
+                self.receivers[receiver].withdrawn(began, ticket);
             }
             State::Settling(lane) => self.give_back(lane, tenant, request.trial),
         }
@@ -337,13 +344,13 @@ impl Admission {
     fn receiver(&mut self, asked: Asked<'_>, now: Instant) -> usize {
         let index = match self.by_key.get(asked.key) {
             Some(index) => *index,
-            None => self.new_receiver(asked.key, Endpoint::Known(asked.url.clone()), now),
+            None => self.new_receiver(asked.key, now),
         };
         self.receivers[index].meet(asked.url, asked.rate, now);
         index
     }
 
-    fn new_receiver(&mut self, key: &WebhookKey, endpoint: Endpoint, now: Instant) -> usize {
+    fn new_receiver(&mut self, key: &WebhookKey, now: Instant) -> usize {
         let organization = &key.organization;
         let tenant = match self.by_organization.get(organization) {
             Some(tenant) => *tenant,
@@ -357,7 +364,7 @@ impl Admission {
             }
         };
         self.tenants[tenant].receivers += 1;
-        let receiver = Receiver::new(key.clone(), tenant, endpoint, self.bounds, now);
+        let receiver = Receiver::new(key.clone(), tenant, self.bounds, now);
         let index = self.receivers.insert(receiver);
         self.by_key.insert(key.clone(), index);
         index

@@ -1,40 +1,96 @@
 //! Receivers that asked to be left alone: one worker hears it, and all of them heed it.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use url::Url;
-
-use super::{Admission, Pause};
+use super::breaker::LONGEST_ASKED;
+use super::receiver::{Receiver, why};
+use super::{Admission, Notice, Pause};
 use crate::domain::endpoint::fingerprint;
 
-/// Where a receiver is.
-#[derive(Debug)]
-pub(super) enum Endpoint {
-    Known(Url),
-    /// Only another worker told of it: its fingerprint.
-    Told(u64),
+/// The other workers are told again when it asks to be left alone for so much longer.
+const TOLD_AGAIN: Duration = Duration::from_secs(1);
+
+/// So many other endpoints of one webhook are remembered.
+const MOST_ELSEWHERE: usize = 4;
+
+/// Until when endpoints that a webhook had, or is about to have, asked to be left alone: another
+/// worker may know of a change sooner, and one that is changed back asked all the same.
+#[derive(Debug, Default)]
+pub(super) struct Elsewhere(Vec<(u64, Instant)>);
+
+impl Elsewhere {
+    fn note(&mut self, endpoint: u64, until: Instant) {
+        let known = self.until(endpoint);
+        self.0.retain(|(other, _)| *other != endpoint);
+        if self.0.len() == MOST_ELSEWHERE {
+            self.0.remove(0);
+        }
+        self.0
+            .push((endpoint, known.max(Some(until)).unwrap_or(until)));
+    }
+
+    fn until(&self, endpoint: u64) -> Option<Instant> {
+        let of_it = |(other, until): &(u64, Instant)| (*other == endpoint).then_some(*until);
+        self.0.iter().find_map(of_it)
+    }
+
+    /// Whether all of it is past.
+    pub(super) fn is_over(&self, now: Instant) -> bool {
+        self.0.iter().all(|(_, until)| *until <= now)
+    }
 }
 
-impl Endpoint {
-    /// Whether it is this one, which it then knows.
-    pub(super) fn meet(&mut self, url: &Url) -> bool {
-        match self {
-            Self::Known(known) => known == url,
-            Self::Told(told) => {
-                let met = *told == fingerprint(url);
-                if met {
-                    *self = Self::Known(url.clone());
-                }
-                met
-            }
+impl Receiver {
+    /// What is to be remembered of other endpoints once it moves.
+    pub(super) fn elsewhere_from(&mut self) -> Elsewhere {
+        let mut elsewhere = std::mem::take(&mut self.elsewhere);
+        if let (Some(url), Some(until)) = (&self.endpoint, self.breaker.asked_until()) {
+            elsewhere.note(fingerprint(url), until);
+        }
+        elsewhere
+    }
+
+    /// Heeds what its endpoint, which is new, asked for before.
+    pub(super) fn remember_pause(&mut self, now: Instant) {
+        let endpoint = self.endpoint.as_ref().map(fingerprint);
+        let until = endpoint.and_then(|endpoint| self.elsewhere.until(endpoint));
+        if let Some(until) = until.filter(|until| *until > now) {
+            self.breaker.asked(until - now, now);
+            self.pause_known = Some(until);
         }
     }
 
-    pub(super) fn fingerprint(&self) -> u64 {
-        match self {
-            Self::Known(url) => fingerprint(url),
-            Self::Told(told) => *told,
+    /// What the other workers do not know yet of when it asked to be left alone.
+    pub(super) fn pause(&mut self, now: Instant) -> Option<Pause> {
+        let until = self.breaker.asked_until().filter(|until| *until > now)?;
+        if self
+            .pause_known
+            .is_some_and(|known| until <= known + TOLD_AGAIN)
+        {
+            return None;
         }
+        self.pause_known = Some(until);
+        Some(Pause {
+            webhook: self.key.clone(),
+            endpoint: self.endpoint.as_ref().map(fingerprint)?,
+            wait: until - now,
+        })
+    }
+
+    /// Another worker tells that an endpoint of its webhook asked to be left alone. Tells when that
+    /// changes whether it is.
+    fn paused(&mut self, endpoint: u64, wait: Duration, now: Instant) -> Option<Notice> {
+        let until = now + wait.min(LONGEST_ASKED);
+        if self.endpoint.as_ref().map(fingerprint) != Some(endpoint) {
+            self.elsewhere.note(endpoint, until);
+            return None;
+        }
+        let before = self.breaker.shut();
+        self.breaker.asked(wait, now);
+        self.pause_known = self.pause_known.max(Some(until));
+        let shut = self.breaker.shut()?;
+        let notice = || Notice::LeftAlone(shut.until - now, why(shut.cause));
+        before.is_none().then(notice)
     }
 }
 
@@ -44,7 +100,7 @@ impl Admission {
         self.pass_moments(now);
         let receiver = match self.by_key.get(&pause.webhook) {
             Some(receiver) => *receiver,
-            None => self.new_receiver(&pause.webhook, Endpoint::Told(pause.endpoint), now),
+            None => self.new_receiver(&pause.webhook, now),
         };
         let known = &mut self.receivers[receiver];
         if let Some(notice) = known.paused(pause.endpoint, pause.wait, now) {

@@ -10,10 +10,10 @@ use super::breaker::{Breaker, Cause, Standing};
 use super::held::Held;
 use super::limit::{Ended, Limit};
 use super::pace::Pace;
-use super::pauses::Endpoint;
+use super::pauses::Elsewhere;
 use super::pulse::Pulse;
 use super::schedule::{self, Schedule, Spread};
-use super::{Bounds, Deferral, MOMENT, Notice, Pause, Shown, Ticket, Why};
+use super::{Bounds, Deferral, MOMENT, Notice, Shown, Ticket, Why};
 use crate::domain::held_back::HeldBack;
 use crate::domain::rate_limit::{RateLimit, Reserved};
 use crate::domain::webhook::WebhookKey;
@@ -27,9 +27,6 @@ const QUICK: Duration = Duration::from_millis(50);
 /// What takes less than so many times this worker's own lag says nothing of the receiver: it is a
 /// handful of steps, each of which may have waited for that long.
 const UNTOLD: u32 = 10;
-
-/// The other workers are told again when it asks to be left alone for so much longer.
-const TOLD_AGAIN: Duration = Duration::from_secs(1);
 
 /// A receiver without traffic is remembered for this long.
 const REMEMBERED: Duration = Duration::from_secs(60);
@@ -45,13 +42,18 @@ pub(super) struct Receiver {
     pub(super) line: VecDeque<Ticket>,
     /// What was put off.
     pub(super) held: Held,
-    endpoint: Endpoint,
+    /// Where it is; not known if only other workers told of it.
+    pub(super) endpoint: Option<Url>,
+    /// How often it moved: what is heard of an old endpoint says nothing of the new.
+    pub(super) moves: u32,
+    /// Which other endpoints of its webhook asked to be left alone.
+    pub(super) elsewhere: Elsewhere,
     /// Until when it asked to be left alone, as the other workers know.
-    pause_known: Option<Instant>,
+    pub(super) pause_known: Option<Instant>,
     bounds: Bounds,
     limit: Limit,
     pulse: Pulse,
-    breaker: Breaker,
+    pub(super) breaker: Breaker,
     schedule: Schedule,
     spread: Spread,
     /// If it has a rate limit.
@@ -75,20 +77,16 @@ pub(super) enum May {
 }
 
 impl Receiver {
-    pub(super) fn new(
-        key: WebhookKey,
-        tenant: usize,
-        endpoint: Endpoint,
-        bounds: Bounds,
-        now: Instant,
-    ) -> Self {
+    pub(super) fn new(key: WebhookKey, tenant: usize, bounds: Bounds, now: Instant) -> Self {
         Self {
             key,
             tenant,
             open: 0,
             line: VecDeque::new(),
             held: Held::default(),
-            endpoint,
+            endpoint: None,
+            moves: 0,
+            elsewhere: Elsewhere::default(),
             pause_known: None,
             bounds,
             limit: Limit::new(bounds.webhook_max_in_flight),
@@ -107,14 +105,18 @@ impl Receiver {
         if self.pace.as_ref().map(Pace::limit) != rate {
             self.pace = rate.map(Pace::new);
         }
-        if !self.endpoint.meet(url) {
-            let endpoint = Endpoint::Known(url.clone());
+        if self.endpoint.as_ref() != Some(url) {
+            let elsewhere = self.elsewhere_from();
             *self = Self {
                 open: self.open,
                 line: std::mem::take(&mut self.line),
                 pace: self.pace.take(),
-                ..Self::new(self.key.clone(), self.tenant, endpoint, self.bounds, now)
+                moves: self.moves + 1,
+                elsewhere,
+                endpoint: Some(url.clone()),
+                ..Self::new(self.key.clone(), self.tenant, self.bounds, now)
             };
+            self.remember_pause(now);
         }
     }
 
@@ -179,7 +181,14 @@ impl Receiver {
         self.pulse.overdue(began, ticket);
     }
 
-    /// A request has ended. Tells when that changes whether it is left alone.
+    /// A request has ended, and nothing is to be learnt of it.
+    pub(super) fn withdrawn(&mut self, began: Instant, ticket: Ticket) {
+        self.open -= 1;
+        self.pulse.withdrawn(began, ticket);
+    }
+
+    /// A request has ended, after `took`, as is heard of at `now`. Tells when that changes whether it
+    /// is left alone.
     pub(super) fn ended(
         &mut self,
         ticket: Ticket,
@@ -187,22 +196,24 @@ impl Receiver {
         took: Duration,
         shown: Shown,
         lag: Duration,
+        now: Instant,
     ) -> Option<Notice> {
-        let now = began + took;
         let busy = !self.line.is_empty() || 2 * self.open >= self.limit.now();
-        self.open -= 1;
         let how = match shown {
             Shown::Nothing => {
-                self.pulse.withdrawn(began, ticket);
+                self.withdrawn(began, ticket);
                 return None;
             }
             Shown::Delivered => Ended::Delivered,
             Shown::Failed | Shown::Asked(_) => Ended::Failed,
             Shown::TimedOut => Ended::TimedOut,
         };
+        self.open -= 1;
         let answered = how != Ended::TimedOut;
         self.pulse.ended(began, ticket, took, answered, busy);
-        let good = (2 * self.pulse.fastest(now)).max(QUICK).max(UNTOLD * lag);
+        let good = (2 * self.pulse.fastest(began + took))
+            .max(QUICK)
+            .max(UNTOLD * lag);
         self.limit.ended(how, began, took, took <= good, busy);
         let before = self.breaker.shut();
         if self.breaker.ended(how, began, now) {
@@ -219,37 +230,6 @@ impl Receiver {
             }
             _ => None,
         }
-    }
-
-    /// What the other workers do not know yet of when it asked to be left alone.
-    pub(super) fn pause(&mut self, now: Instant) -> Option<Pause> {
-        let shut = self.breaker.shut()?;
-        let known = self.pause_known;
-        let news = known.is_none_or(|known| shut.until > known + TOLD_AGAIN);
-        if shut.cause != Cause::Asked || !news {
-            return None;
-        }
-        self.pause_known = Some(shut.until);
-        Some(Pause {
-            webhook: self.key.clone(),
-            endpoint: self.endpoint.fingerprint(),
-            wait: shut.until.saturating_duration_since(now),
-        })
-    }
-
-    /// Another worker tells that its endpoint, if it is this one, asked to be left alone. Tells when
-    /// that changes whether it is.
-    pub(super) fn paused(&mut self, endpoint: u64, wait: Duration, now: Instant) -> Option<Notice> {
-        if self.endpoint.fingerprint() != endpoint {
-            return None;
-        }
-        let before = self.shut();
-        self.breaker.asked(wait, now);
-        let (until, why) = self.shut()?;
-        self.pause_known = self.pause_known.max(Some(until));
-        before
-            .is_none()
-            .then(|| Notice::LeftAlone(until - now, why))
     }
 
     /// How long `more` deliveries take behind one another.
@@ -348,6 +328,7 @@ impl Receiver {
             && self.line.is_empty()
             && now > self.seen + REMEMBERED
             && self.breaker.is_idle(now)
+            && self.elsewhere.is_over(now)
             && self.schedule.until().is_none_or(|at| at <= now)
             && self.held.until().is_none_or(|at| at <= now)
     }
@@ -378,7 +359,7 @@ impl Receiver {
     }
 }
 
-fn why(cause: Cause) -> Why {
+pub(super) fn why(cause: Cause) -> Why {
     match cause {
         Cause::Failures => Why::Failures,
         Cause::Asked => Why::Asked,

@@ -1,7 +1,7 @@
 //! Receivers that asked another worker to be left alone.
 
 use super::super::{Kind, Shown, Why};
-use super::world::{BOUNDS, ENDPOINT, MS, SECOND, World};
+use super::world::{BOUNDS, ENDPOINT, MS, OTHER_ENDPOINT, SECOND, World};
 
 const NAME: &str = "a/throttled";
 
@@ -41,11 +41,99 @@ fn what_waits_in_line_is_put_off_when_another_worker_tells() {
 #[test]
 fn another_endpoint_than_the_one_that_asked_is_not_left_alone() {
     let mut world = World::new(BOUNDS);
-    world.hear(NAME, "https://example.com/before", 3600 * SECOND);
+    world.hear(NAME, OTHER_ENDPOINT, 3600 * SECOND);
     world.ask(NAME, Kind::Event);
-    world.hear(NAME, "https://example.com/before", 3600 * SECOND);
+    world.hear(NAME, OTHER_ENDPOINT, 3600 * SECOND);
     world.ask(NAME, Kind::Event);
     assert_eq!((world.begun, world.deferred(NAME)), (2, 0));
+}
+
+#[test]
+fn what_is_heard_of_an_endpoint_holds_once_the_webhook_moves_there() {
+    let mut world = World::new(BOUNDS);
+    world.ask(NAME, Kind::Event);
+    world.hear(NAME, OTHER_ENDPOINT, 20 * SECOND);
+    world.pass(5 * SECOND);
+    world.moved(NAME);
+    assert_eq!((world.begun, world.deferred(NAME)), (1, 1));
+    let delay = world.later[0].1.delay;
+    assert!(
+        (15 * SECOND..16 * SECOND).contains(&delay),
+        "the rest: {delay:?}"
+    );
+}
+
+#[test]
+fn an_endpoint_that_asked_is_left_alone_though_the_webhook_moves_away_and_back() {
+    let mut world = World::new(BOUNDS);
+    world.ask(NAME, Kind::Event);
+    world.end(0, Shown::Asked(20 * SECOND));
+    world.moved(NAME);
+    assert_eq!(world.begun, 2, "the other did not ask");
+    world.ask(NAME, Kind::Event);
+    assert_eq!((world.begun, world.deferred(NAME)), (2, 1));
+}
+
+#[test]
+fn what_a_request_to_an_old_endpoint_comes_to_says_nothing_of_the_new() {
+    let mut world = World::new(BOUNDS);
+    world.ask(NAME, Kind::Event);
+    world.moved(NAME);
+    world.pass(MS);
+    world.end(0, Shown::Asked(20 * SECOND));
+    assert_eq!(world.admission.pauses().count(), 0);
+    world.moved(NAME);
+    assert_eq!((world.begun, world.deferred(NAME)), (3, 0));
+}
+
+#[test]
+fn a_request_that_is_still_open_to_an_old_endpoint_makes_the_new_no_slower() {
+    let mut world = World::new(BOUNDS);
+    world.ask(NAME, Kind::Event);
+    world.moved(NAME);
+    world.end(1, Shown::Delivered);
+    world.pass(SECOND);
+    assert_eq!(world.admission.places(), (0, 1), "the old is slow");
+    world.moved(NAME);
+    assert_eq!(world.admission.places(), (1, 1), "the new is not");
+}
+
+#[test]
+fn what_begins_before_its_wish_is_heard_of_does_not_end_the_pause() {
+    let mut world = World::new(BOUNDS);
+    for _ in 0..2 {
+        world.ask(NAME, Kind::Event);
+    }
+    // Answered at once, and noticed a while later.
+    let (asking, ..) = world.open.remove(0);
+    world.pass(10 * MS);
+    world.ask(NAME, Kind::Event);
+    world.pass(10 * MS);
+    let shown = Shown::Asked(20 * SECOND);
+    world.admission.ended(asking, MS, shown, world.now);
+    world.names.remove(&asking);
+    world.admission.settled(asking, world.now);
+    world.run(SECOND, |_| Some((30 * MS, Shown::Delivered)));
+    assert_eq!((world.open.len(), world.begun), (0, 3));
+    world.pass(18 * SECOND);
+    world.ask(NAME, Kind::Event);
+    assert_eq!((world.begun, world.deferred(NAME)), (3, 1));
+}
+
+#[test]
+fn the_other_workers_are_told_though_failures_had_it_left_alone_for_longer() {
+    let mut world = World::new(BOUNDS);
+    for _ in 0..5 {
+        for _ in 0..4 {
+            world.ask(NAME, Kind::Event);
+        }
+        world.run(SECOND, |_| Some((MS, Shown::Failed)));
+    }
+    world.pass(3 * SECOND);
+    world.ask(NAME, Kind::Event);
+    world.end(0, Shown::Asked(SECOND));
+    let waits: Vec<_> = world.admission.pauses().map(|pause| pause.wait).collect();
+    assert_eq!(waits, [SECOND]);
 }
 
 #[test]

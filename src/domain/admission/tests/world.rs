@@ -16,6 +16,9 @@ pub const SECOND: Duration = Duration::from_secs(1);
 /// Where every receiver is.
 pub const ENDPOINT: &str = "https://example.com";
 
+/// Where one is after it moved.
+pub const OTHER_ENDPOINT: &str = "https://example.com/other";
+
 pub const BOUNDS: Bounds = Bounds {
     webhook_max_in_flight: 64,
     quick: 64,
@@ -102,13 +105,8 @@ impl World {
 
     /// The webhook has another endpoint, and one more delivery.
     pub fn moved(&mut self, name: &str) {
-        self.ask_at(
-            "https://example.com/other",
-            name,
-            Kind::Event,
-            false,
-            Self::rate(name),
-        );
+        let rate = Self::rate(name);
+        self.ask_at(OTHER_ENDPOINT, name, Kind::Event, false, rate);
     }
 
     fn ask_at(
