@@ -14,6 +14,11 @@ const LONGEST_LINE: Duration = Duration::from_secs(45);
 /// that is slow, or soon done.
 const SHORT_LINE: Duration = Duration::from_millis(500);
 
+/// So many of those in line are put off from one [tick](Admission::pass_time) to the next, unless the
+/// hand is full: a receiver that turns out to hang has a line of hundreds, and all of them put off at
+/// once would keep this worker from everybody else's.
+pub(super) const PUT_OFF_AT_ONCE: usize = 8;
+
 impl Admission {
     /// Whether one more message of this kind may be taken from its queue.
     pub fn has_room(&self, kind: Kind, now: Instant) -> bool {
@@ -70,7 +75,7 @@ impl Admission {
             if may == May::Paced {
                 self.want(receiver, now);
             }
-            if waits {
+            if waits || (matches!(may, May::NotBefore(..)) && !self.may_put_off()) {
                 return;
             }
             let known = &mut self.receivers[receiver];
@@ -102,26 +107,34 @@ impl Admission {
     pub(super) fn shorten(&mut self, receiver: usize, now: Instant) {
         loop {
             let known = &mut self.receivers[receiver];
-            if known.line_time(known.line.len(), now) <= LONGEST_LINE {
+            if known.line_time(known.line.len(), now) <= LONGEST_LINE || !self.may_put_off() {
                 return;
             }
-            let Some(ticket) = known.line.pop_back() else {
+            let Some(ticket) = self.receivers[receiver].line.pop_back() else {
                 return;
             };
-            let tenant = known.tenant;
+            let tenant = self.receivers[receiver].tenant;
             let kind = self.requests[ticket].kind;
             self.waits(tenant, kind, -1);
             self.put_off(ticket, None, Why::Line, now);
         }
     }
 
+    /// Whether one more of those in line may be put off before time passes; uses that up.
+    fn may_put_off(&mut self) -> bool {
+        let left = self.to_put_off.checked_sub(1);
+        self.to_put_off = left.unwrap_or(0);
+        left.is_some()
+    }
+
     /// The receiver whose line gives way when the hand is full of this kind: the longest in time of
-    /// the organization that has most in hand. What is slow, or may be, and finds the slow lane full
-    /// does so however short its line is: nobody knows when that ends.
+    /// the organization that has most in hand. What is left alone does so however short its line is,
+    /// and so does what is slow, or may be, and finds the slow lane full: nobody knows when that ends.
     fn victim(&self, kind: Kind, now: Instant) -> Option<usize> {
         let weighed = self.lines.iter().filter_map(|index| {
             let receiver = &self.receivers[*index];
-            let time = match self.is_slow_lane_full_for(*index) {
+            let stands_still = receiver.is_left_alone(now) || self.is_slow_lane_full_for(*index);
+            let time = match stands_still {
                 true => LONGEST_LINE,
                 false => receiver.line_time_at_best(now, self.lag)?,
             };

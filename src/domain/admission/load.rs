@@ -1,8 +1,9 @@
-//! What a worker has open and holds back, in numbers.
+//! What a worker has open and holds back.
 
 use std::time::Instant;
 
-use super::{Admission, Bounds};
+use super::{Admission, Bounds, Why};
+use crate::domain::webhook::WebhookKey;
 
 /// What a worker has open and holds back at one moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,6 +23,22 @@ pub struct Load {
 }
 
 impl Admission {
+    /// Of how many receivers something is known.
+    pub fn receivers(&self) -> usize {
+        self.receivers.len()
+    }
+
+    /// The places taken in the quick lane and in the slow lane.
+    pub fn places(&self) -> (usize, usize) {
+        (self.quick.used(), self.slow.used())
+    }
+
+    /// Until when a webhook is left alone and why, if it is.
+    pub fn left_alone(&self, key: &WebhookKey, now: Instant) -> Option<(Instant, Why)> {
+        let (until, why) = self.receivers[*self.by_key.get(key)?].shut()?;
+        (until > now).then_some((until, why))
+    }
+
     /// What there is now.
     pub fn load(&mut self, now: Instant) -> Load {
         let held = self.held_back(now);

@@ -48,6 +48,7 @@ use slab::Slab;
 use super::ids::Organization;
 use super::rate_limit::{RateLimit, Reserved};
 use super::webhook::WebhookKey;
+use hand::PUT_OFF_AT_ONCE;
 use places::{Lane, Places};
 use receiver::{May, Receiver};
 use schedule::Schedule;
@@ -82,6 +83,8 @@ pub struct Admission {
     waiting: [usize; 2],
     /// The receivers that have a line.
     lines: BTreeSet<usize>,
+    /// How many of those in line may be put off before time passes.
+    to_put_off: usize,
     /// The receivers whose deliveries are held back, and some for which that is over.
     held: BTreeSet<usize>,
     /// When the first moment of open requests is over, in this order.
@@ -154,6 +157,7 @@ impl Admission {
             trials: 0,
             waiting: [0; 2],
             lines: BTreeSet::new(),
+            to_put_off: PUT_OFF_AT_ONCE,
             held: BTreeSet::new(),
             moments: VecDeque::new(),
             stuck: Vec::new(),
@@ -289,6 +293,7 @@ impl Admission {
     /// does an answer lie here before this worker notices it.
     pub fn pass_time(&mut self, now: Instant, lag: Duration) {
         self.lag = lag.max(self.lag.mul_f64(LAG_KEPT));
+        self.to_put_off = PUT_OFF_AT_ONCE;
         self.pass_moments(now);
         for receiver in self.lines.iter().copied().collect::<Vec<_>>() {
             self.shorten(receiver, now);
@@ -323,22 +328,6 @@ impl Admission {
             }
             false
         });
-    }
-
-    /// Of how many receivers something is known.
-    pub fn receivers(&self) -> usize {
-        self.receivers.len()
-    }
-
-    /// The places taken in the quick lane and in the slow lane.
-    pub fn places(&self) -> (usize, usize) {
-        (self.quick.used(), self.slow.used())
-    }
-
-    /// Until when a webhook is left alone and why, if it is.
-    pub fn left_alone(&self, key: &WebhookKey, now: Instant) -> Option<(Instant, Why)> {
-        let (until, why) = self.receivers[*self.by_key.get(key)?].shut()?;
-        (until > now).then_some((until, why))
     }
 
     fn receiver(&mut self, asked: Asked<'_>, now: Instant) -> usize {

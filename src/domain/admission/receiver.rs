@@ -128,6 +128,11 @@ impl Receiver {
         }
     }
 
+    /// Whether nothing may begin now but by hand.
+    pub(super) fn is_left_alone(&self, now: Instant) -> bool {
+        matches!(self.may_begin_unpaced(false, now), May::NotBefore(..))
+    }
+
     fn may_begin_unpaced(&self, by_hand: bool, now: Instant) -> May {
         match self.breaker.standing(by_hand, now) {
             Standing::Shut(until, cause) => May::NotBefore(until, why(cause)),
