@@ -9,8 +9,7 @@ use tokio::sync::{Notify, oneshot};
 use tokio::time::{Instant, sleep_until};
 
 use crate::domain::admission::{
-    Admission, Answer, Asked, Bounds, Deferral, Kind, Load, Notice, Pause, Shown, Ticket, Wanted,
-    Why,
+    Admission, Answer, Bounds, Deferral, Kind, Load, Notice, Pause, Shown, Ticket, Wanted, Why,
 };
 use crate::domain::held_back::HeldBack;
 use crate::domain::webhook::WebhookKey;
@@ -31,7 +30,7 @@ pub struct Gatekeeper {
 pub(super) struct Gate {
     state: Mutex<State>,
     /// Somebody began to wait.
-    waits: Notify,
+    pub(super) waits: Notify,
     /// Fewer wait, or others: there may be room.
     room: Notify,
     /// Times are to be reserved.
@@ -41,9 +40,9 @@ pub(super) struct Gate {
 }
 
 #[derive(Debug)]
-struct State {
-    admission: Admission,
-    waiting: HashMap<Ticket, oneshot::Sender<Answer>>,
+pub(super) struct State {
+    pub(super) admission: Admission,
+    pub(super) waiting: HashMap<Ticket, oneshot::Sender<Answer>>,
 }
 
 /// What admission comes to.
@@ -80,25 +79,6 @@ impl Gatekeeper {
         Self {
             gate: Arc::new(gate),
         }
-    }
-
-    /// Asks for one attempt. Whoever asks is in hand from here on.
-    pub fn ask(&self, asked: Asked<'_>) -> Asking<'_> {
-        let mut state = self.gate.lock();
-        let ticket = state.admission.ask(asked, now());
-        if let Some(answer) = self.gate.hand_out(&mut state, Some(ticket)) {
-            drop(state);
-            return Asking::Answered(self.gate.admitted(ticket, answer));
-        }
-        let (give, answer) = oneshot::channel();
-        state.waiting.insert(ticket, give);
-        drop(state);
-        self.gate.waits.notify_one();
-        Asking::Pending(Pending {
-            gate: &self.gate,
-            ticket,
-            answer: Some(answer),
-        })
     }
 
     /// Returns once one more message of this kind may be taken.
@@ -151,74 +131,13 @@ impl Drop for Place {
     }
 }
 
-/// An attempt that was asked for. Dropping it gives it up.
-#[derive(Debug)]
-pub enum Asking<'a> {
-    /// The answer was there at once.
-    Answered(Admitted),
-    /// It is still to come.
-    Pending(Pending<'a>),
-}
-
-impl Asking<'_> {
-    /// The answer; waits for it for as long as that is likely to be worth it.
-    pub async fn answer(self) -> Admitted {
-        match self {
-            Self::Answered(admitted) => admitted,
-            Self::Pending(mut pending) => {
-                let answer = pending.answer().await;
-                pending.gate.admitted(pending.ticket, answer)
-            }
-        }
-    }
-}
-
-/// Somebody who waits for an answer, and may be gone before it comes.
-#[derive(Debug)]
-pub struct Pending<'a> {
-    gate: &'a Arc<Gate>,
-    ticket: Ticket,
-    /// None once it was received.
-    answer: Option<oneshot::Receiver<Answer>>,
-}
-
-impl Pending<'_> {
-    async fn answer(&mut self) -> Answer {
-        let Some(answer) = &mut self.answer else {
-            return std::future::pending().await;
-        };
-        // The sender is dropped by nobody but by sending.
-        let Ok(answer) = answer.await else {
-            return std::future::pending().await;
-        };
-        self.answer = None;
-        answer
-    }
-}
-
-impl Drop for Pending<'_> {
-    fn drop(&mut self) {
-        let Some(mut answer) = self.answer.take() else {
-            return;
-        };
-        let mut state = self.gate.lock();
-        // Answers are given under the lock: only now is it certain that none was given meanwhile.
-        let given = answer.try_recv();
-        state.waiting.remove(&self.ticket);
-        if !matches!(given, Ok(Answer::Later(_))) {
-            state.admission.settled(self.ticket, now());
-            self.gate.hand_out(&mut state, None);
-        }
-    }
-}
-
 impl Gate {
-    fn lock(&self) -> MutexGuard<'_, State> {
+    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
         // The state machine keeps its invariants at every step, so a panic elsewhere spoils nothing.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn admitted(self: &Arc<Self>, ticket: Ticket, answer: Answer) -> Admitted {
+    pub(super) fn admitted(self: &Arc<Self>, ticket: Ticket, answer: Answer) -> Admitted {
         match answer {
             Answer::Go => Admitted::Go(Place {
                 gate: self.clone(),
@@ -258,7 +177,7 @@ impl Gate {
     }
 
     /// Gives every answer to whoever waits for it; returns that of `asking`, who does not wait yet.
-    fn hand_out(&self, state: &mut State, asking: Option<Ticket>) -> Option<Answer> {
+    pub(super) fn hand_out(&self, state: &mut State, asking: Option<Ticket>) -> Option<Answer> {
         let mut own = None;
         for (ticket, answer) in state.admission.answers() {
             match state.waiting.remove(&ticket) {
@@ -310,6 +229,7 @@ mod tests {
     use url::Url;
 
     use super::*;
+    use crate::domain::admission::Asked;
     use crate::domain::ids::{Organization, WebhookId};
 
     fn keeper(webhook_max_in_flight: u32) -> Gatekeeper {

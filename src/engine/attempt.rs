@@ -15,7 +15,8 @@ use crate::domain::verdict::{self, Circumstances, Verdict};
 use crate::domain::webhook::{Webhook, WebhookKey};
 
 use super::Engine;
-use super::admission::{Admitted, Asking, Place};
+use super::admission::{Admitted, Place};
+use super::asking::Asking;
 use super::origin::Origin;
 use super::ports::{Request, Stopped};
 use super::settlement::Made;

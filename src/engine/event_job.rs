@@ -16,7 +16,8 @@ use crate::domain::organization::OrganizationWebhooks;
 use crate::domain::webhook::Webhook;
 
 use super::Engine;
-use super::admission::{Asking, Place};
+use super::admission::Place;
+use super::asking::Asking;
 use super::intake::Arriving;
 use super::origin::{Origin, Siblings};
 use super::ports::{FollowUp, Receipt, Stopped};
@@ -33,7 +34,7 @@ impl Engine {
         raw: RawEvent,
         redelivered: bool,
         receipt: Receipt,
-        mut arriving: Option<Arriving>,
+        mut arriving: Arriving,
     ) -> Result<(), Stopped> {
         let event = match event::decode(&raw, &self.settings.events) {
             Ok(event) => Arc::new(event),
@@ -65,7 +66,7 @@ impl Engine {
             drop(arriving);
             self.keep_for_unusable(&webhooks, &siblings, &receipt)
                 .await?;
-            arriving = Some(self.arrive().await);
+            arriving = self.arrive().await;
         }
         let place = if split {
             drop(arriving);

@@ -20,10 +20,8 @@ const MARKS_AT_ONCE: usize = 10_000;
 /// up nobody knows how many deliveries they make, so only few more than the hand may come of them.
 pub(super) const ARRIVING: usize = 32;
 
-/// An event that was taken, and for whose deliveries no attempts were asked yet.
-pub(super) struct Arriving {
-    _permit: Option<OwnedSemaphorePermit>,
-}
+/// Held by an event that was taken, and for whose deliveries no attempts were asked yet.
+pub(super) type Arriving = Option<OwnedSemaphorePermit>;
 
 impl Engine {
     /// Takes messages until the source ends, each into a job of its own, while there is room for
@@ -37,7 +35,7 @@ impl Engine {
         loop {
             let next = async {
                 let arriving = match kind {
-                    Kind::Event => Some(self.arrive().await),
+                    Kind::Event => self.arrive().await,
                     Kind::Message => None,
                 };
                 self.gatekeeper.room(kind).await;
@@ -61,15 +59,13 @@ impl Engine {
 
     /// Returns once one more event may arrive.
     pub(super) async fn arrive(&self) -> Arriving {
-        Arriving {
-            // Never closed.
-            _permit: self.arriving.clone().acquire_owned().await.ok(),
-        }
+        // Never closed.
+        self.arriving.clone().acquire_owned().await.ok()
     }
 
     /// Sees one message through. Unless it is settled, its receipt is dropped here, by return or by
     /// panic, and the source returns it to its queue.
-    async fn settle(self: Arc<Self>, incoming: Incoming, arriving: Option<Arriving>) {
+    async fn settle(self: Arc<Self>, incoming: Incoming, arriving: Arriving) {
         let Incoming {
             message,
             redelivered,

@@ -18,6 +18,7 @@
 //! - What waits in memory is bounded, and nobody waits behind it but for the same receiver.
 
 pub mod admission;
+pub mod asking;
 mod attempt;
 pub mod chance;
 pub mod clock;

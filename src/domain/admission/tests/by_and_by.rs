@@ -2,7 +2,7 @@
 
 use super::super::hand::PUT_OFF_AT_ONCE;
 use super::super::{Kind, Shown};
-use super::world::{BOUNDS, ENDPOINT, MS, SECOND, World};
+use super::world::{BOUNDS, ENDPOINT, SECOND, World};
 
 const HANGING: &str = "a/hanging";
 const THROTTLED: &str = "b/throttled";
