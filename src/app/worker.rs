@@ -64,7 +64,7 @@ impl Worker {
         let log_settings = super::log_settings(config);
         let rates = RedisRates::new(redis.clone(), keys.clone());
         let board = RedisBoard::new(redis.clone(), keys.clone());
-        let pauses = RedisPauses::start(redis.clone(), &keys);
+        let pauses = Arc::new(RedisPauses::new(redis.clone(), keys.clone()));
         let log = RedisLog::start(redis.clone(), keys.clone(), log_settings);
         let log = Arc::new(log);
         let subscriptions = RedisSubscriptions::start(
@@ -75,6 +75,7 @@ impl Worker {
                 max_organizations: config.subscriptions.max_organizations,
                 max_age: config.subscriptions.max_age,
             },
+            pauses.clone(),
         );
         // It goes on until everything in flight is settled, which is after `stop`.
         let publisher =
@@ -85,7 +86,7 @@ impl Worker {
             log: log.clone(),
             rates: Arc::new(rates),
             board: Arc::new(board.written_by(&name)),
-            pauses: Arc::new(pauses),
+            pauses,
             sender: Arc::new(HttpSender::new(super::sender_settings(
                 config,
                 shares.idle,

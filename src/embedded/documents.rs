@@ -223,7 +223,7 @@ impl DocumentStore for Documents {
             }
             let sql = "DELETE FROM webhooks WHERE organization = ? AND id = ?";
             connection.execute(sql, own)?;
-            for table in ["webhook_attempts", "statistics"] {
+            for table in ["webhook_attempts", "statistics", "pauses"] {
                 let sql = format!("DELETE FROM {table} WHERE organization = ? AND webhook = ?");
                 connection.execute(&sql, own)?;
             }

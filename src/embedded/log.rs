@@ -82,7 +82,7 @@ impl EmbeddedLog {
                     for webhook in &touched {
                         prune_webhook(connection, webhook, per_webhook)?;
                     }
-                    for table in ["deliveries", "marks", "health"] {
+                    for table in ["deliveries", "marks", "health", "pauses"] {
                         let sql = format!("DELETE FROM {table} WHERE expires_at <= ?");
                         connection.prepare_cached(&sql)?.execute([now])?;
                     }

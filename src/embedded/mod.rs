@@ -59,7 +59,7 @@ use deliveries::Deliveries;
 use documents::Documents;
 use handover::Intake;
 use log::EmbeddedLog;
-use pauses::Alone;
+use pauses::EmbeddedPauses;
 use rates::EmbeddedRates;
 use source::SourceHandle;
 use statistics::Statistics;
@@ -99,6 +99,7 @@ pub struct Embedded {
     log: Arc<EmbeddedLog>,
     rates: Arc<EmbeddedRates>,
     board: Arc<EmbeddedBoard>,
+    pauses: EmbeddedPauses,
     settings: Settings,
 }
 
@@ -116,6 +117,7 @@ impl Embedded {
             log: Arc::new(log),
             rates: Arc::default(),
             board: Arc::default(),
+            pauses: EmbeddedPauses::new(store.clone(), settings.clock),
             store,
             reader,
             settings,
@@ -130,7 +132,7 @@ impl Embedded {
             log: self.log.clone(),
             rates: self.rates.clone(),
             board: self.board.clone(),
-            pauses: Arc::new(Alone),
+            pauses: Arc::new(self.pauses()),
             sender,
             faults,
         }
@@ -161,9 +163,15 @@ impl Embedded {
         self.board.clone()
     }
 
+    /// Who asked to be left alone.
+    pub fn pauses(&self) -> EmbeddedPauses {
+        self.pauses.clone()
+    }
+
     /// The webhooks, for the engine.
     pub fn subscriptions(&self) -> EmbeddedSubscriptions {
-        EmbeddedSubscriptions::new(self.documents.clone(), self.reader.clone())
+        let (documents, reader) = (self.documents.clone(), self.reader.clone());
+        EmbeddedSubscriptions::new(documents, reader, self.pauses())
     }
 
     /// The webhooks, for commands and the API.

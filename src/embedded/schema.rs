@@ -6,7 +6,7 @@
 use rusqlite::{Connection, TransactionBehavior};
 
 /// The steps, oldest first.
-const STEPS: [&str; 4] = [STEP_1, STEP_2, STEP_3, STEP_4];
+const STEPS: [&str; 5] = [STEP_1, STEP_2, STEP_3, STEP_4, STEP_5];
 
 /// Times are milliseconds since 1970. `head` is JSON: everything of a message but its body.
 const STEP_1: &str = "
@@ -134,6 +134,18 @@ CREATE TRIGGER body_removed AFTER DELETE ON deliveries WHEN old.body IS NOT NULL
     UPDATE bodies SET bytes = bytes - length(old.body) WHERE organization = old.organization;
     DELETE FROM bodies WHERE organization = old.organization AND bytes <= 0;
 END;
+";
+
+/// Until when webhooks' endpoints asked to be left alone; `endpoint` is a fingerprint in decimals, for
+/// it does not fit into a number of SQLite's.
+const STEP_5: &str = "
+CREATE TABLE pauses (
+    organization TEXT NOT NULL,
+    webhook TEXT NOT NULL,
+    endpoint TEXT NOT NULL,
+    expires_at INTEGER NOT NULL,
+    PRIMARY KEY (organization, webhook)
+) STRICT, WITHOUT ROWID;
 ";
 
 /// The version that this program writes.

@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 
 use super::documents::Documents;
+use super::pauses::EmbeddedPauses;
 use crate::domain::ids::Organization;
 use crate::domain::organization::OrganizationWebhooks;
 use crate::domain::webhook::WebhookKey;
@@ -17,11 +18,20 @@ use crate::registry::documents::DocumentReader;
 pub struct EmbeddedSubscriptions {
     documents: Documents,
     reader: DocumentReader,
+    pauses: EmbeddedPauses,
 }
 
 impl EmbeddedSubscriptions {
-    pub(super) fn new(documents: Documents, reader: DocumentReader) -> Self {
-        Self { documents, reader }
+    pub(super) fn new(
+        documents: Documents,
+        reader: DocumentReader,
+        pauses: EmbeddedPauses,
+    ) -> Self {
+        Self {
+            documents,
+            reader,
+            pauses,
+        }
     }
 }
 
@@ -31,6 +41,7 @@ impl Subscriptions for EmbeddedSubscriptions {
         let cell = self.documents.known(organization);
         let load = || async {
             let all = self.documents.all_patiently(organization).await;
+            self.pauses.recall(organization).await;
             Arc::new(self.reader.read_all(organization, all))
         };
         cell.get_or_init(load).await.clone()

@@ -126,8 +126,8 @@ pub struct Engine {
     abandoned: CancellationToken,
 }
 
-/// How long the last marks may take to be written once everything else is done.
-const MARKS_LIMIT: Duration = Duration::from_secs(1);
+/// How long the last marks and pauses may take to be written once everything else is done.
+const LAST_LIMIT: Duration = Duration::from_secs(1);
 
 /// How often webhooks without traffic are forgotten, and the log tells what is held back.
 const TIDY_EVERY: Duration = Duration::from_secs(30);
@@ -153,11 +153,17 @@ impl Engine {
     /// is in flight, at most for the grace period; what is left unsettled is returned.
     pub async fn run(self: &Arc<Self>, source: Source) -> &Counters {
         let jobs = TaskTracker::new();
+        self.gatekeeper.heed_pauses(&*self.ports.pauses);
         let beside = self.work_beside();
         let done = CancellationToken::new();
         let keep = |marks, entry| tokio::spawn(self.clone().keep(marks, entry, done.clone()));
         let lost_acks = keep(source.lost_acks, intake::lost);
         let proven_acks = keep(source.proven_acks, intake::proven);
+        let (engine, told) = (self.clone(), done.clone());
+        let pauses = tokio::spawn(async move {
+            let (gatekeeper, pauses) = (&engine.gatekeeper, &*engine.ports.pauses);
+            gatekeeper.tell_pauses(pauses, told).await;
+        });
         tokio::join!(
             self.take_all(source.events, Kind::Event, &jobs),
             self.take_all(source.deliveries, Kind::Message, &jobs),
@@ -177,10 +183,10 @@ impl Engine {
         }
         drop(beside);
         done.cancel();
-        // Without the marks more is repeated, which is no reason to wait for a store that is away.
-        let marks = futures::future::join(lost_acks, proven_acks);
-        if tokio::time::timeout(MARKS_LIMIT, marks).await.is_err() {
-            tracing::warn!("the last marks of what is settled could not be written");
+        // Without them more is repeated, which is no reason to wait for a store that is away.
+        let last = futures::future::join3(lost_acks, proven_acks, pauses);
+        if tokio::time::timeout(LAST_LIMIT, last).await.is_err() {
+            tracing::warn!("the last marks of what is settled, and pauses, could not be written");
         }
         &self.counters
     }
@@ -192,8 +198,6 @@ impl Engine {
         beside.spawn(async move { engine.gatekeeper.keep_time().await });
         let engine = self.clone();
         beside.spawn(async move { engine.gatekeeper.keep_pace(&*engine.ports.rates).await });
-        let engine = self.clone();
-        beside.spawn(async move { engine.gatekeeper.keep_pauses(&*engine.ports.pauses).await });
         let engine = self.clone();
         beside.spawn(async move {
             let (board, clock) = (&*engine.ports.board, &engine.settings.clock);

@@ -313,14 +313,19 @@ pub trait Rates: Send + Sync {
 
 // ---------------------------------------------------------------- who asked to be left alone
 
+/// What is to be done with what another worker told. It returns at once.
+pub type Heed = Box<dyn Fn(Pause) + Send + Sync>;
+
 /// Tells the other workers which receivers asked to be left alone, and hears it from them.
 #[async_trait]
 pub trait Pauses: Send + Sync {
+    /// From now on `heed` is called with each one that another worker tells of; and with those that
+    /// were told of before, of an organization's webhooks, before
+    /// [`Subscriptions`] hands them out for the first time. To be called once.
+    fn listen(&self, heed: Heed);
+
     /// Tells them. Not for certain: who does not hear of it finds out with a request of its own.
     async fn tell(&self, pause: Pause);
-
-    /// The next one that another worker tells of.
-    async fn heard(&self) -> Pause;
 }
 
 // ----------------------------------------------------------------------------- who is held back

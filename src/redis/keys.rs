@@ -37,6 +37,13 @@ impl Keys {
         format!("{}:pauses", self.prefix)
     }
 
+    /// Text, expires when that is over: the fingerprint of a webhook's endpoint that asked to be left
+    /// alone.
+    pub fn pause(&self, webhook: &WebhookKey) -> String {
+        let WebhookKey { organization, id } = webhook;
+        format!("{}:{{{organization}}}:pause:{id}", self.prefix)
+    }
+
     /// Text, expires: written to find out whether that is possible.
     pub fn probe(&self) -> String {
         format!("{}:probe", self.prefix)

@@ -1,4 +1,4 @@
-//! Listens to a channel, and subscribes again whenever that is lost.
+//! Listens to channels, and subscribes again whenever that is lost.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -17,22 +17,22 @@ use crate::reconnect::Reconnect;
 /// holds back messages for this long and one time limit.
 const HEARTBEAT: Duration = Duration::from_secs(1);
 
-/// Listens to one channel.
+/// Listens to channels.
 pub(super) struct Listener<B, H> {
     pub(super) connection: Connection,
-    pub(super) channel: String,
+    pub(super) channels: Vec<String>,
     /// What is heard of, for the log.
     pub(super) what: &'static str,
     /// Called whenever it begins to listen: something may have been missed.
     pub(super) begins: B,
-    /// Called with each message.
+    /// Called with the channel and each message.
     pub(super) hears: H,
 }
 
 impl<B, H> Listener<B, H>
 where
     B: Fn() + Send + Sync + 'static,
-    H: Fn(&[u8]) + Send + Sync + 'static,
+    H: Fn(&str, &[u8]) + Send + Sync + 'static,
 {
     /// Listens in the background until the handle is dropped; must be called on a Tokio runtime.
     pub(super) fn start(self) -> AbortOnDropHandle<()> {
@@ -59,7 +59,7 @@ where
         reported: &mut bool,
     ) -> Result<Infallible, StoreError> {
         let (mut sink, mut messages) = self.connection.pubsub().await?.split();
-        self.answered(sink.subscribe(&self.channel)).await?;
+        self.answered(sink.subscribe(&self.channels)).await?;
         (self.begins)();
         if std::mem::take(reported) {
             tracing::info!("{} are heard of again", self.what);
@@ -67,7 +67,9 @@ where
         loop {
             tokio::select! {
                 message = messages.next() => match message {
-                    Some(message) => (self.hears)(message.get_payload_bytes()),
+                    Some(message) => {
+                        (self.hears)(message.get_channel_name(), message.get_payload_bytes());
+                    }
                     None => return Err(self.closed()),
                 },
                 () = sleep(HEARTBEAT) => {

@@ -1,32 +1,30 @@
-//! Receivers that asked to be left alone, told to the other workers by way of a channel.
+//! Receivers that asked to be left alone: told to the other workers by way of a channel, and kept for
+//! those that were not there to hear it.
 
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use redis::{FromRedisValue as _, Pipeline, Script};
 use serde::{Deserialize, Serialize};
-use tokio::sync::{Mutex, mpsc};
-use tokio_util::task::AbortOnDropHandle;
 use uuid::Uuid;
 
 use super::connection::Connection;
+use super::error::StoreError;
+use super::keeper::TIME_LIMIT;
 use super::keys::Keys;
-use super::listener::Listener;
 use crate::domain::admission::Pause;
 use crate::domain::ids::{Organization, WebhookId};
 use crate::domain::webhook::WebhookKey;
-use crate::engine::ports::Pauses;
-
-/// So many that were heard of may wait to be heeded; more are let go, and found out by asking.
-const HEARD: usize = 10_000;
+use crate::engine::ports::{Heed, Pauses};
 
 /// What workers tell each other, in Redis.
-#[derive(Debug)]
 pub struct RedisPauses {
     connection: Connection,
-    channel: String,
+    keys: Keys,
     own: Uuid,
-    heard: Mutex<mpsc::Receiver<Pause>>,
-    _listener: AbortOnDropHandle<()>,
+    pause: Script,
+    heed: OnceLock<Heed>,
 }
 
 /// One pause, as it is told.
@@ -42,29 +40,75 @@ struct Told {
 }
 
 impl RedisPauses {
-    /// Begins to listen, in the background, for one worker; must be called on a Tokio runtime.
-    pub fn start(connection: Connection, keys: &Keys) -> Self {
-        let (tell, heard) = mpsc::channel(HEARD);
-        let own = Uuid::new_v4();
-        let listener = Listener {
-            connection: connection.clone(),
-            channel: keys.pauses(),
-            what: "receivers that ask to be left alone",
-            begins: || {},
-            hears: move |message: &[u8]| {
-                if let Some(pause) = Told::read(message, own) {
-                    // Full, or nobody listens any more.
-                    tell.try_send(pause).ok();
-                }
-            },
-        };
+    /// For one worker. What others tell is heard by its
+    /// [subscriptions](super::subscriptions::RedisSubscriptions).
+    pub fn new(connection: Connection, keys: Keys) -> Self {
         Self {
             connection,
-            channel: keys.pauses(),
-            own,
-            heard: Mutex::new(heard),
-            _listener: listener.start(),
+            keys,
+            own: Uuid::new_v4(),
+            pause: Script::new(include_str!("scripts/pause.lua")),
+            heed: OnceLock::new(),
         }
+    }
+
+    /// Something was said on the channel.
+    pub(super) fn hear(&self, message: &[u8]) {
+        if let (Some(pause), Some(heed)) = (Told::read(message, self.own), self.heed.get()) {
+            heed(pause);
+        }
+    }
+
+    /// Heeds what was told of these webhooks before. Waits for as long as Redis is away.
+    pub(super) async fn recall(&self, organization: &Organization, webhooks: Vec<WebhookId>) {
+        let Some(heed) = self.heed.get().filter(|_| !webhooks.is_empty()) else {
+            return;
+        };
+        let keys: Vec<_> = webhooks
+            .into_iter()
+            .map(|id| WebhookKey {
+                organization: organization.clone(),
+                id,
+            })
+            .collect();
+        let read = self.connection.persist(|| self.read(&keys)).await;
+        match read {
+            Ok(pauses) => pauses.into_iter().for_each(heed),
+            Err(error) => tracing::error!(
+                %organization, %error,
+                "who asked to be left alone cannot be read; each worker finds out with a request"
+            ),
+        }
+    }
+
+    async fn read(&self, webhooks: &[WebhookKey]) -> Result<Vec<Pause>, StoreError> {
+        let mut commands = Pipeline::with_capacity(2 * webhooks.len());
+        for webhook in webhooks {
+            let key = self.keys.pause(webhook);
+            commands.cmd("GET").arg(&key).cmd("PTTL").arg(&key);
+        }
+        let answers = self.connection.pipeline(&mut commands, TIME_LIMIT).await?;
+        let mut numbers = answers.into_iter().map(|answer| {
+            // What cannot be read is no pause.
+            Option::from_redis_value(answer.ok()?).ok().flatten()
+        });
+        let pauses = webhooks.iter().filter_map(|webhook| {
+            let (endpoint, wait_ms): (Option<u64>, Option<u64>) =
+                (numbers.next()?, numbers.next()?);
+            Some(Pause {
+                webhook: webhook.clone(),
+                endpoint: endpoint?,
+                wait: Duration::from_millis(wait_ms?),
+            })
+        });
+        Ok(pauses.filter(|pause| !pause.wait.is_zero()).collect())
+    }
+}
+
+impl std::fmt::Debug for RedisPauses {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut debug = formatter.debug_struct("RedisPauses");
+        debug.field("own", &self.own).finish_non_exhaustive()
     }
 }
 
@@ -86,34 +130,35 @@ impl Told {
 
 #[async_trait]
 impl Pauses for RedisPauses {
+    fn listen(&self, heed: Heed) {
+        // Called once; a second listener would hear nothing.
+        self.heed.set(heed).ok();
+    }
+
     async fn tell(&self, pause: Pause) {
+        let WebhookKey { organization, id } = &pause.webhook;
+        // Not zero, which would mean that it is over.
+        let wait_ms = u64::try_from(pause.wait.as_micros().div_ceil(1000)).unwrap_or(u64::MAX);
         let told = Told {
             by: self.own,
-            organization: pause.webhook.organization.to_string(),
-            webhook: pause.webhook.id.to_string(),
+            organization: organization.to_string(),
+            webhook: id.to_string(),
             endpoint: pause.endpoint,
-            wait_ms: u64::try_from(pause.wait.as_millis()).unwrap_or(u64::MAX),
+            wait_ms,
         };
         let Ok(json) = serde_json::to_string(&told) else {
             return;
         };
-        let mut publish = redis::cmd("PUBLISH");
-        publish.arg(&self.channel).arg(json);
+        let mut call = self.pause.key(self.keys.webhooks(organization));
+        call.key(self.keys.pause(&pause.webhook));
+        call.arg(id.as_str()).arg(pause.endpoint).arg(wait_ms);
+        call.arg(self.keys.pauses()).arg(json);
         // No second try: the next request that the receiver refuses tells it as well.
-        if let Err(error) = self.connection.call::<()>(&publish).await {
-            let WebhookKey { organization, id } = &pause.webhook;
+        if let Err(error) = self.connection.script::<()>(&call).await {
             tracing::debug!(
                 %organization, webhook_id = %id, %error,
                 "that a receiver asks to be left alone cannot be told to other workers"
             );
-        }
-    }
-
-    async fn heard(&self) -> Pause {
-        match self.heard.lock().await.recv().await {
-            Some(pause) => pause,
-            // The listener is gone, and so is the worker.
-            None => std::future::pending().await,
         }
     }
 }

@@ -4,6 +4,8 @@
 //! the cell, it does not empty it: a load that began before a change ends in a cell that nobody
 //! finds any more. A notice can be missed while the subscription is down, so everything is
 //! forgotten whenever it comes up; and nothing is kept for longer than `max_age`.
+//!
+//! Whose receivers asked to be left alone is heard the same way, and recalled with every load.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,6 +21,7 @@ use super::documents::Documents;
 use super::error::StoreError;
 use super::keys::Keys;
 use super::listener::Listener;
+use super::pauses::RedisPauses;
 use crate::domain::ids::Organization;
 use crate::domain::organization::OrganizationWebhooks;
 use crate::domain::webhook::WebhookKey;
@@ -42,33 +45,44 @@ pub struct RedisSubscriptions {
     documents: Documents,
     reader: DocumentReader,
     known: Known,
+    pauses: Arc<RedisPauses>,
     _listener: AbortOnDropHandle<()>,
 }
 
 impl RedisSubscriptions {
-    /// Begins to listen for changes, in the background; must be called on a Tokio runtime.
+    /// Begins to listen for changes and for `pauses`, in the background; must be called on a Tokio
+    /// runtime.
     pub fn start(
         connection: Connection,
         keys: Keys,
         reader: DocumentReader,
         settings: SubscriptionsSettings,
+        pauses: Arc<RedisPauses>,
     ) -> Self {
         let known: Known = Cache::builder()
             .max_capacity(settings.max_organizations)
             .time_to_live(settings.max_age)
             .build();
         let (missed, changed) = (known.clone(), known.clone());
+        let (paused, told) = (keys.pauses(), pauses.clone());
         let listener = Listener {
             connection: connection.clone(),
-            channel: keys.changed(),
+            channels: vec![keys.changed(), paused.clone()],
             what: "changes of webhooks",
             begins: move || missed.invalidate_all(),
-            hears: move |notice: &[u8]| forget(&changed, notice),
+            hears: move |channel: &str, notice: &[u8]| {
+                if channel == paused {
+                    told.hear(notice);
+                } else {
+                    forget(&changed, notice);
+                }
+            },
         };
         Self {
             documents: Documents::new(connection, keys),
             reader,
             known,
+            pauses,
             _listener: listener.start(),
         }
     }
@@ -92,7 +106,10 @@ impl RedisSubscriptions {
                 });
             }
         };
-        Arc::new(self.reader.read_all(organization, all))
+        let webhooks = self.reader.read_all(organization, all);
+        let ids = webhooks.webhooks.iter().map(|webhook| webhook.id.clone());
+        self.pauses.recall(organization, ids.collect()).await;
+        Arc::new(webhooks)
     }
 
     /// One try at disabling. `unsure` holds what an earlier try wrote without hearing back.

@@ -11,7 +11,7 @@ use prism_webhooks::domain::event::RawEvent;
 use prism_webhooks::domain::held_back::HeldBack;
 use prism_webhooks::domain::ids::{DeliveryId, Organization, WebhookId};
 use prism_webhooks::domain::webhook::WebhookKey;
-use prism_webhooks::engine::ports::{Board, Handover, Log, Rates, Source, Subscriptions};
+use prism_webhooks::engine::ports::{Board, Handover, Log, Pauses, Rates, Source, Subscriptions};
 use prism_webhooks::records::statistics::{Bucket, Detail};
 use prism_webhooks::records::{AttemptFilter, Recorded, RecordedAttempt};
 use prism_webhooks::registry::webhooks::Webhooks;
@@ -59,6 +59,10 @@ pub trait Adapter: Sized {
     ) -> impl Future<Output = HashMap<WebhookId, HeldBack>>;
 
     fn subscriptions(&self) -> Arc<dyn Subscriptions>;
+
+    /// What a worker has of the webhooks and of those who asked to be left alone: one of its own,
+    /// where there may be several.
+    fn subscriptions_and_pauses(&self) -> (Arc<dyn Subscriptions>, Arc<dyn Pauses>);
     fn webhooks(&self) -> Webhooks;
 
     /// Registers a webhook of this name.

@@ -10,7 +10,6 @@ use prism_webhooks::domain::dead_letter::Reason;
 use prism_webhooks::domain::delay::Steps;
 use prism_webhooks::domain::outcome::{Reply, Response};
 use prism_webhooks::domain::own_fault::OwnFault;
-use prism_webhooks::embedded::pauses::Alone;
 use prism_webhooks::engine::chance::Chance;
 use prism_webhooks::engine::clock::Clock;
 use prism_webhooks::engine::ports::{Entry, Request, Sender};
@@ -82,7 +81,7 @@ async fn ends_after_deletion(adapter: &impl Adapter, status: u16) {
         .await
         .unwrap();
     let id = created.document.id;
-    let subscriptions = adapter.subscriptions();
+    let (subscriptions, pauses) = adapter.subscriptions_and_pauses();
     let known = async || {
         let known = subscriptions.webhooks(&organization()).await;
         known.webhooks.iter().any(|one| one.id.as_str() == id)
@@ -96,11 +95,11 @@ async fn ends_after_deletion(adapter: &impl Adapter, status: u16) {
     });
     let ports = Ports {
         handover: adapter.handover(),
-        subscriptions: adapter.subscriptions(),
+        subscriptions,
         log: adapter.log(),
         rates: adapter.rates(),
         board: adapter.board("w"),
-        pauses: Arc::new(Alone),
+        pauses,
         sender: gate.clone(),
         faults: Arc::default(),
     };

@@ -7,6 +7,7 @@ mod deletion;
 mod failures;
 mod held_back;
 mod messages;
+mod pauses;
 mod rabbitmq_and_redis;
 mod rates;
 mod record;
@@ -74,6 +75,12 @@ macro_rules! all_conform {
                 a_higher_rate_limit_acts_at_once,
                 nobody_is_given_more_than_half_of_the_times_that_are_free,
                 a_deleted_webhook_leaves_no_trace_of_its_rate_limit,
+            }
+            pauses::{
+                a_worker_that_starts_heeds_what_was_told_before,
+                what_is_over_or_told_to_be_is_not_recalled,
+                of_two_pauses_of_one_endpoint_the_longer_is_recalled_and_of_two_endpoints_the_last,
+                nothing_is_recalled_of_a_webhook_that_was_deleted_meanwhile,
             }
             held_back::{
                 what_a_worker_says_of_a_webhook_stands_until_it_says_otherwise,

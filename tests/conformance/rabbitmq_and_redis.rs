@@ -10,7 +10,7 @@ use prism_webhooks::domain::attempt::Attempt;
 use prism_webhooks::domain::event::RawEvent;
 use prism_webhooks::domain::held_back::HeldBack;
 use prism_webhooks::domain::ids::{DeliveryId, Organization, WebhookId};
-use prism_webhooks::engine::ports::{Board, Handover, Log, Rates, Source, Subscriptions};
+use prism_webhooks::engine::ports::{Board, Handover, Log, Pauses, Rates, Source, Subscriptions};
 use prism_webhooks::rabbitmq::consumer::SourceHandle;
 use prism_webhooks::rabbitmq::dead_letters::DeadLetters;
 use prism_webhooks::rabbitmq::publisher::Publisher;
@@ -127,6 +127,13 @@ impl Adapter for RabbitAndRedis {
 
     fn subscriptions(&self) -> Arc<dyn Subscriptions> {
         self.subscriptions.clone()
+    }
+
+    fn subscriptions_and_pauses(&self) -> (Arc<dyn Subscriptions>, Arc<dyn Pauses>) {
+        let hour = Duration::from_secs(3600);
+        let connection = &self.space.connection;
+        let (subscriptions, pauses) = self.space.subscriptions_and_pauses(connection, hour);
+        (Arc::new(subscriptions), pauses)
     }
 
     fn webhooks(&self) -> Webhooks {

@@ -14,7 +14,7 @@ use prism_webhooks::embedded::database::Database;
 use prism_webhooks::embedded::source::SourceHandle;
 use prism_webhooks::embedded::{Embedded, Settings};
 use prism_webhooks::engine::clock::Clock;
-use prism_webhooks::engine::ports::{Board, Handover, Log, Rates, Source, Subscriptions};
+use prism_webhooks::engine::ports::{Board, Handover, Log, Pauses, Rates, Source, Subscriptions};
 use prism_webhooks::records::statistics::{Bucket, Detail};
 use prism_webhooks::records::{AttemptFilter, LogSettings, Recorded, RecordedAttempt};
 use prism_webhooks::registry::documents::DocumentReader;
@@ -149,6 +149,10 @@ impl<P: Place> Adapter for Sqlite<P> {
 
     fn subscriptions(&self) -> Arc<dyn Subscriptions> {
         Arc::new(self.embedded().subscriptions())
+    }
+
+    fn subscriptions_and_pauses(&self) -> (Arc<dyn Subscriptions>, Arc<dyn Pauses>) {
+        (self.subscriptions(), Arc::new(self.embedded().pauses()))
     }
 
     fn webhooks(&self) -> Webhooks {

@@ -1,12 +1,15 @@
 //! Several workers: each has its share, none makes anything later, and what a receiver asks of one it
 //! asks of all.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use futures::StreamExt as _;
+use futures::{Stream, StreamExt as _};
+use redis::Msg;
 
-use super::deployment::{Deployment, SOON};
+use super::deployment::{Deployment, SOON, string};
+use crate::support::deadline::eventually;
 use crate::support::process::{Process, Signal};
 use crate::support::receiver::{Answer, Receiver};
 use crate::support::servers::redis_url;
@@ -100,6 +103,51 @@ async fn another_worker_makes_nothing_later() {
     }
 }
 
+/// Listens to what workers tell each other of receivers that asked to be left alone.
+async fn told(deployment: &Deployment) -> impl Stream<Item = Msg> {
+    let client = redis::Client::open(redis_url()).unwrap();
+    let mut channel = client.get_async_pubsub().await.unwrap();
+    let name = format!("{}:webhooks:pauses", deployment.namespace().as_str());
+    channel.subscribe(name).await.unwrap();
+    channel.into_on_message()
+}
+
+async fn next(told: &mut (impl Stream<Item = Msg> + Unpin)) {
+    let next = tokio::time::timeout(SOON, told.next()).await;
+    next.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn what_a_person_gets_through_by_one_worker_has_all_take_the_endpoint_up_again() {
+    let deployment = Deployment::new("several", &[("PRISM_DELAY_LONGEST", "1h")]);
+    let asks = Arc::new(AtomicBool::new(false));
+    let asking = asks.clone();
+    let receiver = Receiver::start(move |_| match asking.swap(false, Ordering::Relaxed) {
+        true => Answer::status(429).header("Retry-After", "3600"),
+        false => Answer::ok(),
+    });
+    deployment.webhook("w", &receiver.url(), &[]);
+    let _workers = workers(&deployment, 3).await;
+    let mut told = told(&deployment).await;
+    deployment.text(&["publish", "request.completed", "--count", "60"]);
+    deployment.attempts_when(60, &[]).await;
+    asks.store(true, Ordering::Relaxed);
+    deployment.text(&["publish", "request.completed"]);
+    next(&mut told).await;
+    let attempts = deployment.attempts_when(61, &[]).await;
+    let throttled = attempts.iter().find(|one| one["outcome"] == "throttled");
+    let delivery = string(&throttled.unwrap()["delivery_id"]);
+    // It is on record a moment before it can be sent again.
+    let retried = async || {
+        let retry = deployment.run(&["deliveries", "retry", &delivery]);
+        retry.status.success().then_some(())
+    };
+    eventually(SOON, "a retry by hand", retried).await;
+    next(&mut told).await;
+    deployment.text(&["publish", "request.completed", "--count", "60"]);
+    receiver.wait_for(122, SOON).await;
+}
+
 #[tokio::test]
 async fn an_endpoint_that_asks_one_worker_for_patience_is_left_alone_by_all() {
     let deployment = Deployment::new("several", &[]);
@@ -110,16 +158,9 @@ async fn an_endpoint_that_asks_one_worker_for_patience_is_left_alone_by_all() {
     });
     deployment.webhook("w", &receiver.url(), &[]);
     let _workers = workers(&deployment, 3).await;
-    let client = redis::Client::open(redis_url()).unwrap();
-    let mut channel = client.get_async_pubsub().await.unwrap();
-    let name = format!("{}:webhooks:pauses", deployment.namespace().as_str());
-    channel.subscribe(name).await.unwrap();
+    let mut told = told(&deployment).await;
     deployment.text(&["publish", "request.completed"]);
-    let mut told = channel.on_message();
-    tokio::time::timeout(SOON, told.next())
-        .await
-        .unwrap()
-        .unwrap();
+    next(&mut told).await;
     deployment.text(&["publish", "request.completed", "--count", "30"]);
     let requests = receiver.wait_for(32, 2 * SOON).await;
     let waited = requests[1].arrived - requests[0].arrived;

@@ -4,7 +4,7 @@
 mod arriving;
 mod fixtures;
 mod identity;
-mod script;
+pub mod script;
 
 use std::collections::HashSet;
 use std::time::Duration;

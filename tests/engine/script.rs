@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
+use prism_webhooks::domain::admission::Pause;
 use prism_webhooks::domain::dead_letter::Reason;
 use prism_webhooks::domain::delivery::Delivery;
 use prism_webhooks::domain::event::RawEvent;
@@ -18,18 +19,27 @@ use prism_webhooks::domain::own_fault::OwnFault;
 use prism_webhooks::domain::streak::Streak;
 use prism_webhooks::domain::webhook::{Webhook, WebhookKey};
 use prism_webhooks::embedded::board::EmbeddedBoard;
-use prism_webhooks::embedded::pauses::Alone;
 use prism_webhooks::embedded::rates::EmbeddedRates;
 use prism_webhooks::engine::faults::Faults;
 use prism_webhooks::engine::ports::{
-    Entry, FollowUp, Handover, Incoming, Log, Message, Receipt, Request, Sender, Settlement,
-    Source, Stopped, Subscriptions,
+    Entry, FollowUp, Handover, Heed, Incoming, Log, Message, Pauses, Receipt, Request, Sender,
+    Settlement, Source, Stopped, Subscriptions,
 };
 use prism_webhooks::engine::{Engine, Ports, Settings};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::fixtures::settings;
+
+/// The only worker there is: nobody to tell, and nobody to hear.
+pub struct Alone;
+
+#[async_trait]
+impl Pauses for Alone {
+    fn listen(&self, _: Heed) {}
+
+    async fn tell(&self, _: Pause) {}
+}
 
 /// Something the engine did, as its ports saw it.
 #[derive(Debug, Clone, PartialEq, Eq)]

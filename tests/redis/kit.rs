@@ -20,6 +20,7 @@ use prism_webhooks::domain::webhook::WebhookKey;
 use prism_webhooks::engine::ports::{Log, Subscriptions as _};
 use prism_webhooks::redis::connection::Connection;
 use prism_webhooks::redis::keys::Keys;
+use prism_webhooks::redis::pauses::RedisPauses;
 use prism_webhooks::redis::subscriptions::{RedisSubscriptions, SubscriptionsSettings};
 use prism_webhooks::redis::webhooks::webhooks;
 use prism_webhooks::registry::documents::DocumentReader;
@@ -74,16 +75,29 @@ impl Space {
     }
 
     pub fn subscriptions(&self, connection: &Connection, max_age: Duration) -> RedisSubscriptions {
+        self.subscriptions_and_pauses(connection, max_age).0
+    }
+
+    /// What a worker has of the webhooks and of those who asked to be left alone.
+    pub fn subscriptions_and_pauses(
+        &self,
+        connection: &Connection,
+        max_age: Duration,
+    ) -> (RedisSubscriptions, Arc<RedisPauses>) {
+        let pauses = RedisPauses::new(connection.clone(), self.keys.clone());
+        let pauses = Arc::new(pauses);
         let settings = SubscriptionsSettings {
             max_organizations: 100,
             max_age,
         };
-        RedisSubscriptions::start(
+        let subscriptions = RedisSubscriptions::start(
             connection.clone(),
             self.keys.clone(),
             DocumentReader::new(Sealer::new(None), EndpointRules { allow_http: true }),
             settings,
-        )
+            pauses.clone(),
+        );
+        (subscriptions, pauses)
     }
 
     /// Registers webhooks under these ids, which are their names too.

@@ -38,6 +38,7 @@ in_either_mode! {
     a_backlog_for_a_hundred_quick_webhooks_is_delivered_and_nothing_is_put_off with &[];
     a_burst_for_a_receiver_that_takes_its_time_is_not_put_off with &[];
     an_endpoint_that_asks_for_patience_is_left_alone_and_then_gets_everything with &[];
+    an_endpoint_that_asks_for_patience_is_left_alone_by_who_starts_meanwhile with &[];
     a_wish_beyond_all_bounds_is_one_attempt_and_ends_when_a_person_gets_through with &[("PRISM_DELAY_LONGEST", "1h")];
     hanging_webhooks_of_one_organization_delay_no_other with &[("PRISM_SEND_TIMEOUT", "60s")];
     a_webhook_that_hangs_holds_four_requests_and_nobody_up with &[("PRISM_SEND_TIMEOUT", "60s")];
@@ -146,6 +147,27 @@ async fn an_endpoint_that_asks_for_patience_is_left_alone_and_then_gets_everythi
         report.contains(" 21 delivered, 1 to be retried"),
         "{report}"
     );
+}
+
+async fn an_endpoint_that_asks_for_patience_is_left_alone_by_who_starts_meanwhile(world: World) {
+    let (_kept, site, running) = world;
+    let first = std::sync::atomic::AtomicBool::new(true);
+    let receiver =
+        Receiver::start(
+            move |_| match first.swap(false, std::sync::atomic::Ordering::Relaxed) {
+                true => Answer::status(429).header("Retry-After", "4"),
+                false => Answer::ok(),
+            },
+        );
+    running.webhook("throttling", &receiver.url(), None).await;
+    publish(&running, 1).await;
+    receiver.wait_for(1, SOON).await;
+    running.stop().await;
+    let running = site.start().await;
+    publish(&running, 10).await;
+    let requests = receiver.wait_for(11, 2 * SOON).await;
+    let waited = requests[1].arrived - requests[0].arrived;
+    assert!(waited >= Duration::from_secs(4), "{waited:?}");
 }
 
 async fn a_wish_beyond_all_bounds_is_one_attempt_and_ends_when_a_person_gets_through(world: World) {

@@ -15,7 +15,6 @@ use prism_webhooks::domain::rate_limit::{RateLimit, Reserved};
 use prism_webhooks::domain::streak::Streak;
 use prism_webhooks::domain::webhook::WebhookKey;
 use prism_webhooks::embedded::board::EmbeddedBoard;
-use prism_webhooks::embedded::pauses::Alone;
 use prism_webhooks::engine::Ports;
 use prism_webhooks::engine::ports::{
     Entry, FollowUp, Handover, Log, Rates, Request, Sender, Stopped, Subscriptions,
@@ -24,6 +23,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::receivers::Answer;
 use super::world::{World, webhook_number};
+use crate::engine::script::Alone;
 
 /// What one worker has of the world.
 pub struct Life {

@@ -160,6 +160,12 @@ impl Breaker {
         self.pace = None;
     }
 
+    /// It need not be left alone any more: another worker knows that it answers well.
+    pub fn lift(&mut self) {
+        self.run = 0;
+        self.open();
+    }
+
     /// Until when it asked to be left alone, if it has not opened since.
     pub fn asked_until(&self) -> Option<Instant> {
         self.asked.map(|asked| asked.until)
@@ -194,9 +200,7 @@ impl Breaker {
             if asked.is_some_and(|asked| began <= asked.since) {
                 return false;
             }
-            self.shut = None;
-            self.asked = None;
-            self.pace = Some(FIRST_PACE);
+            self.open();
             return true;
         }
         if let Some(pace) = self.pace {
@@ -210,6 +214,12 @@ impl Breaker {
             self.down_since = None;
         }
         false
+    }
+
+    fn open(&mut self) {
+        self.shut = None;
+        self.asked = None;
+        self.pace = Some(FIRST_PACE);
     }
 
     fn failed(&mut self, weight: u32, began: Instant, now: Instant) -> bool {

@@ -21,12 +21,16 @@ pub(super) struct Elsewhere(Vec<(u64, Instant)>);
 impl Elsewhere {
     fn note(&mut self, endpoint: u64, until: Instant) {
         let known = self.until(endpoint);
-        self.0.retain(|(other, _)| *other != endpoint);
+        self.forget(endpoint);
         if self.0.len() == MOST_ELSEWHERE {
             self.0.remove(0);
         }
         self.0
             .push((endpoint, known.max(Some(until)).unwrap_or(until)));
+    }
+
+    fn forget(&mut self, endpoint: u64) {
+        self.0.retain(|(other, _)| *other != endpoint);
     }
 
     fn until(&self, endpoint: u64) -> Option<Instant> {
@@ -62,27 +66,35 @@ impl Receiver {
 
     /// What the other workers do not know yet of when it asked to be left alone.
     pub(super) fn pause(&mut self, now: Instant) -> Option<Pause> {
-        let until = self.breaker.asked_until().filter(|until| *until > now)?;
-        if self
-            .pause_known
-            .is_some_and(|known| until <= known + TOLD_AGAIN)
-        {
+        let until = self.breaker.asked_until().filter(|until| *until > now);
+        let news = match (self.pause_known, until) {
+            (None, until) => until.is_some(),
+            (Some(known), Some(until)) => until > known + TOLD_AGAIN,
+            (Some(known), None) => known > now,
+        };
+        if !news {
             return None;
         }
-        self.pause_known = Some(until);
+        self.pause_known = until;
         Some(Pause {
             webhook: self.key.clone(),
             endpoint: self.endpoint.as_ref().map(fingerprint)?,
-            wait: until - now,
+            wait: until.map_or(Duration::ZERO, |until| until - now),
         })
     }
 
-    /// Another worker tells that an endpoint of its webhook asked to be left alone. Tells when that
-    /// changes whether it is.
+    /// Another worker tells that an endpoint of its webhook asked to be left alone, or need not be any
+    /// more. Tells when that changes whether it is.
     fn paused(&mut self, endpoint: u64, wait: Duration, now: Instant) -> Option<Notice> {
         let until = now + wait.min(LONGEST_ASKED);
-        if self.endpoint.as_ref().map(fingerprint) != Some(endpoint) {
-            self.elsewhere.note(endpoint, until);
+        let is_elsewhere = self.endpoint.as_ref().map(fingerprint) != Some(endpoint);
+        match wait.is_zero() {
+            true if is_elsewhere => self.elsewhere.forget(endpoint),
+            true => return self.lifted(),
+            false if is_elsewhere => self.elsewhere.note(endpoint, until),
+            false => {}
+        }
+        if is_elsewhere {
             return None;
         }
         let before = self.breaker.shut();
@@ -92,14 +104,22 @@ impl Receiver {
         let notice = || Notice::LeftAlone(shut.until - now, why(shut.cause));
         before.is_none().then(notice)
     }
+
+    fn lifted(&mut self) -> Option<Notice> {
+        self.pause_known = None;
+        self.breaker.asked_until()?;
+        self.breaker.lift();
+        Some(self.opened())
+    }
 }
 
 impl Admission {
-    /// Another worker tells that a receiver asked to be left alone.
+    /// Another worker tells that a receiver asked to be left alone, or need not be any more.
     pub fn paused(&mut self, pause: &Pause, now: Instant) {
         self.pass_moments(now);
         let receiver = match self.by_key.get(&pause.webhook) {
             Some(receiver) => *receiver,
+            None if pause.wait.is_zero() => return,
             None => self.new_receiver(&pause.webhook, now),
         };
         let known = &mut self.receivers[receiver];

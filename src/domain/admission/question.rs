@@ -61,7 +61,7 @@ pub struct Wanted {
     pub count: u32,
 }
 
-/// That a receiver asked to be left alone, for the other workers to
+/// That a receiver asked to be left alone, or need not be any more, for the other workers to
 /// [heed](super::Admission::paused).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pause {
@@ -70,7 +70,7 @@ pub struct Pause {
     /// Its endpoint's [fingerprint](crate::domain::endpoint::fingerprint): another endpoint did not
     /// ask.
     pub endpoint: u64,
-    /// For how long, from now on.
+    /// For how long, from now on. Zero if that is over: a person sent something, and it was taken.
     pub wait: Duration,
 }
 

@@ -221,20 +221,22 @@ impl Receiver {
             .max(UNTOLD * lag);
         self.limit.ended(how, began, took, took <= good, busy);
         let before = self.breaker.shut();
-        if self.breaker.ended(how, began, now) {
-            self.limit.restart();
-        }
+        let opened = self.breaker.ended(how, began, now);
         if let Shown::Asked(wait) = shown {
             self.breaker.asked(wait, now);
         }
         match (before, self.shut()) {
             (None, Some((until, why))) => Some(Notice::LeftAlone(until - now, why)),
-            (Some(_), None) => {
-                self.held.over();
-                Some(Notice::TakenUp)
-            }
+            _ if opened => Some(self.opened()),
             _ => None,
         }
+    }
+
+    /// It is not left alone any more.
+    pub(super) fn opened(&mut self) -> Notice {
+        self.limit.restart();
+        self.held.over();
+        Notice::TakenUp
     }
 
     /// How long `more` deliveries take behind one another.

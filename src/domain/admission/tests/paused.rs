@@ -1,9 +1,17 @@
 //! Receivers that asked another worker to be left alone.
 
+use std::time::Duration;
+
 use super::super::{Kind, Shown, Why};
 use super::world::{BOUNDS, ENDPOINT, MS, OTHER_ENDPOINT, SECOND, World};
 
 const NAME: &str = "a/throttled";
+const NOTHING: Duration = Duration::ZERO;
+
+/// What the other workers are told, as how long it is to be left alone.
+fn told(world: &mut World) -> Vec<Duration> {
+    world.admission.pauses().map(|pause| pause.wait).collect()
+}
 
 #[test]
 fn a_receiver_that_asked_another_worker_is_left_alone_whether_it_is_known_or_not() {
@@ -132,17 +140,12 @@ fn the_other_workers_are_told_though_failures_had_it_left_alone_for_longer() {
     world.pass(3 * SECOND);
     world.ask(NAME, Kind::Event);
     world.end(0, Shown::Asked(SECOND));
-    let waits: Vec<_> = world.admission.pauses().map(|pause| pause.wait).collect();
-    assert_eq!(waits, [SECOND]);
+    assert_eq!(told(&mut world), [SECOND]);
 }
 
 #[test]
 fn the_other_workers_are_told_once_and_again_when_it_asks_for_longer() {
     let mut world = World::new(BOUNDS);
-    let told = |world: &mut World| {
-        let told: Vec<_> = world.admission.pauses().map(|pause| pause.wait).collect();
-        told
-    };
     for _ in 0..4 {
         world.ask(NAME, Kind::Event);
     }
@@ -159,4 +162,53 @@ fn the_other_workers_are_told_once_and_again_when_it_asks_for_longer() {
     world.ask_for(NAME, Kind::Message, true);
     world.end(0, Shown::Asked(100 * SECOND));
     assert!(told(&mut world).is_empty());
+}
+
+#[test]
+fn what_a_person_gets_through_ends_the_pause_for_the_other_workers_too() {
+    let mut world = World::new(BOUNDS);
+    world.ask(NAME, Kind::Event);
+    world.end(0, Shown::Asked(300 * SECOND));
+    world.pass(SECOND);
+    assert_eq!(told(&mut world), [300 * SECOND]);
+    world.ask_for(NAME, Kind::Message, true);
+    world.end(0, Shown::Delivered);
+    assert_eq!(told(&mut world), [NOTHING]);
+    // It may ask anew.
+    world.pass(SECOND);
+    world.ask(NAME, Kind::Event);
+    world.end(0, Shown::Asked(20 * SECOND));
+    assert_eq!(told(&mut world), [20 * SECOND]);
+}
+
+#[test]
+fn a_pause_that_ended_by_itself_is_no_news() {
+    let mut world = World::new(BOUNDS);
+    world.ask(NAME, Kind::Event);
+    world.end(0, Shown::Asked(20 * SECOND));
+    assert_eq!(told(&mut world), [20 * SECOND]);
+    world.pass(20 * SECOND);
+    world.ask(NAME, Kind::Event);
+    world.end(0, Shown::Delivered);
+    assert!(told(&mut world).is_empty());
+}
+
+#[test]
+fn who_hears_that_a_pause_is_over_takes_the_receiver_up_again() {
+    let mut world = World::new(BOUNDS);
+    world.hear(NAME, ENDPOINT, NOTHING);
+    assert_eq!(world.admission.receivers(), 0, "nothing to remember");
+    world.ask(NAME, Kind::Event);
+    world.end(0, Shown::Delivered);
+    world.hear(NAME, ENDPOINT, 300 * SECOND);
+    world.hear(NAME, OTHER_ENDPOINT, 300 * SECOND);
+    world.hear(NAME, ENDPOINT, NOTHING);
+    assert!(world.held(NAME).is_none());
+    world.pass(SECOND);
+    world.ask(NAME, Kind::Event);
+    assert_eq!((world.begun, world.deferred(NAME)), (2, 0));
+    world.hear(NAME, OTHER_ENDPOINT, NOTHING);
+    world.moved(NAME);
+    assert_eq!((world.begun, world.deferred(NAME)), (3, 0));
+    assert!(told(&mut world).is_empty(), "everybody has heard it");
 }
