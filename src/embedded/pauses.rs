@@ -11,7 +11,7 @@ use super::documents::registered;
 use super::store::{Store, Write};
 use super::writer::Patience;
 use super::{millis, millis_of};
-use crate::domain::admission::Pause;
+use crate::domain::admission::{Heard, Pause};
 use crate::domain::ids::{Organization, WebhookId};
 use crate::domain::webhook::WebhookKey;
 use crate::engine::clock::Clock;
@@ -42,7 +42,7 @@ impl EmbeddedPauses {
         let (own, now) = (organization.clone(), millis(self.clock.now()));
         let pauses = move |connection: &Connection| pauses(connection, &own, now);
         let found = self.store.read_patiently("pauses", pauses).await;
-        found.into_iter().for_each(heed);
+        found.into_iter().map(Heard::Recalled).for_each(heed);
     }
 }
 
@@ -62,8 +62,7 @@ impl Pauses for EmbeddedPauses {
 
     async fn tell(&self, pause: Pause) {
         let now = millis(self.clock.now());
-        // What is not written is found out by asking.
-        let write = Write::new(Patience::Refuse);
+        let write = Write::new(Patience::WaitIfItHelps);
         let noting = self
             .store
             .submit(write, move |connection| note(connection, &pause, now));
@@ -81,10 +80,9 @@ fn note(connection: &Connection, pause: &Pause, now: i64) -> rusqlite::Result<()
         let sql = "DELETE FROM pauses WHERE organization = ? AND webhook = ? AND endpoint = ?";
         connection.execute(sql, [organization, id, &endpoint])?;
     } else if registered(connection, &pause.webhook)? {
-        // The longer of two that one endpoint asked for.
         let sql = "INSERT INTO pauses (organization, webhook, endpoint, expires_at) \
-                   VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO UPDATE SET endpoint = ?3, \
-                   expires_at = CASE WHEN endpoint = ?3 THEN max(expires_at, ?4) ELSE ?4 END";
+                   VALUES (?, ?, ?, ?) \
+                   ON CONFLICT DO UPDATE SET expires_at = max(expires_at, excluded.expires_at)";
         let until = now.saturating_add(millis_of(pause.wait));
         connection.execute(sql, params![organization, id, endpoint, until])?;
     }

@@ -144,7 +144,7 @@ CREATE TABLE pauses (
     webhook TEXT NOT NULL,
     endpoint TEXT NOT NULL,
     expires_at INTEGER NOT NULL,
-    PRIMARY KEY (organization, webhook)
+    PRIMARY KEY (organization, webhook, endpoint)
 ) STRICT, WITHOUT ROWID;
 ";
 

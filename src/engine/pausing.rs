@@ -1,5 +1,7 @@
 //! An endpoint that asked to be left alone is left alone by every worker.
 
+use std::collections::HashMap;
+
 use futures::future::join_all;
 use tokio_util::sync::CancellationToken;
 
@@ -10,8 +12,8 @@ impl Gatekeeper {
     /// Heeds what other workers tell, from now on.
     pub(super) fn heed_pauses(&self, pauses: &dyn Pauses) {
         let gate = self.gate.clone();
-        pauses.listen(Box::new(move |pause| {
-            gate.change(|admission| admission.paused(&pause, now()));
+        pauses.listen(Box::new(move |heard| {
+            gate.change(|admission| admission.paused(&heard, now()));
         }));
     }
 
@@ -20,8 +22,10 @@ impl Gatekeeper {
     pub(super) async fn tell_pauses(&self, pauses: &dyn Pauses, done: CancellationToken) {
         loop {
             let is_last = done.is_cancelled();
-            let told = self.gate.pauses().into_iter();
-            join_all(told.map(|pause| pauses.tell(pause))).await;
+            let news = self.gate.pauses().into_iter();
+            // Of each webhook the last: they are told side by side.
+            let news: HashMap<_, _> = news.map(|pause| (pause.webhook.clone(), pause)).collect();
+            join_all(news.into_values().map(|pause| pauses.tell(pause))).await;
             if is_last {
                 return;
             }

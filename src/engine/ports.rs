@@ -17,7 +17,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
-use crate::domain::admission::Pause;
+use crate::domain::admission::{Heard, Pause};
 use crate::domain::attempt::Attempt;
 use crate::domain::dead_letter::{DeadLetter, Reason};
 use crate::domain::delivery::Delivery;
@@ -313,18 +313,18 @@ pub trait Rates: Send + Sync {
 
 // ---------------------------------------------------------------- who asked to be left alone
 
-/// What is to be done with what another worker told. It returns at once.
-pub type Heed = Box<dyn Fn(Pause) + Send + Sync>;
+/// What is to be done with what is heard. It returns at once.
+pub type Heed = Box<dyn Fn(Heard) + Send + Sync>;
 
 /// Tells the other workers which receivers asked to be left alone, and hears it from them.
 #[async_trait]
 pub trait Pauses: Send + Sync {
-    /// From now on `heed` is called with each one that another worker tells of; and with those that
-    /// were told of before, of an organization's webhooks, before
-    /// [`Subscriptions`] hands them out for the first time. To be called once.
+    /// From now on `heed` is called with each one that another worker tells of; and with those on
+    /// record of an organization's webhooks before [`Subscriptions`] hands these out for the first
+    /// time. To be called once.
     fn listen(&self, heed: Heed);
 
-    /// Tells them. Not for certain: who does not hear of it finds out with a request of its own.
+    /// Tells them, and puts it on record. Waits for as long as the store is away.
     async fn tell(&self, pause: Pause);
 }
 

@@ -37,11 +37,11 @@ impl Keys {
         format!("{}:pauses", self.prefix)
     }
 
-    /// Text, expires when that is over: the fingerprint of a webhook's endpoint that asked to be left
-    /// alone.
-    pub fn pause(&self, webhook: &WebhookKey) -> String {
+    /// Hash, expires: the fingerprints of a webhook's endpoints that asked to be left alone, to until
+    /// when, in milliseconds since 1970 by Redis's clock.
+    pub fn paused(&self, webhook: &WebhookKey) -> String {
         let WebhookKey { organization, id } = webhook;
-        format!("{}:{{{organization}}}:pause:{id}", self.prefix)
+        format!("{}:{{{organization}}}:paused:{id}", self.prefix)
     }
 
     /// Text, expires: written to find out whether that is possible.

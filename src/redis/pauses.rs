@@ -1,22 +1,27 @@
 //! Receivers that asked to be left alone: told to the other workers by way of a channel, and kept for
 //! those that were not there to hear it.
 
+use std::collections::HashMap;
 use std::sync::OnceLock;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use redis::{FromRedisValue as _, Pipeline, Script};
+use redis::{Pipeline, RedisResult, Script, Value, from_redis_value};
 use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::connection::Connection;
 use super::error::StoreError;
 use super::keeper::TIME_LIMIT;
 use super::keys::Keys;
-use crate::domain::admission::Pause;
+use crate::domain::admission::{Heard, Pause};
 use crate::domain::ids::{Organization, WebhookId};
 use crate::domain::webhook::WebhookKey;
 use crate::engine::ports::{Heed, Pauses};
+
+/// So many endpoints of one webhook are kept; when there are more, the last alone.
+const MOST_ENDPOINTS: u32 = 16;
 
 /// What workers tell each other, in Redis.
 pub struct RedisPauses {
@@ -55,7 +60,7 @@ impl RedisPauses {
     /// Something was said on the channel.
     pub(super) fn hear(&self, message: &[u8]) {
         if let (Some(pause), Some(heed)) = (Told::read(message, self.own), self.heed.get()) {
-            heed(pause);
+            heed(Heard::Told(pause));
         }
     }
 
@@ -73,7 +78,7 @@ impl RedisPauses {
             .collect();
         let read = self.connection.persist(|| self.read(&keys)).await;
         match read {
-            Ok(pauses) => pauses.into_iter().for_each(heed),
+            Ok(pauses) => pauses.into_iter().map(Heard::Recalled).for_each(heed),
             Err(error) => tracing::error!(
                 %organization, %error,
                 "who asked to be left alone cannot be read; each worker finds out with a request"
@@ -82,26 +87,61 @@ impl RedisPauses {
     }
 
     async fn read(&self, webhooks: &[WebhookKey]) -> Result<Vec<Pause>, StoreError> {
-        let mut commands = Pipeline::with_capacity(2 * webhooks.len());
+        let mut commands = Pipeline::with_capacity(1 + webhooks.len());
+        commands.cmd("TIME");
         for webhook in webhooks {
-            let key = self.keys.pause(webhook);
-            commands.cmd("GET").arg(&key).cmd("PTTL").arg(&key);
+            commands.cmd("HGETALL").arg(self.keys.paused(webhook));
         }
         let answers = self.connection.pipeline(&mut commands, TIME_LIMIT).await?;
-        let mut numbers = answers.into_iter().map(|answer| {
+        let mut answers = answers.into_iter();
+        let time = answers.next().and_then(Result::ok);
+        let time = time.and_then(|time| from_redis_value::<(u64, u64)>(time).ok());
+        let Some((seconds, micros)) = time else {
+            return Ok(Vec::new());
+        };
+        let now = seconds * 1000 + micros / 1000;
+        let of_one = |(webhook, answer): (&WebhookKey, RedisResult<Value>)| {
             // What cannot be read is no pause.
-            Option::from_redis_value(answer.ok()?).ok().flatten()
-        });
-        let pauses = webhooks.iter().filter_map(|webhook| {
-            let (endpoint, wait_ms): (Option<u64>, Option<u64>) =
-                (numbers.next()?, numbers.next()?);
-            Some(Pause {
-                webhook: webhook.clone(),
-                endpoint: endpoint?,
-                wait: Duration::from_millis(wait_ms?),
-            })
-        });
-        Ok(pauses.filter(|pause| !pause.wait.is_zero()).collect())
+            let said = answer.and_then(|answer| Ok(from_redis_value(answer)?));
+            let said: HashMap<String, String> = said.unwrap_or_default();
+            let pauses = said.into_iter().filter_map(|(endpoint, until)| {
+                let wait = until.parse::<u64>().ok()?.checked_sub(now)?;
+                Some(Pause {
+                    webhook: webhook.clone(),
+                    endpoint: endpoint.parse().ok()?,
+                    wait: Duration::from_millis(wait),
+                })
+            });
+            pauses
+                .filter(|pause| !pause.wait.is_zero())
+                .collect::<Vec<_>>()
+        };
+        Ok(webhooks.iter().zip(answers).flat_map(of_one).collect())
+    }
+
+    /// One try at telling what was asked at `since`. The wait goes on while Redis is away.
+    async fn try_to_tell(&self, pause: &Pause, since: Instant) -> Result<(), StoreError> {
+        let WebhookKey { organization, id } = &pause.webhook;
+        let wait = pause.wait.saturating_sub(since.elapsed());
+        if wait.is_zero() && !pause.wait.is_zero() {
+            return Ok(());
+        }
+        // Rounded up, for zero would mean that it is over.
+        let wait_ms = u64::try_from(wait.as_micros().div_ceil(1000)).unwrap_or(u64::MAX);
+        let told = Told {
+            by: self.own,
+            organization: organization.to_string(),
+            webhook: id.to_string(),
+            endpoint: pause.endpoint,
+            wait_ms,
+        };
+        let mut call = self.pause.key(self.keys.webhooks(organization));
+        call.key(self.keys.paused(&pause.webhook));
+        call.arg(id.as_str()).arg(pause.endpoint).arg(wait_ms);
+        // A struct of numbers and strings is always JSON.
+        let json = serde_json::to_string(&told).unwrap_or_default();
+        call.arg(self.keys.pauses()).arg(json).arg(MOST_ENDPOINTS);
+        self.connection.script(&call).await
     }
 }
 
@@ -136,26 +176,11 @@ impl Pauses for RedisPauses {
     }
 
     async fn tell(&self, pause: Pause) {
-        let WebhookKey { organization, id } = &pause.webhook;
-        // Not zero, which would mean that it is over.
-        let wait_ms = u64::try_from(pause.wait.as_micros().div_ceil(1000)).unwrap_or(u64::MAX);
-        let told = Told {
-            by: self.own,
-            organization: organization.to_string(),
-            webhook: id.to_string(),
-            endpoint: pause.endpoint,
-            wait_ms,
-        };
-        let Ok(json) = serde_json::to_string(&told) else {
-            return;
-        };
-        let mut call = self.pause.key(self.keys.webhooks(organization));
-        call.key(self.keys.pause(&pause.webhook));
-        call.arg(id.as_str()).arg(pause.endpoint).arg(wait_ms);
-        call.arg(self.keys.pauses()).arg(json);
-        // No second try: the next request that the receiver refuses tells it as well.
-        if let Err(error) = self.connection.script::<()>(&call).await {
-            tracing::debug!(
+        let since = Instant::now();
+        let telling = self.connection.persist(|| self.try_to_tell(&pause, since));
+        if let Err(error) = telling.await {
+            let WebhookKey { organization, id } = &pause.webhook;
+            tracing::error!(
                 %organization, webhook_id = %id, %error,
                 "that a receiver asks to be left alone cannot be told to other workers"
             );

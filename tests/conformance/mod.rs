@@ -79,7 +79,7 @@ macro_rules! all_conform {
             pauses::{
                 a_worker_that_starts_heeds_what_was_told_before,
                 what_is_over_or_told_to_be_is_not_recalled,
-                of_two_pauses_of_one_endpoint_the_longer_is_recalled_and_of_two_endpoints_the_last,
+                of_two_pauses_of_one_endpoint_the_longer_is_recalled_and_of_two_endpoints_both,
                 nothing_is_recalled_of_a_webhook_that_was_deleted_meanwhile,
             }
             held_back::{

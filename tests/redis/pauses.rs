@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use prism_webhooks::domain::admission::Pause;
+use prism_webhooks::domain::admission::{Heard, Pause};
 use prism_webhooks::engine::ports::{Pauses as _, Subscriptions as _};
 use prism_webhooks::redis::connection::Connection;
 use prism_webhooks::redis::pauses::RedisPauses;
@@ -24,7 +24,7 @@ fn pause(webhook: &str) -> Pause {
 struct Worker {
     subscriptions: RedisSubscriptions,
     pauses: std::sync::Arc<RedisPauses>,
-    heeded: UnboundedReceiver<Pause>,
+    heeded: UnboundedReceiver<Heard>,
 }
 
 impl Worker {
@@ -32,7 +32,7 @@ impl Worker {
         let hour = Duration::from_secs(3600);
         let (subscriptions, pauses) = space.subscriptions_and_pauses(connection, hour);
         let (heed, heeded) = unbounded_channel();
-        pauses.listen(Box::new(move |pause| heed.send(pause).unwrap()));
+        pauses.listen(Box::new(move |heard| heed.send(heard).unwrap()));
         Self {
             subscriptions,
             pauses,
@@ -40,8 +40,20 @@ impl Worker {
         }
     }
 
-    async fn heeds(&mut self) -> Pause {
-        soon(self.heeded.recv()).await.unwrap()
+    /// What another worker tells.
+    async fn told(&mut self) -> Pause {
+        match soon(self.heeded.recv()).await.unwrap() {
+            Heard::Told(pause) => pause,
+            Heard::Recalled(pause) => panic!("{pause:?} is on record"),
+        }
+    }
+
+    /// What is on record.
+    async fn recalled(&mut self) -> Pause {
+        match soon(self.heeded.recv()).await.unwrap() {
+            Heard::Recalled(pause) => pause,
+            Heard::Told(pause) => panic!("{pause:?} is told"),
+        }
     }
 }
 
@@ -55,9 +67,9 @@ async fn what_a_worker_tells_the_others_hear_and_it_does_not() {
     let channel = space.keys.pauses();
     space.ask::<()>(&["PUBLISH", &channel, "nonsense"]).await;
     one.pauses.tell(pause("by-one")).await;
-    assert_eq!(other.heeds().await, pause("by-one"));
+    assert_eq!(other.told().await, pause("by-one"));
     other.pauses.tell(pause("by-other")).await;
-    assert_eq!(one.heeds().await, pause("by-other"));
+    assert_eq!(one.told().await, pause("by-other"));
 }
 
 #[tokio::test]
@@ -75,9 +87,54 @@ async fn what_was_told_while_a_connection_was_lost_is_recalled_with_the_webhooks
     proxy.up();
     space.listened_to(&space.keys.pauses(), 2).await;
     far.subscriptions.webhooks(&organization()).await;
-    let recalled = far.heeds().await;
+    let recalled = far.recalled().await;
     assert_eq!(recalled.webhook, pause("w").webhook);
     assert!(recalled.wait > Duration::from_secs(10));
     near.pauses.tell(pause("again")).await;
-    assert_eq!(far.heeds().await, pause("again"));
+    assert_eq!(far.told().await, pause("again"));
+}
+
+#[tokio::test]
+async fn what_is_told_while_redis_is_away_is_told_once_it_is_back() {
+    let space = Space::new();
+    space.register(&["w"]).await;
+    let proxy = Proxy::start().await;
+    let far = Worker::start(&space, &proxy.connection());
+    space.listened_to(&space.keys.pauses(), 1).await;
+    far.subscriptions.webhooks(&organization()).await;
+    let mut near = Worker::start(&space, &space.connection);
+    space.listened_to(&space.keys.pauses(), 2).await;
+    proxy.down();
+    let telling = tokio::spawn({
+        let pauses = far.pauses.clone();
+        async move { pauses.tell(pause("w")).await }
+    });
+    space.listened_to(&space.keys.pauses(), 1).await;
+    proxy.up();
+    soon(telling).await.unwrap();
+    let told = near.told().await;
+    assert!(told.wait < pause("w").wait, "the wait went on: {told:?}");
+    near.subscriptions.webhooks(&organization()).await;
+    assert_eq!(near.recalled().await.webhook, pause("w").webhook);
+}
+
+#[tokio::test]
+async fn a_key_that_holds_something_else_is_no_pause_and_keeps_nobody_from_hearing_of_one() {
+    let space = Space::new();
+    space.register(&["w"]).await;
+    let key = space.keys.paused(&webhook_key("w"));
+    let past = ["HSET", &key, "1", "1", "x", "99999999999999", "2", "-5"];
+    space.ask::<()>(&past).await;
+    let mut one = Worker::start(&space, &space.connection);
+    space.listened_to(&space.keys.pauses(), 1).await;
+    one.subscriptions.webhooks(&organization()).await;
+    space.ask::<()>(&["DEL", &key]).await;
+    space.ask::<()>(&["SET", &key, "text"]).await;
+    let other = Worker::start(&space, &space.connection);
+    space.listened_to(&space.keys.pauses(), 2).await;
+    other.subscriptions.webhooks(&organization()).await;
+    other.pauses.tell(pause("w")).await;
+    assert_eq!(one.told().await, pause("w"));
+    let kind: String = space.ask(&["TYPE", &key]).await;
+    assert_eq!(kind, "hash");
 }

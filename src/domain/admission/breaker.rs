@@ -81,10 +81,11 @@ pub struct Breaker {
 
 /// That it asked to be left alone.
 #[derive(Debug, Clone, Copy)]
-struct Asked {
+pub struct Asked {
     /// When that was heard: what begins later knew of it.
-    since: Instant,
-    until: Instant,
+    pub since: Instant,
+    /// Until when.
+    pub until: Instant,
 }
 
 /// How it was shut.
@@ -145,7 +146,12 @@ impl Breaker {
 
     /// The receiver asks to be left alone for `wait`.
     pub fn asked(&mut self, wait: Duration, now: Instant) {
-        let (since, until) = (now, now + wait.min(LONGEST_ASKED));
+        let until = now + wait.min(LONGEST_ASKED);
+        self.remember(Asked { since: now, until });
+    }
+
+    /// The receiver asked for it before.
+    pub fn remember(&mut self, Asked { since, until }: Asked) {
         if self.asked.is_none_or(|asked| asked.until < until) {
             self.asked = Some(Asked { since, until });
         }
@@ -166,7 +172,12 @@ impl Breaker {
         self.open();
     }
 
-    /// Until when it asked to be left alone, if it has not opened since.
+    /// That it asked to be left alone, if it has not opened since.
+    pub fn has_asked(&self) -> Option<Asked> {
+        self.asked
+    }
+
+    /// Until when.
     pub fn asked_until(&self) -> Option<Instant> {
         self.asked.map(|asked| asked.until)
     }

@@ -56,7 +56,7 @@ use turns::Turns;
 
 pub use load::Load;
 pub use question::{
-    Answer, Asked, Bounds, Deferral, Kind, Notice, Pause, Shown, Ticket, Wanted, Why,
+    Answer, Asked, Bounds, Deferral, Heard, Kind, Notice, Pause, Shown, Ticket, Wanted, Why,
 };
 
 /// A request has a place in the quick lane for so long.

@@ -2,9 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use super::breaker::LONGEST_ASKED;
+use super::breaker::{Asked, LONGEST_ASKED};
 use super::receiver::{Receiver, why};
-use super::{Admission, Notice, Pause};
+use super::{Admission, Heard, Notice, Pause};
 use crate::domain::endpoint::fingerprint;
 
 /// The other workers are told again when it asks to be left alone for so much longer.
@@ -13,34 +13,29 @@ const TOLD_AGAIN: Duration = Duration::from_secs(1);
 /// So many other endpoints of one webhook are remembered.
 const MOST_ELSEWHERE: usize = 4;
 
-/// Until when endpoints that a webhook had, or is about to have, asked to be left alone: another
-/// worker may know of a change sooner, and one that is changed back asked all the same.
+/// What endpoints that a webhook had, or is about to have, asked for: another worker may know of a
+/// change sooner, and one that is changed back asked all the same.
 #[derive(Debug, Default)]
-pub(super) struct Elsewhere(Vec<(u64, Instant)>);
+pub(super) struct Elsewhere(Vec<(u64, Asked)>);
 
 impl Elsewhere {
-    fn note(&mut self, endpoint: u64, until: Instant) {
-        let known = self.until(endpoint);
-        self.forget(endpoint);
+    fn note(&mut self, endpoint: u64, asked: Asked) {
+        let known = self.take(endpoint);
+        let longer = known.filter(|known| known.until > asked.until);
         if self.0.len() == MOST_ELSEWHERE {
             self.0.remove(0);
         }
-        self.0
-            .push((endpoint, known.max(Some(until)).unwrap_or(until)));
+        self.0.push((endpoint, longer.unwrap_or(asked)));
     }
 
-    fn forget(&mut self, endpoint: u64) {
-        self.0.retain(|(other, _)| *other != endpoint);
-    }
-
-    fn until(&self, endpoint: u64) -> Option<Instant> {
-        let of_it = |(other, until): &(u64, Instant)| (*other == endpoint).then_some(*until);
-        self.0.iter().find_map(of_it)
+    fn take(&mut self, endpoint: u64) -> Option<Asked> {
+        let place = self.0.iter().position(|(other, _)| *other == endpoint)?;
+        Some(self.0.remove(place).1)
     }
 
     /// Whether all of it is past.
     pub(super) fn is_over(&self, now: Instant) -> bool {
-        self.0.iter().all(|(_, until)| *until <= now)
+        self.0.iter().all(|(_, asked)| asked.until <= now)
     }
 }
 
@@ -48,8 +43,8 @@ impl Receiver {
     /// What is to be remembered of other endpoints once it moves.
     pub(super) fn elsewhere_from(&mut self) -> Elsewhere {
         let mut elsewhere = std::mem::take(&mut self.elsewhere);
-        if let (Some(url), Some(until)) = (&self.endpoint, self.breaker.asked_until()) {
-            elsewhere.note(fingerprint(url), until);
+        if let (Some(url), Some(asked)) = (&self.endpoint, self.breaker.has_asked()) {
+            elsewhere.note(fingerprint(url), asked);
         }
         elsewhere
     }
@@ -57,10 +52,10 @@ impl Receiver {
     /// Heeds what its endpoint, which is new, asked for before.
     pub(super) fn remember_pause(&mut self, now: Instant) {
         let endpoint = self.endpoint.as_ref().map(fingerprint);
-        let until = endpoint.and_then(|endpoint| self.elsewhere.until(endpoint));
-        if let Some(until) = until.filter(|until| *until > now) {
-            self.breaker.asked(until - now, now);
-            self.pause_known = Some(until);
+        let asked = endpoint.and_then(|endpoint| self.elsewhere.take(endpoint));
+        if let Some(asked) = asked.filter(|asked| asked.until > now) {
+            self.breaker.remember(asked);
+            self.pause_known = Some(asked.until);
         }
     }
 
@@ -89,41 +84,64 @@ impl Receiver {
         let until = now + wait.min(LONGEST_ASKED);
         let is_elsewhere = self.endpoint.as_ref().map(fingerprint) != Some(endpoint);
         match wait.is_zero() {
-            true if is_elsewhere => self.elsewhere.forget(endpoint),
+            true if is_elsewhere => drop(self.elsewhere.take(endpoint)),
             true => return self.lifted(),
-            false if is_elsewhere => self.elsewhere.note(endpoint, until),
-            false => {}
+            false if is_elsewhere => self.elsewhere.note(endpoint, Asked { since: now, until }),
+            false => return self.told(until, now),
         }
-        if is_elsewhere {
+        None
+    }
+
+    /// It asked another worker to be left alone.
+    fn told(&mut self, until: Instant, now: Instant) -> Option<Notice> {
+        self.pause_known = self.pause_known.max(Some(until));
+        let asked = self.breaker.asked_until();
+        if asked.is_some_and(|asked| until <= asked + TOLD_AGAIN) {
+            // The same: what began since then knew of it.
             return None;
         }
         let before = self.breaker.shut();
-        self.breaker.asked(wait, now);
-        self.pause_known = self.pause_known.max(Some(until));
+        self.breaker.remember(Asked { since: now, until });
         let shut = self.breaker.shut()?;
         let notice = || Notice::LeftAlone(shut.until - now, why(shut.cause));
         before.is_none().then(notice)
     }
 
+    /// The same is on record. What was lifted here meanwhile may be so for a moment longer.
+    fn recalled(&mut self, endpoint: u64, wait: Duration, now: Instant) -> Option<Notice> {
+        let is_lifted = |lifted| now + wait.min(LONGEST_ASKED) <= lifted + TOLD_AGAIN;
+        let is_here = self.endpoint.as_ref().map(fingerprint) == Some(endpoint);
+        if is_here && self.lifted.is_some_and(is_lifted) {
+            return None;
+        }
+        self.paused(endpoint, wait, now)
+    }
+
     fn lifted(&mut self) -> Option<Notice> {
         self.pause_known = None;
-        self.breaker.asked_until()?;
+        self.lifted = Some(self.breaker.asked_until()?);
         self.breaker.lift();
         Some(self.opened())
     }
 }
 
 impl Admission {
-    /// Another worker tells that a receiver asked to be left alone, or need not be any more.
-    pub fn paused(&mut self, pause: &Pause, now: Instant) {
+    /// It is heard that a receiver asked to be left alone, or need not be any more.
+    pub fn paused(&mut self, heard: &Heard, now: Instant) {
         self.pass_moments(now);
+        let (Heard::Told(pause) | Heard::Recalled(pause)) = heard;
         let receiver = match self.by_key.get(&pause.webhook) {
             Some(receiver) => *receiver,
             None if pause.wait.is_zero() => return,
             None => self.new_receiver(&pause.webhook, now),
         };
         let known = &mut self.receivers[receiver];
-        if let Some(notice) = known.paused(pause.endpoint, pause.wait, now) {
+        let (endpoint, wait) = (pause.endpoint, pause.wait);
+        let notice = match heard {
+            Heard::Told(_) => known.paused(endpoint, wait, now),
+            Heard::Recalled(_) => known.recalled(endpoint, wait, now),
+        };
+        if let Some(notice) = notice {
             self.notices.push((pause.webhook.clone(), notice));
             self.held.insert(receiver);
         }

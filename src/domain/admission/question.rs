@@ -61,6 +61,15 @@ pub struct Wanted {
     pub count: u32,
 }
 
+/// What is heard of a pause.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Heard {
+    /// Another worker tells it: it is new.
+    Told(Pause),
+    /// It is on record, from before.
+    Recalled(Pause),
+}
+
 /// That a receiver asked to be left alone, or need not be any more, for the other workers to
 /// [heed](super::Admission::paused).
 #[derive(Debug, Clone, PartialEq, Eq)]

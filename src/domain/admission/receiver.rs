@@ -50,6 +50,8 @@ pub(super) struct Receiver {
     pub(super) elsewhere: Elsewhere,
     /// Until when it asked to be left alone, as the other workers know.
     pub(super) pause_known: Option<Instant>,
+    /// Until when it had asked for it when it was taken up sooner.
+    pub(super) lifted: Option<Instant>,
     bounds: Bounds,
     limit: Limit,
     pulse: Pulse,
@@ -88,6 +90,7 @@ impl Receiver {
             moves: 0,
             elsewhere: Elsewhere::default(),
             pause_known: None,
+            lifted: None,
             bounds,
             limit: Limit::new(bounds.webhook_max_in_flight),
             pulse: Pulse::default(),
@@ -221,7 +224,11 @@ impl Receiver {
             .max(UNTOLD * lag);
         self.limit.ended(how, began, took, took <= good, busy);
         let before = self.breaker.shut();
+        let asked = self.breaker.asked_until();
         let opened = self.breaker.ended(how, began, now);
+        if opened {
+            self.lifted = asked;
+        }
         if let Shown::Asked(wait) = shown {
             self.breaker.asked(wait, now);
         }

@@ -1,6 +1,6 @@
--- Removes a webhook with its attempts, its health, its calendar, its pause, what workers say of it
+-- Removes a webhook with its attempts, its health, its calendar, its pauses, what workers say of it
 -- and its counts, if its document is still the one that was read, and tells everybody.
--- KEYS: the organization's webhooks, the webhook's attempts, its health, its calendar, its pause,
+-- KEYS: the organization's webhooks, the webhook's attempts, its health, its calendar, its pauses,
 --       what workers say of it, its counts.
 -- ARGV: id, JSON read, channel, organization.
 local present = redis.call('HGET', KEYS[1], ARGV[1])

@@ -212,3 +212,53 @@ fn who_hears_that_a_pause_is_over_takes_the_receiver_up_again() {
     assert_eq!((world.begun, world.deferred(NAME)), (3, 0));
     assert!(told(&mut world).is_empty(), "everybody has heard it");
 }
+
+#[test]
+fn a_pause_that_is_recalled_while_a_person_sends_something_is_lifted_all_the_same() {
+    let mut world = World::new(BOUNDS);
+    world.ask(NAME, Kind::Event);
+    world.end(0, Shown::Asked(300 * SECOND));
+    world.pass(SECOND);
+    world.ask_for(NAME, Kind::Message, true);
+    world.pass(SECOND);
+    // It is on record for a little longer than it was heard.
+    world.recall(NAME, ENDPOINT, 298 * SECOND + 100 * MS);
+    world.hear(NAME, ENDPOINT, 298 * SECOND + 100 * MS);
+    world.end(0, Shown::Delivered);
+    assert_eq!(told(&mut world), [300 * SECOND, NOTHING]);
+    // The record was read before that was written there.
+    world.recall(NAME, ENDPOINT, 298 * SECOND + 100 * MS);
+    world.pass(SECOND);
+    world.ask(NAME, Kind::Event);
+    assert_eq!((world.begun, world.deferred(NAME)), (3, 0));
+    world.end(0, Shown::Delivered);
+    // A new one may well be shorter.
+    world.hear(NAME, ENDPOINT, 20 * SECOND);
+    world.ask(NAME, Kind::Event);
+    assert_eq!((world.begun, world.deferred(NAME)), (3, 1));
+}
+
+#[test]
+fn what_was_lifted_elsewhere_is_not_recalled_from_a_reading_that_came_late() {
+    let mut world = World::new(BOUNDS);
+    world.ask(NAME, Kind::Event);
+    world.end(0, Shown::Delivered);
+    world.hear(NAME, ENDPOINT, 300 * SECOND);
+    world.hear(NAME, ENDPOINT, NOTHING);
+    world.recall(NAME, ENDPOINT, 300 * SECOND);
+    world.pass(SECOND);
+    world.ask(NAME, Kind::Event);
+    assert_eq!((world.begun, world.deferred(NAME)), (2, 0));
+}
+
+#[test]
+fn a_pause_that_was_heard_of_first_is_over_once_it_is_lifted_wherever_the_webhook_moves() {
+    let mut world = World::new(BOUNDS);
+    world.recall(NAME, ENDPOINT, 300 * SECOND);
+    world.pass(MS);
+    world.ask_for(NAME, Kind::Message, true);
+    world.end(0, Shown::Delivered);
+    world.moved(NAME);
+    world.ask(NAME, Kind::Event);
+    assert_eq!((world.begun, world.deferred(NAME)), (3, 0), "back again");
+}

@@ -81,12 +81,21 @@ impl World {
 
     /// Another worker tells that this webhook's receiver asked to be left alone.
     pub fn hear(&mut self, name: &str, url: &str, wait: Duration) {
+        self.heed(Heard::Told, name, url, wait);
+    }
+
+    /// The same is on record.
+    pub fn recall(&mut self, name: &str, url: &str, wait: Duration) {
+        self.heed(Heard::Recalled, name, url, wait);
+    }
+
+    fn heed(&mut self, heard: fn(Pause) -> Heard, name: &str, url: &str, wait: Duration) {
         let pause = Pause {
             webhook: Self::key(name),
             endpoint: fingerprint(&Url::parse(url).unwrap()),
             wait,
         };
-        self.admission.paused(&pause, self.now);
+        self.admission.paused(&heard(pause), self.now);
         self.look();
     }
 
