@@ -58,7 +58,7 @@ impl Intake {
         let due_at = match first.kind {
             // Events are taken in the order in which they came, whatever the clock does.
             Kind::Event => 0,
-            Kind::Delivery => {
+            Kind::Delivery | Kind::Part => {
                 // Both rounded up: never early.
                 let now = millis(self.clock.now()).saturating_add(1);
                 now.saturating_add(millis_of(delay))
@@ -143,6 +143,10 @@ impl Handover for Intake {
             }
             FollowUp::Enqueue(delivery) => {
                 let draft = Draft::delivery(&delivery);
+                self.add(vec![draft], Duration::ZERO, wait).await
+            }
+            FollowUp::Part(delivery) => {
+                let draft = Draft::part(&delivery);
                 self.add(vec![draft], Duration::ZERO, wait).await
             }
             FollowUp::Publish(event) => {

@@ -19,6 +19,8 @@ use crate::engine::ports::Message;
 pub(super) enum Kind {
     Event,
     Delivery,
+    /// A delivery that a large fan-out was split into.
+    Part,
 }
 
 impl Kind {
@@ -27,6 +29,8 @@ impl Kind {
         match self {
             Self::Event => 0,
             Self::Delivery => 1,
+            // 2 is what was in the place of a delivery, among the dead letters.
+            Self::Part => 3,
         }
     }
 }
@@ -53,6 +57,13 @@ impl Draft {
             kind: Kind::Delivery,
             head: json(&DeliveryHead::of(delivery)),
             body: delivery.event.body.clone(),
+        }
+    }
+
+    pub(super) fn part(delivery: &Delivery) -> Self {
+        Self {
+            kind: Kind::Part,
+            ..Self::delivery(delivery)
         }
     }
 
@@ -95,7 +106,7 @@ pub(super) fn read(kind: Kind, id: i64, head: &[u8], body: Bytes) -> Message {
             }
             Err(problem) => problem,
         },
-        Kind::Delivery => match delivery(head, body.clone()) {
+        Kind::Delivery | Kind::Part => match delivery(head, body.clone()) {
             Ok(delivery) => return Message::Delivery(delivery),
             Err(problem) => problem,
         },
@@ -340,7 +351,7 @@ mod tests {
 
     #[test]
     fn a_head_that_makes_no_sense_is_told_and_keeps_the_body() {
-        for kind in [Kind::Event, Kind::Delivery] {
+        for kind in [Kind::Event, Kind::Delivery, Kind::Part] {
             let message = read(kind, 1, b"{", Bytes::from_static(b"body"));
             let Message::Unreadable(raw, problem) = message else {
                 panic!("{message:?}");

@@ -19,6 +19,7 @@ use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
+use super::handover::LetterKind;
 use super::message::{self, Kind};
 use super::millis;
 use super::store::{Store, Write};
@@ -45,7 +46,7 @@ const SETTLED_AT_ONCE: usize = 1024;
 #[derive(Debug)]
 pub struct SourceHandle {
     stop: CancellationToken,
-    lanes: [AbortOnDropHandle<()>; 2],
+    lanes: [AbortOnDropHandle<()>; 3],
 }
 
 impl SourceHandle {
@@ -85,15 +86,17 @@ pub(super) fn start(store: &Store, clock: Clock, prefetch: usize) -> (Source, So
     };
     let (events, events_lane) = lane(Kind::Event);
     let (deliveries, deliveries_lane) = lane(Kind::Delivery);
+    let (parts, parts_lane) = lane(Kind::Part);
     // A settlement waits for as long as the disk is away: none is ever lost.
     let (_, lost_acks) = mpsc::unbounded_channel();
     let source = Source {
         events,
         deliveries,
+        parts,
         lost_acks,
         proven_acks,
     };
-    let lanes = [events_lane, deliveries_lane];
+    let lanes = [events_lane, deliveries_lane, parts_lane];
     (source, SourceHandle { stop, lanes })
 }
 
@@ -296,13 +299,18 @@ impl Lane {
             "a message that is never settled goes to the dead letters"
         );
         let now = millis(self.clock.now());
+        // A part is a delivery like any other once it is a dead letter.
+        let kind = match self.kind {
+            Kind::Event => LetterKind::Event,
+            Kind::Delivery | Kind::Part => LetterKind::Delivery,
+        };
         let giving_up = self
             .store
             .submit(Write::new(Patience::Wait), move |connection| {
                 connection.execute(
                     "INSERT INTO dead_letters (kind, reason, detail, dead_at, head, body) \
-                 SELECT kind, ?2, ?3, ?4, head, body FROM messages WHERE id = ?1",
-                    params![id, Reason::Poison.name(), POISON_DETAIL, now],
+                 SELECT ?5, ?2, ?3, ?4, head, body FROM messages WHERE id = ?1",
+                    params![id, Reason::Poison.name(), POISON_DETAIL, now, kind as i64],
                 )?;
                 connection.execute("DELETE FROM messages WHERE id = ?", [id])?;
                 Ok(())

@@ -38,6 +38,7 @@ struct Inner {
 pub(super) struct Signals {
     events: Notify,
     deliveries: Notify,
+    parts: Notify,
 }
 
 impl Signals {
@@ -45,6 +46,7 @@ impl Signals {
         match kind {
             Kind::Event => &self.events,
             Kind::Delivery => &self.deliveries,
+            Kind::Part => &self.parts,
         }
     }
 }

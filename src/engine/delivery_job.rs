@@ -1,4 +1,4 @@
-//! One message of the deliveries queue: a retry, a deferral come due, a part of a large fan-out, a
+//! One message of the deliveries queue, or of the parts: a retry, a deferral come due, a part of a large fan-out, a
 //! requeue.
 
 use std::sync::Arc;

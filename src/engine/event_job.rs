@@ -233,7 +233,7 @@ impl Engine {
         let first = siblings.first(webhook);
         let origin = Origin::Event(siblings, receipt);
         let part = self.told_apart(&first, origin).await.into_owned();
-        self.hand_over(FollowUp::Enqueue(part), receipt).await
+        self.hand_over(FollowUp::Part(part), receipt).await
     }
 
     async fn refuse_event(

@@ -167,6 +167,7 @@ impl Engine {
         tokio::join!(
             self.take_all(source.events, Kind::Event, &jobs),
             self.take_all(source.deliveries, Kind::Message, &jobs),
+            self.take_all(source.parts, Kind::Message, &jobs),
         );
         jobs.close();
         if tokio::time::timeout(self.settings.grace, jobs.wait())

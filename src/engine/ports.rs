@@ -41,8 +41,11 @@ use super::admission::Place;
 pub struct Source {
     /// What the gateway published.
     pub events: mpsc::Receiver<Incoming>,
-    /// Single deliveries: retries, deferrals, parts of large fan-outs, requeues.
+    /// Single deliveries: retries, deferrals, requeues.
     pub deliveries: mpsc::Receiver<Incoming>,
+    /// Single deliveries that are parts of large fan-outs: apart, since one organization's may be so
+    /// many that everybody else's retries would wait behind them.
+    pub parts: mpsc::Receiver<Incoming>,
     /// Marks of settled messages whose acknowledgement did not reach the broker: they will be
     /// redelivered, here or elsewhere, and must not be sent again.
     pub lost_acks: mpsc::UnboundedReceiver<Mark>,
@@ -69,7 +72,7 @@ pub enum Message {
     Event(RawEvent),
     /// A delivery that an engine handed over earlier.
     Delivery(Delivery),
-    /// A message of the deliveries queue that is no delivery, and why.
+    /// A message of the deliveries queue, or of the parts, that is no delivery, and why.
     Unreadable(RawEvent, String),
 }
 
@@ -182,6 +185,8 @@ pub enum FollowUp {
     Defer(Delivery, Duration),
     /// The delivery comes back at once, as a message of its own.
     Enqueue(Delivery),
+    /// The same for one of the many that a large fan-out is split into.
+    Part(Delivery),
     /// Something is given up.
     DeadLetter(DeadLetter),
     /// An event of ours is published like the gateway's.

@@ -1,4 +1,4 @@
-//! The source of messages: one connection, a lane for each of the two queues, rebuilt whole
+//! The source of messages: one connection, a lane for each of the three queues, rebuilt whole
 //! whenever any part of it dies.
 //!
 //! A lost connection, a channel that the broker closed (it does so to one that holds a message for
@@ -19,9 +19,9 @@ use super::connection::{
 };
 use super::declare::{self, TopologyError};
 use super::lane::{Lane, Life, Plan};
-use super::message;
+use super::message::{self, Received};
 use super::topology::{Kind, Topology};
-use crate::engine::ports::Source;
+use crate::engine::ports::{Message, Source};
 use crate::reconnect::Reconnect;
 
 /// How many messages of a queue lie between the client's buffer and the engine. Few: they are
@@ -44,7 +44,7 @@ pub struct Settings {
     pub topology: Arc<Topology>,
     /// How many unsettled events the worker may hold. Measured: 1,000 is as good as any more.
     pub prefetch_events: u16,
-    /// How many unsettled single deliveries the worker may hold.
+    /// How many unsettled single deliveries the worker may hold, and how many parts.
     pub prefetch_deliveries: u16,
     /// Whether to declare the topology on each connection, so that a broker that lost its queues
     /// gets them back.
@@ -119,29 +119,27 @@ impl SourceHandle {
 pub async fn start(settings: Settings) -> Result<(Source, SourceHandle), StartError> {
     let (events_in, events) = mpsc::channel(HANDED_OUT);
     let (deliveries_in, deliveries) = mpsc::channel(HANDED_OUT);
+    let (parts_in, parts) = mpsc::channel(HANDED_OUT);
     let (lost, lost_acks) = mpsc::unbounded_channel();
     let (proven, proven_acks) = mpsc::unbounded_channel();
     let stop = CancellationToken::new();
     let close = CancellationToken::new();
+    let plan = |queue: &str, prefetch, decode: fn(Received) -> Message, messages| Plan {
+        queue: queue.to_owned(),
+        prefetch,
+        decode,
+        messages,
+        lost: lost.clone(),
+        proven: proven.clone(),
+        stop: stop.clone(),
+    };
+    let topology = &settings.topology;
+    let (many_events, many) = (settings.prefetch_events, settings.prefetch_deliveries);
+    let (event, delivery) = (message::decode_event, message::decode_delivery);
     let plans = [
-        Plan {
-            queue: settings.topology.events_queue().to_owned(),
-            prefetch: settings.prefetch_events,
-            decode: message::decode_event,
-            messages: events_in,
-            lost: lost.clone(),
-            proven: proven.clone(),
-            stop: stop.clone(),
-        },
-        Plan {
-            queue: settings.topology.deliveries_queue().to_owned(),
-            prefetch: settings.prefetch_deliveries,
-            decode: message::decode_delivery,
-            messages: deliveries_in,
-            lost,
-            proven,
-            stop: stop.clone(),
-        },
+        plan(topology.events_queue(), many_events, event, events_in),
+        plan(topology.deliveries_queue(), many, delivery, deliveries_in),
+        plan(topology.parts_queue(), many, delivery, parts_in),
     ];
     let mut waits = Reconnect::new();
     let mut told = Told::default();
@@ -166,6 +164,7 @@ pub async fn start(settings: Settings) -> Result<(Source, SourceHandle), StartEr
     let source = Source {
         events,
         deliveries,
+        parts,
         lost_acks,
         proven_acks,
     };
@@ -181,7 +180,7 @@ pub async fn start(settings: Settings) -> Result<(Source, SourceHandle), StartEr
 
 struct Supervisor {
     settings: Settings,
-    plans: [Plan; 2],
+    plans: [Plan; 3],
     stop: CancellationToken,
     close: CancellationToken,
     waits: Reconnect,
@@ -247,7 +246,7 @@ struct Generation {
 }
 
 impl Generation {
-    async fn build(settings: &Settings, plans: &[Plan; 2]) -> Result<Self, StartError> {
+    async fn build(settings: &Settings, plans: &[Plan; 3]) -> Result<Self, StartError> {
         let mut asked = "let us in".to_owned();
         let building = Self::build_patiently(settings, plans, &mut asked);
         let in_time = tokio::time::timeout(BUILD_LIMIT, building).await;
@@ -257,7 +256,7 @@ impl Generation {
     /// The same without a limit. `asked` always says what the broker is asked.
     async fn build_patiently(
         settings: &Settings,
-        plans: &[Plan; 2],
+        plans: &[Plan; 3],
         asked: &mut String,
     ) -> Result<Self, StartError> {
         let connection = settings.server.connect(Purpose::Consume).await?;
@@ -274,7 +273,7 @@ impl Generation {
             match Lane::open(plan, &connection, &life).await {
                 Ok(lane) => lanes.push(lane),
                 Err(source) => {
-                    life.end("the other queue could not be consumed");
+                    life.end("another queue could not be consumed");
                     let queue = plan.queue.clone();
                     return Err(if reply_code(&source) == Some(NOT_FOUND) {
                         TopologyError::Missing {

@@ -89,10 +89,10 @@ impl Letter {
         let headers = Headers::of(&self.received.properties);
         let was_delivery = headers.get(header::DELIVERY).is_some()
             || headers.parsed_if_there(header::REASON) == Ok(Some(Reason::InvalidDelivery))
-            || self
-                .death
-                .as_ref()
-                .is_some_and(|death| death.queue.as_deref() == Some(topology.deliveries_queue()));
+            || self.death.as_ref().is_some_and(|death| {
+                let queue = death.queue.as_deref();
+                queue.is_some_and(|queue| topology.has_deliveries(queue))
+            });
         let event_type = self.event_type()?;
         if was_delivery {
             return None;
@@ -167,7 +167,9 @@ impl Death {
         let of_ours = |death: &&FieldTable| {
             let queue = text(death, "queue");
             let queue = queue.as_deref();
-            queue == Some(topology.events_queue()) || queue == Some(topology.deliveries_queue())
+            queue.is_some_and(|queue| {
+                queue == topology.events_queue() || topology.has_deliveries(queue)
+            })
         };
         let death = deaths.find(of_ours)?;
         let (reason, detail) = why(death);

@@ -76,6 +76,7 @@ pub fn encode(follow_up: &FollowUp, topology: &Topology, now: Timestamp) -> Outg
         FollowUp::Enqueue(delivery) => {
             encode_delivery(delivery).for_queue(topology.deliveries_queue())
         }
+        FollowUp::Part(delivery) => encode_delivery(delivery).for_queue(topology.parts_queue()),
         FollowUp::DeadLetter(letter) => {
             encode_dead_letter(letter, now).for_queue(topology.dead_letters_queue())
         }
@@ -285,7 +286,7 @@ pub fn decode_event(received: Received) -> Message {
     Message::Event(raw(received))
 }
 
-/// Reads a message of the deliveries queue.
+/// Reads a message of the deliveries queue, or of the parts.
 pub fn decode_delivery(received: Received) -> Message {
     match delivery(&received) {
         Ok(delivery) => Message::Delivery(delivery),

@@ -3,7 +3,9 @@
 //! ```text
 //! <ns>.events ──▶ <ns>.webhooks.events ─────────────────────────▶ (delivery limit) ─┐
 //!                 <ns>.webhooks.delay.<n>s ──▶ <ns>.webhooks.deliveries ──────────▶ ┤
-//!                   after n seconds              (delivery limit)                   ▼
+//!                   after n seconds              (delivery limit)                   │
+//!                                     <ns>.webhooks.parts ──────▶ (delivery limit) ─┤
+//!                                                                                   ▼
 //!                                                              <ns>.webhooks.dead-letters
 //! ```
 //!
@@ -36,6 +38,7 @@ pub struct Topology {
     exchange: String,
     events: String,
     deliveries: String,
+    parts: String,
     dead_letters: String,
     delay_prefix: String,
     steps: Steps,
@@ -124,6 +127,7 @@ impl Topology {
             exchange: format!("{namespace}.events"),
             events: format!("{namespace}.webhooks.events"),
             deliveries: format!("{namespace}.webhooks.deliveries"),
+            parts: format!("{namespace}.webhooks.parts"),
             dead_letters: format!("{namespace}.webhooks.dead-letters"),
             delay_prefix: format!("{namespace}.webhooks.delay."),
             steps: Steps::up_to(longest_delay),
@@ -156,6 +160,18 @@ impl Topology {
         &self.deliveries
     }
 
+    /// The queue of the single deliveries that large fan-outs are split into.
+    pub fn parts_queue(&self) -> &str {
+        &self.parts
+    }
+
+    /// Whether single deliveries are taken from this queue.
+    pub(super) fn has_deliveries(&self, queue: &str) -> bool {
+        [&self.deliveries, &self.parts]
+            .iter()
+            .any(|one| *one == queue)
+    }
+
     /// The queue of dead letters.
     pub fn dead_letters_queue(&self) -> &str {
         &self.dead_letters
@@ -181,7 +197,12 @@ impl Topology {
             ),
             queue(
                 self.deliveries.clone(),
-                "single deliveries: retries, deferrals, large fan-outs, requeues",
+                "single deliveries: retries, deferrals, requeues",
+                self.dead_lettering_to(&self.dead_letters, self.delivery_limit),
+            ),
+            queue(
+                self.parts.clone(),
+                "single deliveries of large fan-outs, behind which no retry is to wait",
                 self.dead_lettering_to(&self.dead_letters, self.delivery_limit),
             ),
         ];
@@ -312,6 +333,7 @@ mod tests {
             [
                 "ns.webhooks.dead-letters",
                 "ns.webhooks.deliveries",
+                "ns.webhooks.parts",
                 "ns.webhooks.delay.1s",
                 "ns.webhooks.delay.2s",
                 "ns.webhooks.delay.3s",

@@ -105,6 +105,38 @@ pub async fn a_delivery_is_handed_out_as_it_was_handed_over(adapter: &impl Adapt
     adapter.close(handle).await;
 }
 
+pub async fn a_part_is_handed_out_apart_until_it_is_settled(adapter: &impl Adapter) {
+    let handover = adapter.handover();
+    hand_over(&handover, FollowUp::Part(delivery("part", "w"))).await;
+    hand_over(&handover, FollowUp::Enqueue(delivery("d", "w"))).await;
+    drop(handover);
+    let next_part = async |source: &mut Source| soon(source.parts.recv()).await.unwrap();
+    let (mut source, handle) = adapter.work().await;
+    let part = next_part(&mut source).await;
+    assert_eq!((id(&part).as_str(), part.redelivered), ("part", false));
+    let other = next_delivery(&mut source).await;
+    assert_eq!(id(&other), "d");
+    other.receipt.ack(None, None);
+    drop(part);
+    let part = next_part(&mut source).await;
+    assert_eq!((id(&part).as_str(), part.redelivered), ("part", true));
+    adapter.crash(source, handle).await;
+    drop(part);
+
+    let (mut source, handle) = adapter.work().await;
+    let part = next_part(&mut source).await;
+    assert_eq!((id(&part).as_str(), part.redelivered), ("part", true));
+    part.receipt.ack(None, None);
+    adapter.close(handle).await;
+    drop(source);
+    let (mut source, handle) = adapter.work().await;
+    hand_over(&adapter.handover(), FollowUp::Part(delivery("last", "w"))).await;
+    let part = next_part(&mut source).await;
+    assert_eq!(id(&part), "last", "the first is gone");
+    part.receipt.ack(None, None);
+    adapter.close(handle).await;
+}
+
 pub async fn a_dropped_receipt_returns_the_message_and_says_so(adapter: &impl Adapter) {
     adapter.publish(raw_event("e0")).await;
     let (mut source, handle) = adapter.work().await;

@@ -37,6 +37,7 @@ macro_rules! all_conform {
                 a_delivery_is_handed_out_as_it_was_handed_over,
                 a_dropped_receipt_returns_the_message_and_says_so,
                 what_a_crash_left_unsettled_comes_back_flagged_and_nothing_else_does,
+                a_part_is_handed_out_apart_until_it_is_settled,
                 a_source_that_stops_taking_can_still_settle,
                 a_delay_is_never_early_and_the_shorter_comes_first,
                 what_is_put_off_is_never_early_and_waits_for_whoever_takes_it,

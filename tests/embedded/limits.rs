@@ -110,6 +110,23 @@ async fn a_message_that_is_never_settled_becomes_a_dead_letter() {
     assert_eq!(found.letters[0].reason, Some(Reason::Poison));
     assert_eq!(found.letters[0].event.as_deref(), Some("bad"));
     assert_eq!(embedded.unsettled().await.unwrap(), 0);
+
+    let intake = embedded.intake();
+    let part = FollowUp::Part(delivery("part", "w"));
+    intake.hand_over(part).await.unwrap();
+    for _ in 0..100 {
+        drop(soon(source.parts.recv()).await.unwrap());
+    }
+    eventually("it is given up", async || {
+        letters.count().await.unwrap() == 2
+    })
+    .await;
+    let found = letters.list(&Filter::default(), 10).await.unwrap();
+    let part = found
+        .letters
+        .iter()
+        .find(|letter| letter.delivery.is_some());
+    assert_eq!(part.unwrap().webhook.as_deref(), Some("w"));
     handle.close().await;
 }
 

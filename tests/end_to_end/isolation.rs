@@ -115,7 +115,7 @@ async fn an_event_that_many_want_is_split_and_delivered_once_to_each() {
         receiver.counts_by("x-prism-attempt"),
         [("1".to_owned(), 80)].into()
     );
-    assert_eq!(broker.depth("webhooks.deliveries").await, 0);
+    assert_eq!(broker.depth("webhooks.parts").await, 0);
 }
 
 #[tokio::test]

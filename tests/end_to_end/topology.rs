@@ -5,9 +5,10 @@ use lapin::types::{AMQPValue, FieldTable};
 
 use super::deployment::{Deployment, SOON, array};
 
-const OBJECTS: [&str; 8] = [
+const OBJECTS: [&str; 9] = [
     "queue {}.webhooks.dead-letters",
     "queue {}.webhooks.deliveries",
+    "queue {}.webhooks.parts",
     "queue {}.webhooks.delay.1s",
     "queue {}.webhooks.delay.2s",
     "queue {}.webhooks.delay.3s",
@@ -29,7 +30,7 @@ async fn every_missing_object_is_reported_and_applying_creates_them_all() {
         })
         .collect();
     assert_eq!(stdout.lines().collect::<Vec<_>>(), expected);
-    assert_eq!(stderr, "prism-webhooks: 8 of 8 objects are not as wanted\n");
+    assert_eq!(stderr, "prism-webhooks: 9 of 9 objects are not as wanted\n");
     let missing = deployment.refused(&["dead-letters", "list"], 4);
     assert!(
         missing.contains("webhooks.dead-letters is missing; create it"),
@@ -50,7 +51,7 @@ async fn every_missing_object_is_reported_and_applying_creates_them_all() {
     deployment.text(&["topology", "apply"]);
     let checked = deployment.text(&["topology", "check"]);
     assert!(
-        checked.starts_with("8 exchanges and queues are as wanted"),
+        checked.starts_with("9 exchanges and queues are as wanted"),
         "{checked}"
     );
     deployment.publish(&["error.occurred"]);

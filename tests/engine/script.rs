@@ -299,10 +299,13 @@ impl World {
                 stopping.cancel();
             });
         }
+        // Handed out like other deliveries.
+        let (_, parts) = mpsc::channel(1);
         engine
             .run(Source {
                 events,
                 deliveries,
+                parts,
                 lost_acks,
                 proven_acks,
             })
@@ -328,7 +331,8 @@ impl Handover for Scripted {
         self.handovers.take_time().await;
         if let FollowUp::Delay(delivery, _)
         | FollowUp::Defer(delivery, _)
-        | FollowUp::Enqueue(delivery) = &follow_up
+        | FollowUp::Enqueue(delivery)
+        | FollowUp::Part(delivery) = &follow_up
         {
             self.handed_over.lock().unwrap().push(delivery.clone());
         }
@@ -343,7 +347,9 @@ impl Handover for Scripted {
                 delivery.attempt,
                 delay.as_secs(),
             ),
-            FollowUp::Enqueue(delivery) => Step::Enqueued(delivery.webhook.to_string()),
+            FollowUp::Enqueue(delivery) | FollowUp::Part(delivery) => {
+                Step::Enqueued(delivery.webhook.to_string())
+            }
             FollowUp::DeadLetter(letter) => Step::Dead(letter.reason),
             FollowUp::Publish(event) => Step::Published(event.event_type.to_string()),
         });

@@ -77,8 +77,8 @@ async fn a_mismatch_names_the_object_what_is_there_and_what_was_wanted() {
         .iter()
         .partition(|problem| matches!(problem, TopologyError::Mismatch { .. }));
     assert_eq!(mismatches.len(), 1, "{:?}", check.problems);
-    // Those declared before the mismatch are there: dead letters, deliveries.
-    assert_eq!(missing.len(), check.objects - 3, "{missing:?}");
+    // Those declared before the mismatch are there: dead letters, deliveries, parts.
+    assert_eq!(missing.len(), check.objects - 4, "{missing:?}");
 }
 
 #[tokio::test]

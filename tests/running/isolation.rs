@@ -39,6 +39,7 @@ in_either_mode! {
     a_burst_for_a_receiver_that_takes_its_time_is_not_put_off with &[];
     an_endpoint_that_asks_for_patience_is_left_alone_and_then_gets_everything with &[];
     an_endpoint_that_asks_for_patience_is_left_alone_by_who_starts_meanwhile with &[];
+    a_large_fan_out_of_one_organization_holds_up_no_retry_of_another with &[];
     a_wish_beyond_all_bounds_is_one_attempt_and_ends_when_a_person_gets_through with &[("PRISM_DELAY_LONGEST", "1h")];
     hanging_webhooks_of_one_organization_delay_no_other with &[("PRISM_SEND_TIMEOUT", "60s")];
     a_webhook_that_hangs_holds_four_requests_and_nobody_up with &[("PRISM_SEND_TIMEOUT", "60s")];
@@ -48,11 +49,15 @@ type World = (Kept, Site, Running);
 
 /// Publishes so many events as one batch.
 async fn publish(running: &Running, events: usize) {
+    publish_all(running, events, &[]).await;
+}
+
+async fn publish_all(running: &Running, events: usize, headers: &[(&str, &str)]) {
     let lines: String = (0..events)
         .map(|n| format!("{}\n", json!({"event": "request.completed", "n": n})))
         .collect();
     let (status, answer) = running
-        .post_as("application/x-ndjson", "/api/v1/events", lines, &[])
+        .post_as("application/x-ndjson", "/api/v1/events", lines, headers)
         .await;
     assert_eq!(status, 202, "{answer}");
 }
@@ -168,6 +173,37 @@ async fn an_endpoint_that_asks_for_patience_is_left_alone_by_who_starts_meanwhil
     let requests = receiver.wait_for(11, 2 * SOON).await;
     let waited = requests[1].arrived - requests[0].arrived;
     assert!(waited >= Duration::from_secs(4), "{waited:?}");
+}
+
+async fn a_large_fan_out_of_one_organization_holds_up_no_retry_of_another(world: World) {
+    const WEBHOOKS: usize = 200;
+    const EVENTS: usize = 200;
+    let (_kept, _site, running) = world;
+    let many = Receiver::ok();
+    for number in 0..WEBHOOKS {
+        let url = format!("{}/{number}", many.url());
+        webhook_of(&running, "a", &format!("w{number}"), &url).await;
+    }
+    let first = std::sync::atomic::AtomicBool::new(true);
+    let failing =
+        Receiver::start(
+            move |_| match first.swap(false, std::sync::atomic::Ordering::Relaxed) {
+                true => Answer::status(500),
+                false => Answer::ok(),
+            },
+        );
+    webhook_of(&running, "b", "failing-once", &failing.url()).await;
+    publish_all(&running, EVENTS, &[("x-prism-organization", "a")]).await;
+    many.wait_for(1000, SOON).await;
+    publish_for(&running, "b").await;
+    let requests = failing.wait_for(2, SOON).await;
+    let came = many.count();
+    let waited = requests[1].arrived - requests[0].arrived;
+    assert!(came < WEBHOOKS * EVENTS, "over before the retry was due");
+    assert!(
+        waited < Duration::from_secs(2),
+        "{waited:?} with {came} of the fan-out delivered"
+    );
 }
 
 async fn a_wish_beyond_all_bounds_is_one_attempt_and_ends_when_a_person_gets_through(world: World) {

@@ -36,7 +36,7 @@ impl From<FollowUp> for Next {
         match follow_up {
             FollowUp::Delay(delivery, wait) => Self::Later(delivery, wait),
             FollowUp::Defer(delivery, wait) => Self::Later(delivery, wait),
-            FollowUp::Enqueue(delivery) => Self::Now(delivery),
+            FollowUp::Enqueue(delivery) | FollowUp::Part(delivery) => Self::Now(delivery),
             FollowUp::DeadLetter(letter) => match letter.content {
                 Letter::Delivery(delivery) => Self::Dead(Some(delivery), letter.reason),
                 _ => Self::Dead(None, letter.reason),

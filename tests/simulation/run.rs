@@ -97,6 +97,8 @@ impl Worker {
         let source = Source {
             events,
             deliveries,
+            // Handed out like other deliveries.
+            parts: mpsc::channel(1).1,
             lost_acks,
             proven_acks,
         };
