@@ -1,6 +1,7 @@
 //! No one's trouble is anyone else's: the promise on real servers and embedded, with real receivers.
 //! Every mixture of them, in virtual time, is `simulation`'s.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::json;
@@ -81,6 +82,15 @@ async fn webhook_of(running: &Running, organization: &str, name: &str, url: &str
     assert_eq!(status, 201, "{answer}");
 }
 
+/// Answers well from the second request on.
+fn well_after(first: fn() -> Answer) -> Receiver {
+    let is_first = AtomicBool::new(true);
+    Receiver::start(move |_| match is_first.swap(false, Ordering::Relaxed) {
+        true => first(),
+        false => Answer::ok(),
+    })
+}
+
 async fn drains((_kept, _site, running): World, webhooks: usize, events: usize) {
     let receiver = Receiver::ok();
     for number in 0..webhooks {
@@ -122,14 +132,7 @@ async fn an_endpoint_that_asks_for_patience_is_left_alone_and_then_gets_everythi
     const EVENTS: usize = 20;
     let (_kept, _site, running) = world;
     let asked = Duration::from_secs(4);
-    let first = std::sync::atomic::AtomicBool::new(true);
-    let receiver =
-        Receiver::start(
-            move |_| match first.swap(false, std::sync::atomic::Ordering::Relaxed) {
-                true => Answer::status(429).header("Retry-After", "4"),
-                false => Answer::ok(),
-            },
-        );
+    let receiver = well_after(|| Answer::status(429).header("Retry-After", "4"));
     let id = running.webhook("throttling", &receiver.url(), None).await;
     publish(&running, 1).await;
     let path = format!("/api/v1/attempts?webhook={id}");
@@ -156,14 +159,7 @@ async fn an_endpoint_that_asks_for_patience_is_left_alone_and_then_gets_everythi
 
 async fn an_endpoint_that_asks_for_patience_is_left_alone_by_who_starts_meanwhile(world: World) {
     let (_kept, site, running) = world;
-    let first = std::sync::atomic::AtomicBool::new(true);
-    let receiver =
-        Receiver::start(
-            move |_| match first.swap(false, std::sync::atomic::Ordering::Relaxed) {
-                true => Answer::status(429).header("Retry-After", "4"),
-                false => Answer::ok(),
-            },
-        );
+    let receiver = well_after(|| Answer::status(429).header("Retry-After", "4"));
     running.webhook("throttling", &receiver.url(), None).await;
     publish(&running, 1).await;
     receiver.wait_for(1, SOON).await;
@@ -184,14 +180,7 @@ async fn a_large_fan_out_of_one_organization_holds_up_no_retry_of_another(world:
         let url = format!("{}/{number}", many.url());
         webhook_of(&running, "a", &format!("w{number}"), &url).await;
     }
-    let first = std::sync::atomic::AtomicBool::new(true);
-    let failing =
-        Receiver::start(
-            move |_| match first.swap(false, std::sync::atomic::Ordering::Relaxed) {
-                true => Answer::status(500),
-                false => Answer::ok(),
-            },
-        );
+    let failing = well_after(|| Answer::status(500));
     webhook_of(&running, "b", "failing-once", &failing.url()).await;
     publish_all(&running, EVENTS, &[("x-prism-organization", "a")]).await;
     many.wait_for(1000, SOON).await;
@@ -207,17 +196,10 @@ async fn a_large_fan_out_of_one_organization_holds_up_no_retry_of_another(world:
 }
 
 async fn a_wish_beyond_all_bounds_is_one_attempt_and_ends_when_a_person_gets_through(world: World) {
-    let (_kept, _site, running) = world;
-    let first = std::sync::atomic::AtomicBool::new(true);
     // More seconds than any clock holds.
-    let wish = "10000000000000000000";
-    let receiver =
-        Receiver::start(
-            move |_| match first.swap(false, std::sync::atomic::Ordering::Relaxed) {
-                true => Answer::status(429).header("Retry-After", wish),
-                false => Answer::ok(),
-            },
-        );
+    const WISH: &str = "10000000000000000000";
+    let (_kept, _site, running) = world;
+    let receiver = well_after(|| Answer::status(429).header("Retry-After", WISH));
     let id = running.webhook("throttling", &receiver.url(), None).await;
     publish(&running, 1).await;
     let path = format!("/api/v1/attempts?webhook={id}");

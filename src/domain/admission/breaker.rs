@@ -18,6 +18,9 @@ const LONGEST_INTERVAL: Duration = Duration::from_secs(60);
 /// can be configured.
 pub(super) const LONGEST_ASKED: Duration = Duration::from_secs(7 * 86_400);
 
+/// Who asks to be left alone so soon after its first failure was well until then.
+const WELL_UNTIL_THEN: Duration = Duration::from_secs(5);
+
 /// After so long without traffic, what went before is forgotten.
 const FORGOTTEN: Duration = Duration::from_secs(300);
 
@@ -190,6 +193,15 @@ impl Breaker {
     /// Since when it has done nothing but fail, or has not been fully open because of that.
     pub fn down_since(&self) -> Option<Instant> {
         self.down_since
+    }
+
+    /// Whether it was well until it asked to be left alone, so that it is likely to be well again when
+    /// that is over.
+    pub fn is_paused_only(&self) -> bool {
+        let (Some(asked), Some(down_since)) = (self.asked, self.down_since) else {
+            return false;
+        };
+        asked.since.saturating_duration_since(down_since) < WELL_UNTIL_THEN
     }
 
     /// Whether nothing would be lost by forgetting it.

@@ -283,7 +283,8 @@ impl Receiver {
             _ => why,
         };
         // Of one that fails nobody knows what it takes once it is well, or when that will be.
-        if let Some(since) = self.breaker.down_since() {
+        let down_since = self.breaker.down_since();
+        if let Some(since) = down_since.filter(|_| !self.breaker.is_paused_only()) {
             let probe = not_before.unwrap_or(now + schedule::SHORTEST);
             let down_for = now.saturating_duration_since(since);
             let delay = self.spread.put_off(now, probe, down_for);

@@ -262,3 +262,39 @@ fn a_pause_that_was_heard_of_first_is_over_once_it_is_lifted_wherever_the_webhoo
     world.ask(NAME, Kind::Event);
     assert_eq!((world.begun, world.deferred(NAME)), (3, 0), "back again");
 }
+
+#[test]
+fn what_is_put_off_by_one_that_was_well_until_it_asked_is_back_soon_after_that_is_over() {
+    let mut world = World::new(BOUNDS);
+    for _ in 0..4 {
+        world.ask(NAME, Kind::Event);
+        world.end(0, Shown::Delivered);
+    }
+    world.ask(NAME, Kind::Event);
+    world.end(0, Shown::Asked(100 * SECOND));
+    let over = world.now + 100 * SECOND;
+    for _ in 0..200 {
+        world.pass(300 * MS);
+        world.ask(NAME, Kind::Event);
+        let (_, deferral) = world.later.last().unwrap();
+        let back = world.now + deferral.delay;
+        assert!((over..over + 2 * SECOND).contains(&back), "{deferral:?}");
+    }
+}
+
+#[test]
+fn who_asks_again_when_that_is_over_is_down() {
+    let mut world = World::new(BOUNDS);
+    world.ask(NAME, Kind::Event);
+    world.end(0, Shown::Asked(100 * SECOND));
+    world.pass(100 * SECOND);
+    world.ask(NAME, Kind::Event);
+    world.end(0, Shown::Asked(100 * SECOND));
+    let over = world.now + 100 * SECOND;
+    let last = (0..20).map(|_| {
+        world.ask(NAME, Kind::Event);
+        world.now + world.later.last().unwrap().1.delay
+    });
+    // Evenly over as long as it has been down: a thousand would not come back at once.
+    assert!(last.max().unwrap() > over + 50 * SECOND);
+}
