@@ -227,13 +227,14 @@ impl Site {
     /// What is still going on, in words; it begins with "at rest" if nothing is.
     async fn state(&self, account: &mut Account, published: &Published) -> String {
         // In the order in which messages move, so that one on its way is seen at least once.
-        const QUEUES: [&str; 6] = [
+        const QUEUES: [&str; 7] = [
             "delay.1s",
             "delay.2s",
             "delay.3s",
             "delay.4s",
             "deliveries",
             "events",
+            "parts",
         ];
         let waiting = match self.waiting(&QUEUES).await {
             Ok(waiting) => waiting,

@@ -4,12 +4,13 @@
 use super::servers::{amqp_url, redis_url};
 use lapin::options::{ExchangeDeleteOptions, QueueDeleteOptions};
 use lapin::{Channel, Connection, ConnectionProperties};
+use prism_webhooks::rabbitmq::topology::{Kind, Topology};
 use std::fmt;
 use std::sync::Mutex;
 use std::time::Duration;
 
 /// The longest delay queue that a test may have declared: 3 days.
-const LONGEST_DELAY_SECONDS: u64 = 3 * 24 * 60 * 60;
+const LONGEST_DELAY: Duration = Duration::from_secs(3 * 24 * 60 * 60);
 /// How long the removal may take before it gives up.
 const REMOVAL_LIMIT: Duration = Duration::from_secs(20);
 
@@ -54,14 +55,16 @@ impl Namespace {
     }
 
     fn all_queues(&self) -> Vec<String> {
-        let webhooks = |queue: &str| format!("{}.webhooks.{queue}", self.name);
         let mut queues = self
             .queues
             .lock()
             .map(|own| own.clone())
             .unwrap_or_default();
-        queues.extend(["events", "deliveries", "dead-letters"].map(webhooks));
-        queues.extend(delay_steps().map(|seconds| webhooks(&format!("delay.{seconds}s"))));
+        let objects = Topology::new(&self.name, [], LONGEST_DELAY).objects();
+        let declared = objects
+            .into_iter()
+            .filter(|object| object.kind == Kind::Queue);
+        queues.extend(declared.map(|queue| queue.name));
         queues
     }
 }
@@ -95,15 +98,6 @@ impl Drop for Namespace {
             Err(_) => eprintln!("namespace {self} was not removed: the removal panicked"),
         }
     }
-}
-
-/// 1, 2, 3, 4, 6, 8, 12 … seconds: 2^k and 3·2^k.
-fn delay_steps() -> impl Iterator<Item = u64> {
-    (0..)
-        .map(|k| 1_u64 << k)
-        .take_while(|power| *power <= LONGEST_DELAY_SECONDS)
-        .flat_map(|power| [power, 3 * power])
-        .filter(|step| *step <= LONGEST_DELAY_SECONDS)
 }
 
 async fn remove_queues(name: &str, queues: &[String]) -> anyhow::Result<()> {

@@ -25,6 +25,7 @@ async fn removes_what_was_made_even_when_the_test_panics() {
     let queues = [
         namespace.queue("probe"),
         format!("{name}.webhooks.events"),
+        format!("{name}.webhooks.parts"),
         format!("{name}.webhooks.dead-letters"),
         format!("{name}.webhooks.delay.1s"),
         format!("{name}.webhooks.delay.196608s"),
