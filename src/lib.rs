@@ -48,9 +48,7 @@
 //! | webhooks, the record of attempts, change notices in Redis | [`redis`] |
 //! | all of that in one process on SQLite | [`embedded`] |
 //! | the HTTP request, its limits, where it may go | [`http`] |
-//! | what dead letters say, which are meant | [`dead_letters`] |
-//! | what is found on record, how long it is kept | [`records`] |
-//! | what commands, API and page ask of either mode | [`deployment`] |
+//! | what is kept for how long, and what may be asked of it in either mode | [`store`] |
 //! | a setting | [`config`] |
 //! | a resource of the API | [`api`], one file each |
 //! | what is done by hand, over API and page | [`operations`] |
@@ -63,17 +61,16 @@
 //! | what `bench` measures, and how | `bench`, one file a scenario |
 //! | how long to wait for a server that is away | [`reconnect`] |
 //!
-//! Dependencies point downwards: the domain knows no I/O, the engine knows the domain and its own
-//! ports, the adapters implement those, and [`app`] puts them together.
+//! Dependencies point downwards: the domain knows no I/O. The engine knows the domain and its own
+//! ports, [`store`] the domain alone; the adapters implement the ports and the store's traits, and
+//! [`app`] puts them together.
 
 pub mod api;
 pub mod app;
 mod bench;
 pub mod cli;
 pub mod config;
-pub mod dead_letters;
 pub mod demo;
-pub mod deployment;
 pub mod domain;
 pub mod embedded;
 pub mod engine;
@@ -83,7 +80,7 @@ mod page;
 pub mod rabbitmq;
 pub mod receiver;
 pub mod reconnect;
-pub mod records;
 pub mod redis;
 pub mod registry;
 pub mod service;
+pub mod store;

@@ -28,7 +28,7 @@ pub(super) async fn ready(State(api): State<Api>) -> Result<&'static str, Proble
     let away = |why: String| Problem::new(StatusCode::SERVICE_UNAVAILABLE, why);
     let ready = api.deployment.intake.ready().await;
     ready.map_err(|error| away(error.to_string()))?;
-    let writable = api.deployment.records.writable().await;
+    let writable = api.deployment.delivery_log.writable().await;
     writable.map_err(|error| {
         away(format!(
             "nothing can be put on record, so deliveries wait: {error}"

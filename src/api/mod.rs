@@ -31,10 +31,10 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::config::ApiToken;
-use crate::deployment::Deployment;
 use crate::domain::egress::Egress;
 use crate::domain::event::EventRules;
 use crate::engine::faults::Faults;
+use crate::operations::deployment::Deployment;
 use crate::operations::passes::Passes;
 use crate::operations::test::Tester;
 

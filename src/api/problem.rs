@@ -6,10 +6,11 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::deployment::{NotAccepted, Unavailable};
 use crate::domain::webhook::InvalidWebhook;
 use crate::registry::secrets::SealError;
 use crate::registry::webhooks::WebhooksError;
+use crate::store::Unavailable;
+use crate::store::intake::NotAccepted;
 
 /// What went wrong. The media type is `application/problem+json`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]

@@ -15,8 +15,6 @@ pub use run::{Run, Scope};
 pub use worker::Worker;
 
 use crate::config::{Config, KeepBodies, NotSet};
-use crate::deployment::Deployment;
-use crate::deployment::servers::{BrokerDeadLetters, BrokerIntake, RedisRecords};
 use crate::domain::admission::Bounds;
 use crate::domain::delay::Steps;
 use crate::domain::egress::Egress;
@@ -33,16 +31,18 @@ use crate::engine::clock::Clock;
 use crate::engine::faults::Faults;
 use crate::engine::ports::Log;
 use crate::http::{self, HttpSender};
+use crate::operations::deployment::Deployment;
 use crate::operations::test::Tester;
 use crate::rabbitmq::connection::{InvalidUrl, Server};
 use crate::rabbitmq::consumer;
+use crate::rabbitmq::dead_letter_queue::DeadLetterQueue;
 use crate::rabbitmq::publisher::Publisher;
 use crate::rabbitmq::topology::Topology;
-use crate::records::LogSettings;
 use crate::redis::attempts::Attempts;
 use crate::redis::board::RedisBoard;
 use crate::redis::connection::Connection;
 use crate::redis::deliveries::Deliveries;
+use crate::redis::delivery_log::RedisDeliveryLog;
 use crate::redis::error::InvalidRedisUrl;
 use crate::redis::keys::Keys;
 use crate::redis::log::RedisLog;
@@ -52,6 +52,7 @@ use crate::redis::webhooks as redis_webhooks;
 use crate::registry::documents::DocumentReader;
 use crate::registry::secrets::{Sealer, SecretKey};
 use crate::registry::webhooks::Webhooks;
+use crate::store::retention::LogSettings;
 
 /// Why the settings name no usable server.
 #[derive(Debug, thiserror::Error)]
@@ -134,9 +135,9 @@ pub fn webhooks(config: &Config) -> Result<Webhooks, ServerError> {
 }
 
 /// The record in Redis.
-pub fn records(config: &Config) -> Result<RedisRecords, ServerError> {
+pub fn delivery_log(config: &Config) -> Result<RedisDeliveryLog, ServerError> {
     let (redis, keys) = (redis(config)?, keys(config));
-    Ok(RedisRecords {
+    Ok(RedisDeliveryLog {
         attempts: Attempts::new(redis.clone(), keys.clone()),
         deliveries: Deliveries::new(redis.clone(), keys.clone()),
         statistics: Statistics::new(redis.clone(), keys.clone()),
@@ -146,9 +147,9 @@ pub fn records(config: &Config) -> Result<RedisRecords, ServerError> {
 }
 
 /// The dead-letter queue.
-pub fn dead_letters(config: &Config, client: &str) -> Result<BrokerDeadLetters, ServerError> {
+pub fn dead_letters(config: &Config, client: &str) -> Result<DeadLetterQueue, ServerError> {
     let topology = Arc::new(topology(config));
-    Ok(BrokerDeadLetters::new(server(config, client)?, topology))
+    Ok(DeadLetterQueue::new(server(config, client)?, topology))
 }
 
 /// A publisher that connects in the background; it is to be closed.
@@ -166,8 +167,8 @@ pub fn servers(
 ) -> Result<Deployment, ServerError> {
     Ok(Deployment {
         webhooks: webhooks(config)?,
-        intake: Arc::new(BrokerIntake(publisher)),
-        records: Arc::new(records(config)?),
+        intake: Arc::new(publisher),
+        delivery_log: Arc::new(delivery_log(config)?),
         dead_letters: Arc::new(dead_letters(config, client)?),
     })
 }
@@ -207,6 +208,17 @@ pub fn embedded(config: &Config, directory: &Path) -> Result<Embedded, embedded:
         document_reader(config),
         settings,
     )?)
+}
+
+/// The deployment on this store.
+pub fn deployment_on(embedded: &Embedded) -> Deployment {
+    let kept = Arc::new(embedded.clone());
+    Deployment {
+        webhooks: embedded.webhooks(),
+        intake: kept.clone(),
+        delivery_log: kept,
+        dead_letters: Arc::new(embedded.dead_letters()),
+    }
 }
 
 fn redis(config: &Config) -> Result<Connection, ServerError> {

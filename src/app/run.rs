@@ -9,9 +9,9 @@ use super::handles::{self, Shares};
 use super::{StartError, Worker};
 use crate::api::Api;
 use crate::config::{Config, Mode};
-use crate::deployment::{self, Deployment};
 use crate::embedded::Embedded;
 use crate::engine::faults::Faults;
+use crate::operations::deployment::Deployment;
 use crate::operations::passes::Passes;
 use crate::operations::test::Tester;
 use crate::rabbitmq::publisher::Publisher;
@@ -68,7 +68,7 @@ impl Run {
             }
             Mode::Embedded => {
                 let embedded = super::embedded(config, &config.data_dir)?;
-                let deployment = deployment::embedded::deployment(&embedded);
+                let deployment = super::deployment_on(&embedded);
                 let tester = super::tester_on(config, embedded.log(), faults.clone())?;
                 (Store::Embedded(Box::new(embedded)), deployment, tester)
             }

@@ -5,13 +5,13 @@ use std::process::ExitStatus;
 use std::time::Duration;
 
 use crate::app::{ServerError, StartError};
-use crate::deployment::NotAccepted;
 use crate::domain::ids::InvalidId;
 use crate::domain::secret::InvalidSecret;
 use crate::rabbitmq::connection::ConnectError;
 use crate::rabbitmq::declare::TopologyError;
 use crate::redis::error::{InvalidRedisUrl, StoreError};
 use crate::registry::webhooks::WebhooksError;
+use crate::store::intake::NotAccepted;
 
 /// Why a measurement could not be made.
 #[derive(Debug, thiserror::Error)]

@@ -7,10 +7,10 @@ use futures::StreamExt as _;
 use futures::stream::FuturesUnordered;
 use tokio::time::{Instant, MissedTickBehavior};
 
-use crate::deployment::{Intake, NotAccepted};
 use crate::domain::event::{Header, RawEvent};
 use crate::domain::ids::Organization;
 use crate::rabbitmq::publisher::Publisher;
+use crate::store::intake::{Intake, NotAccepted};
 
 use super::clock;
 use super::error::BenchError;

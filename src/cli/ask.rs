@@ -6,11 +6,11 @@ use jiff::Timestamp;
 
 use crate::app;
 use crate::config::Config;
-use crate::deployment::servers::BrokerIntake;
-use crate::deployment::{self, Deployment, Unavailable};
 use crate::embedded::StartError;
 use crate::embedded::database::OpenError;
+use crate::operations::deployment::Deployment;
 use crate::operations::test::Tester;
+use crate::store::Unavailable;
 
 use super::console::Console;
 use super::failure::{Failure, Kind};
@@ -29,7 +29,7 @@ pub(super) async fn servers(
             let tester = || Ok(app::tester(config, Arc::default())?);
             webhooks::run(args, &store, tester, Timestamp::now(), console).await
         }
-        Command::Attempts(args) => attempts::run(args, &app::records(config)?, console).await,
+        Command::Attempts(args) => attempts::run(args, &app::delivery_log(config)?, console).await,
         Command::Deliveries(args) => {
             let publisher = app::publisher(config, "commands")?;
             let deployment = app::servers(config, publisher.clone(), "commands")?;
@@ -43,8 +43,7 @@ pub(super) async fn servers(
         }
         Command::Publish(args) => {
             let publisher = app::publisher(config, "publish")?;
-            let intake = BrokerIntake(publisher.clone());
-            let result = publish::run(args, &intake, &app::event_rules(config), console).await;
+            let result = publish::run(args, &publisher, &app::event_rules(config), console).await;
             publisher.close().await;
             result
         }
@@ -70,7 +69,7 @@ pub(super) async fn embedded(
     }
     match app::embedded(config, directory) {
         Ok(embedded) => {
-            let deployment = deployment::embedded::deployment(&embedded);
+            let deployment = app::deployment_on(&embedded);
             let tester = app::tester_on(config, embedded.log(), Arc::default())
                 .map_err(app::StartError::from)?;
             let result = on(command, &deployment, &tester, config, console).await;
@@ -126,7 +125,7 @@ async fn on(
             )
             .await
         }
-        Command::Attempts(args) => attempts::run(args, &*deployment.records, console).await,
+        Command::Attempts(args) => attempts::run(args, &*deployment.delivery_log, console).await,
         Command::Deliveries(args) => deliveries::run(args, deployment, config, console).await,
         Command::DeadLetters(args) => {
             dead_letters::run(args, &*deployment.dead_letters, console).await

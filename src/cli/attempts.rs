@@ -4,10 +4,10 @@ use clap::{Args, Subcommand};
 use futures::StreamExt as _;
 use jiff::{SignedDuration, Timestamp};
 
-use crate::deployment::{self, Records};
 use crate::domain::attempt::Attempt;
 use crate::domain::ids::{DeliveryId, EventType, Organization, WebhookId};
-use crate::records::{AttemptFilter, RecordedAttempt};
+use crate::store::delivery_log::{AttemptFilter, DeliveryLog, RecordedAttempt};
+use crate::store::search;
 
 use super::console::Console;
 use super::failure::Failure;
@@ -74,7 +74,7 @@ struct FilterArgs {
 /// Runs `attempts …`; a tail ends when the process is interrupted.
 pub async fn run(
     args: AttemptsArgs,
-    records: &dyn Records,
+    log: &dyn DeliveryLog,
     console: &mut Console,
 ) -> Result<(), Failure> {
     match args.command {
@@ -83,7 +83,7 @@ pub async fn run(
             limit,
             json,
         } => {
-            let page = deployment::records::all(records, &filter.filter(), limit).await?;
+            let page = search::all(log, &filter.filter(), limit).await?;
             if page.unreadable > 0 {
                 let left_out = page.unreadable;
                 console.say(format_args!(
@@ -104,7 +104,7 @@ pub async fn run(
         }
         AttemptsCommand::Tail { filter, json } => {
             let out = &mut console.out;
-            let mut tail = records.follow(filter.filter(), None).await?;
+            let mut tail = log.follow(filter.filter(), None).await?;
             while let Some(RecordedAttempt { attempt, .. }) = tail.next().await {
                 if json {
                     let line = serde_json::to_string(&attempt).map_err(std::io::Error::from)?;

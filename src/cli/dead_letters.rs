@@ -6,9 +6,8 @@ use std::time::{Duration, Instant};
 
 use clap::{ArgGroup, Args, Subcommand};
 
-use crate::dead_letters::{Action, Filter, Options, Progress};
-use crate::deployment::DeadLetters;
 use crate::domain::dead_letter::Reason;
+use crate::store::dead_letters::{Action, DeadLetters, Filter, Options, Progress};
 
 use super::console::Console;
 use super::failure::{Failure, Kind};

@@ -4,9 +4,9 @@ use clap::{Args, Subcommand};
 
 use crate::app;
 use crate::config::Config;
-use crate::deployment::Deployment;
 use crate::domain::attempt::Attempt;
 use crate::domain::ids::{DeliveryId, EventType, Organization, WebhookId};
+use crate::operations::deployment::Deployment;
 use crate::operations::explain::{self, ExplainError, Explained};
 use crate::operations::inspect::{self, Account, InspectError};
 use crate::operations::retry::{self, RetryError};

@@ -12,8 +12,8 @@ use serde_json::json;
 use tokio::io::{AsyncBufReadExt as _, AsyncRead, BufReader};
 use uuid::Uuid;
 
-use crate::deployment::{Intake, NotAccepted};
 use crate::domain::event::{self, EventRules, Header, RawEvent};
+use crate::store::intake::{Intake, NotAccepted};
 
 use super::console::Console;
 use super::failure::{Failure, Kind};

@@ -4,9 +4,8 @@ use clap::Args;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::app::{Run, Scope};
+use crate::app::{self, Run, Scope};
 use crate::config::Config;
-use crate::deployment;
 use crate::embedded::Embedded;
 use crate::operations::test::Tester;
 
@@ -86,7 +85,7 @@ fn relay(
             format_args!("{directory}: cannot take commands: {error}"),
         )
     })?;
-    let (deployment, config) = (deployment::embedded::deployment(embedded), config.clone());
+    let (deployment, config) = (app::deployment_on(embedded), config.clone());
     let run = move |asked, console| {
         let (deployment, tester) = (deployment.clone(), tester.clone());
         let config = config.clone();

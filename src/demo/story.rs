@@ -19,17 +19,19 @@ use super::reckoning::{Books, Line, Made};
 use super::traffic::{self, Sample};
 use crate::app::{Run, StartError};
 use crate::config::Config;
-use crate::dead_letters::Filter;
-use crate::deployment::{Deployment, NotAccepted, Unavailable};
 use crate::domain::attempt::Attempt;
 use crate::domain::event::RawEvent;
 use crate::domain::ids::Organization;
 use crate::domain::matching::EventSubscription;
 use crate::domain::outcome::Outcome;
 use crate::domain::secret::Secret;
+use crate::operations::deployment::Deployment;
 use crate::receiver::{BindError, Received, Verification};
-use crate::records::AttemptFilter;
 use crate::registry::webhooks::{NewWebhook, WebhooksError};
+use crate::store::Unavailable;
+use crate::store::dead_letters::Filter;
+use crate::store::delivery_log::AttemptFilter;
+use crate::store::intake::NotAccepted;
 
 /// How long to wait, after the last event, for everything to end.
 const PATIENCE: Duration = Duration::from_secs(45);
@@ -152,7 +154,7 @@ impl Stage {
         let from_the_first = Some("0".to_owned());
         let mut attempts = self
             .deployment
-            .records
+            .delivery_log
             .follow(everything, from_the_first)
             .await?;
         self.started = Instant::now();

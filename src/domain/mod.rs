@@ -39,6 +39,7 @@ pub mod custom_headers;
 pub mod dead_letter;
 pub mod delay;
 pub mod delivery;
+pub mod delivery_state;
 pub mod egress;
 pub mod endpoint;
 pub mod event;

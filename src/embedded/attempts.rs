@@ -7,7 +7,8 @@ use rusqlite::{Connection, Row, params};
 use super::store::{ReadError, Store};
 use crate::domain::attempt::Attempt;
 use crate::domain::ids::{Organization, WebhookId};
-use crate::records::{AttemptFilter, MAX_EXAMINED, Page, RecordedAttempt};
+use crate::store::delivery_log::{AttemptFilter, Page, RecordedAttempt};
+use crate::store::retention::MAX_EXAMINED;
 
 /// How many entries are taken at a time by whoever follows the record.
 const FOLLOWED: i64 = 500;

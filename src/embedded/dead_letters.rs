@@ -3,6 +3,7 @@
 //! A letter leaves its table in the transaction that adds what becomes of it: however often this is
 //! cut off or done at once, each letter is acted upon once.
 
+use async_trait::async_trait;
 use bytes::Bytes;
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, params};
@@ -12,8 +13,11 @@ use super::message::{self, DeliveryHead, Draft, EventHead, Kind};
 use super::millis;
 use super::store::{ReadError, Store, Write};
 use super::writer::{Patience, WriteError};
-use crate::dead_letters::{Action, Fate, Filter, Found, Options, Pace, Progress, Summary};
 use crate::engine::clock::Clock;
+use crate::store::Unavailable;
+use crate::store::dead_letters::{
+    self, Action, Fate, Filter, Found, Options, Pace, Progress, Report, Summary,
+};
 
 /// How many letters are looked at or moved at once.
 const AT_ONCE: usize = 256;
@@ -201,6 +205,25 @@ impl DeadLetters {
             source,
             progress: Box::new(progress.clone()),
         })
+    }
+}
+
+#[async_trait]
+impl dead_letters::DeadLetters for DeadLetters {
+    async fn list(&self, filter: &Filter, limit: usize) -> Result<Found, Unavailable> {
+        let found = Self::list(self, filter, limit).await;
+        found.map_err(Unavailable::new)
+    }
+
+    async fn process(
+        &self,
+        action: Action,
+        filter: &Filter,
+        options: &Options,
+        report: Report<'_>,
+    ) -> Result<Progress, Unavailable> {
+        let done = Self::process(self, action, filter, options, report).await;
+        done.map_err(Unavailable::new)
     }
 }
 

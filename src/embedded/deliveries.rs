@@ -6,10 +6,11 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 use super::message::{self, Draft};
 use super::millis;
 use super::store::{ReadError, Store};
+use crate::domain::delivery_state::DeliveryState;
 use crate::domain::ids::{DeliveryId, Organization};
 use crate::engine::clock::Clock;
-use crate::engine::ports::{DeliveryRecord, DeliveryState, Keep};
-use crate::records::Recorded;
+use crate::engine::ports::{DeliveryRecord, Keep};
+use crate::store::delivery_log::Recorded;
 
 /// Reads the record of deliveries.
 #[derive(Debug, Clone)]

@@ -17,7 +17,8 @@ use super::writer::{Patience, WriteError};
 use crate::domain::ids::Organization;
 use crate::domain::organization::OrganizationWebhooks;
 use crate::domain::webhook::{WebhookDocument, WebhookKey};
-use crate::registry::documents::{self, Change, DocumentStore, Replacement, StoreFailure};
+use crate::registry::documents::{self, Change, DocumentStore, Replacement};
+use crate::store::Unavailable;
 
 /// What is known of each organization, in a cell that the first who asks fills. A change removes
 /// the cell, so a load that began before it ends where nobody looks any more.
@@ -101,10 +102,10 @@ impl Documents {
         &self,
         organization: &Organization,
         run: impl FnMut(&Connection) -> rusqlite::Result<T> + Send + 'static,
-    ) -> Result<T, StoreFailure> {
+    ) -> Result<T, Unavailable> {
         let changed = self.store.submit(Write::new(Patience::Refuse), run).await;
         self.known.invalidate(organization);
-        changed.map_err(StoreFailure::new)
+        changed.map_err(Unavailable::new)
     }
 
     /// Puts a document in its place unseen, as another program may, and has everybody forget what
@@ -114,7 +115,7 @@ impl Documents {
         organization: &Organization,
         id: &str,
         json: &[u8],
-    ) -> Result<(), StoreFailure> {
+    ) -> Result<(), Unavailable> {
         let (own, id, json) = (organization.clone(), id.to_owned(), json.to_vec());
         let put = move |connection: &Connection| {
             connection.execute(
@@ -129,9 +130,9 @@ impl Documents {
     async fn read<T: Send + 'static>(
         &self,
         run: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
-    ) -> Result<T, StoreFailure> {
+    ) -> Result<T, Unavailable> {
         let found: Result<T, ReadError> = self.store.read(run).await;
-        found.map_err(StoreFailure::new)
+        found.map_err(Unavailable::new)
     }
 }
 
@@ -140,7 +141,7 @@ impl DocumentStore for Documents {
     async fn all(
         &self,
         organization: &Organization,
-    ) -> Result<BTreeMap<String, Vec<u8>>, StoreFailure> {
+    ) -> Result<BTreeMap<String, Vec<u8>>, Unavailable> {
         let organization = organization.clone();
         self.read(move |connection| all(connection, &organization))
             .await
@@ -150,7 +151,7 @@ impl DocumentStore for Documents {
         &self,
         organization: &Organization,
         id: &str,
-    ) -> Result<Option<Vec<u8>>, StoreFailure> {
+    ) -> Result<Option<Vec<u8>>, Unavailable> {
         let (organization, id) = (organization.clone(), id.to_owned());
         self.read(move |connection| one(connection, &organization, &id))
             .await
@@ -161,7 +162,7 @@ impl DocumentStore for Documents {
         organization: &Organization,
         document: &WebhookDocument,
         json: &str,
-    ) -> Result<Change, StoreFailure> {
+    ) -> Result<Change, Unavailable> {
         let own = organization.clone();
         let (id, name) = (document.id.clone(), document.name.clone());
         let json = json.to_owned();
@@ -186,7 +187,7 @@ impl DocumentStore for Documents {
         &self,
         webhook: &WebhookKey,
         replacement: &Replacement<'_>,
-    ) -> Result<Change, StoreFailure> {
+    ) -> Result<Change, Unavailable> {
         let key = webhook.clone();
         let (old, new) = (replacement.old.to_vec(), replacement.new.to_owned());
         let name = replacement.name.map(str::to_owned);
@@ -212,7 +213,7 @@ impl DocumentStore for Documents {
         .await
     }
 
-    async fn delete(&self, webhook: &WebhookKey, old: &[u8]) -> Result<Change, StoreFailure> {
+    async fn delete(&self, webhook: &WebhookKey, old: &[u8]) -> Result<Change, Unavailable> {
         let (key, old) = (webhook.clone(), old.to_owned());
         self.change(&webhook.organization, move |connection| {
             let own = [key.organization.as_str(), key.id.as_str()];

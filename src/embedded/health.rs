@@ -14,8 +14,8 @@ use super::{millis, millis_of};
 use crate::domain::streak::Streak;
 use crate::domain::webhook::WebhookKey;
 use crate::engine::clock::Clock;
-use crate::records::successes::Successes;
-use crate::records::{HEALTH_KEPT, SUCCESS_NOTED_EVERY};
+use crate::store::retention::{HEALTH_KEPT, SUCCESS_NOTED_EVERY};
+use crate::store::successes::Successes;
 
 /// The webhooks' good answers and failures, and the store that they are noted in.
 #[derive(Debug)]

@@ -1,8 +1,8 @@
 //! The record of what was done, for the engine.
 //!
 //! What is put on record together is one job of the writer. Caps and times of keeping are those of
-//! [`records`](crate::records); what is over them is removed now and then, and not read meanwhile
-//! where it matters.
+//! [`retention`](crate::store::retention); what is over them is removed now and then, and not read
+//! meanwhile where it matters.
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -26,7 +26,7 @@ use crate::domain::streak::Streak;
 use crate::domain::webhook::WebhookKey;
 use crate::engine::clock::Clock;
 use crate::engine::ports::{DeliveryRecord, Entry, Keep, Log, Mark};
-use crate::records::{LogSettings, MARKS_KEPT, SEQUENCE_KEPT, SERVED_MARKS_KEPT};
+use crate::store::retention::{LogSettings, MARKS_KEPT, SEQUENCE_KEPT, SERVED_MARKS_KEPT};
 
 /// After so many entries what is over the caps is removed: the caps are kept to about this.
 const PRUNE_EVERY: u64 = 256;

@@ -13,6 +13,7 @@
 //! | [`board`], [`rates`] | what is known in memory: whose deliveries are held back, rate limits |
 //! | `health` | when a webhook last answered well, and its streak of failures |
 //! | [`attempts`], [`deliveries`] | the record, read |
+//! | `intake`, `delivery_log` | both, for whoever asks from outside |
 //! | [`statistics`] | how many attempts came to what |
 //! | [`documents`] | the webhooks' documents, and telling of changes |
 //! | [`subscriptions`] | the webhooks, for the engine |
@@ -27,9 +28,11 @@ pub mod board;
 pub mod database;
 pub mod dead_letters;
 pub mod deliveries;
+mod delivery_log;
 pub mod documents;
 pub mod handover;
 mod health;
+mod intake;
 pub mod log;
 mod message;
 pub mod pauses;
@@ -47,9 +50,9 @@ use crate::engine::Ports;
 use crate::engine::clock::Clock;
 use crate::engine::faults::Faults;
 use crate::engine::ports::{Sender, Source};
-use crate::records::LogSettings;
 use crate::registry::documents::DocumentReader;
 use crate::registry::webhooks::Webhooks;
+use crate::store::retention::LogSettings;
 
 use attempts::Attempts;
 use board::EmbeddedBoard;

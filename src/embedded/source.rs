@@ -24,11 +24,11 @@ use super::message::{self, Kind};
 use super::millis;
 use super::store::{Store, Write};
 use super::writer::Patience;
-use crate::dead_letters::POISON_DETAIL;
 use crate::domain::dead_letter::Reason;
 use crate::engine::admission::Place;
 use crate::engine::clock::Clock;
 use crate::engine::ports::{Incoming, Mark, Receipt, Settlement, Source};
+use crate::store::dead_letters::POISON_DETAIL;
 
 /// How long finishing may take before what is unsettled is left for the next start.
 const FINISH_LIMIT: Duration = Duration::from_secs(10);

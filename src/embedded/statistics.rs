@@ -11,7 +11,7 @@ use super::writer::Patience;
 use crate::domain::attempt::Attempt;
 use crate::domain::ids::{Organization, WebhookId};
 use crate::engine::clock::Clock;
-use crate::records::statistics::{
+use crate::store::statistics::{
     BUCKET_SECONDS, Bucket, COUNTED_EVERY, Counted, Counts, DAYS_KEPT, Detail, Tally, number, start,
 };
 

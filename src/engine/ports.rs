@@ -19,8 +19,9 @@ use url::Url;
 
 use crate::domain::admission::{Heard, Pause};
 use crate::domain::attempt::Attempt;
-use crate::domain::dead_letter::{DeadLetter, Reason};
+use crate::domain::dead_letter::DeadLetter;
 use crate::domain::delivery::Delivery;
+use crate::domain::delivery_state::DeliveryState;
 use crate::domain::event::{Event, RawEvent};
 use crate::domain::held_back::HeldBack;
 use crate::domain::ids::{DeliveryId, MessageKey, Organization, WebhookId};
@@ -246,17 +247,6 @@ pub struct DeliveryRecord {
     pub state: DeliveryState,
     /// How much of it is kept.
     pub keep: Keep,
-}
-
-/// What became of a delivery.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum DeliveryState {
-    /// The next attempt is due at this time.
-    Waiting(Timestamp),
-    /// The receiver has it.
-    Delivered,
-    /// It was given up.
-    Dead(Reason),
 }
 
 /// How much of a delivery is kept on record.

@@ -17,12 +17,13 @@ use crate::domain::admission::Deferral;
 use crate::domain::attempt::Attempt;
 use crate::domain::dead_letter::{Content, DeadLetter, Reason};
 use crate::domain::delivery::Delivery;
+use crate::domain::delivery_state::DeliveryState;
 use crate::domain::verdict::Verdict;
 use crate::domain::webhook::{Webhook, WebhookKey};
 
 use super::Engine;
 use super::origin::Origin;
-use super::ports::{DeliveryRecord, DeliveryState, Entry, FollowUp, Keep, Receipt, Stopped};
+use super::ports::{DeliveryRecord, Entry, FollowUp, Keep, Receipt, Stopped};
 
 /// An attempt that was made.
 pub(super) struct Made<'a> {

@@ -1,13 +1,14 @@
 //! Would a webhook get events of a type, and if not, why: asked of what is registered now, and of what
 //! is known of its deliveries.
 
-use crate::deployment::{Deployment, Unavailable};
+use super::deployment::Deployment;
 use crate::domain::egress::Egress;
 use crate::domain::event::EventRules;
 use crate::domain::explanation::{self, Explanation, Obstacle};
 use crate::domain::held_back::HeldBack;
 use crate::domain::ids::{EventType, Organization};
 use crate::registry::webhooks::WebhooksError;
+use crate::store::Unavailable;
 
 /// What becomes of events of one type at one webhook.
 #[derive(Debug)]
@@ -41,7 +42,9 @@ pub async fn explain(
     match deployment.webhooks.get(organization, webhook).await {
         Ok(stored) => {
             let webhook = &stored.webhook;
-            let held_back = deployment.records.held_back_one(organization, &webhook.id);
+            let held_back = deployment
+                .delivery_log
+                .held_back_one(organization, &webhook.id);
             Ok(Explained {
                 explanation: explanation::explain(webhook, event_type, rules, egress),
                 held_back: held_back.await?,

@@ -6,17 +6,18 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::deployment::{Deployment, Unavailable, records};
+use super::deployment::Deployment;
 use crate::domain::attempt::Attempt;
 use crate::domain::dead_letter::Reason;
 use crate::domain::delivery::Delivery;
+use crate::domain::delivery_state::DeliveryState;
 use crate::domain::event::Event;
 use crate::domain::ids::{DeliveryId, Organization, WebhookId};
 use crate::domain::request;
 use crate::domain::webhook::Webhook;
-use crate::engine::ports::DeliveryState;
-use crate::records::{AttemptFilter, Recorded};
 use crate::registry::webhooks::{Listed, StoredWebhook, WebhooksError};
+use crate::store::delivery_log::{AttemptFilter, Recorded};
+use crate::store::{Unavailable, search};
 
 /// How many attempts of one delivery are shown at most: ten times what the longest policy makes.
 const ATTEMPTS: usize = 1_000;
@@ -136,7 +137,7 @@ pub async fn inspect(
     id: &DeliveryId,
     webhook: Option<&WebhookId>,
 ) -> Result<Inspected, InspectError> {
-    let recorded = deployment.records.delivery(organization, id).await?;
+    let recorded = deployment.delivery_log.delivery(organization, id).await?;
     let known = match &recorded {
         Some(Recorded::Whole(delivery, _) | Recorded::WithoutBody(delivery, _)) => {
             Some(delivery.webhook.clone())
@@ -160,7 +161,8 @@ pub async fn inspect(
             delivery: Some(id.clone()),
             ..AttemptFilter::default()
         };
-        let found = records::newest(&*deployment.records, &filter, ATTEMPTS, &mut parts).await?;
+        let found =
+            search::newest(&*deployment.delivery_log, &filter, ATTEMPTS, &mut parts).await?;
         let Some(mut found) = found else {
             return Err(InspectError::Unfound(id.clone()));
         };

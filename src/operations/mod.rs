@@ -2,6 +2,7 @@
 //!
 //! | file | what it does |
 //! |---|---|
+//! | [`deployment`] | what they are done to |
 //! | [`mod@test`] | sends an event to one endpoint now, and says what came back |
 //! | [`retry`] | starts a delivery again from its record |
 //! | [`inspect`] | what is on record of a delivery, and the request as it was sent |
@@ -9,6 +10,7 @@
 //! | [`statistics`] | how a webhook did over a time |
 //! | [`passes`] | requeues and purges of dead letters under way, with their progress |
 
+pub mod deployment;
 pub mod explain;
 pub mod inspect;
 pub mod passes;

@@ -12,9 +12,8 @@ use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use crate::dead_letters::{Action, Filter, Options, Progress};
-use crate::deployment::DeadLetters;
 use crate::domain::ids::Organization;
+use crate::store::dead_letters::{Action, DeadLetters, Filter, Options, Progress};
 
 /// How many ended passes are remembered.
 const REMEMBERED: usize = 100;

@@ -1,10 +1,11 @@
 //! Retrying a delivery by hand, from its record.
 
-use crate::deployment::{Deployment, Unavailable};
+use super::deployment::Deployment;
 use crate::domain::delivery::Delivery;
+use crate::domain::delivery_state::DeliveryState;
 use crate::domain::ids::{DeliveryId, Organization};
-use crate::engine::ports::DeliveryState;
-use crate::records::Recorded;
+use crate::store::Unavailable;
+use crate::store::delivery_log::Recorded;
 
 /// Why a delivery is not retried.
 #[derive(Debug, thiserror::Error)]
@@ -44,7 +45,7 @@ pub async fn retry(
     id: &DeliveryId,
     force: bool,
 ) -> Result<(), RetryError> {
-    let recorded = deployment.records.delivery(organization, id).await?;
+    let recorded = deployment.delivery_log.delivery(organization, id).await?;
     let again = decide(id, recorded, force)?;
     Ok(deployment.intake.enqueue(again).await?)
 }

@@ -2,9 +2,10 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::deployment::{Deployment, Unavailable};
+use super::deployment::Deployment;
 use crate::domain::ids::{Organization, WebhookId};
-use crate::records::statistics::{
+use crate::store::Unavailable;
+use crate::store::statistics::{
     BUCKET_SECONDS, Bucket, Counts, DAYS_KEPT, Detail, number, regroup, start,
 };
 
@@ -57,11 +58,9 @@ pub async fn statistics(
     period: Period,
     detail: Detail,
 ) -> Result<Statistics, Unavailable> {
-    let records = &deployment.records;
+    let log = &deployment.delivery_log;
     let time = (period.from, period.until);
-    let found = records
-        .statistics(organization, webhook, time, detail)
-        .await?;
+    let found = log.statistics(organization, webhook, time, detail).await?;
     let mut total = Counts::default();
     for bucket in &found {
         total.add(&bucket.counts);

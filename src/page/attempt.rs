@@ -13,14 +13,14 @@ use super::trouble::Trouble;
 use super::webhook::{Tab, about, find};
 use crate::api::Api;
 use crate::api::query::Cursor;
-use crate::deployment::records;
 use crate::domain::attempt::Attempt;
 use crate::domain::delivery::Trigger;
+use crate::domain::delivery_state::DeliveryState;
 use crate::domain::ids::DeliveryId;
-use crate::engine::ports::DeliveryState;
 use crate::operations::inspect::{self, HIDDEN, Inspected, SentRequest};
 use crate::operations::retry::{self, RetryError};
-use crate::records::AttemptFilter;
+use crate::store::delivery_log::AttemptFilter;
+use crate::store::search;
 
 /// An attempt, whole.
 pub async fn show(
@@ -32,8 +32,8 @@ pub async fn show(
     let gone = || Trouble::not_found("this attempt is not on record, or not any more");
     let entry = Cursor::new(&entry).ok_or_else(gone)?;
     let (organization, key) = (&visitor.organization, &webhook.webhook.id);
-    let records = &api.deployment.records;
-    let found = records.attempt(organization, key, entry.as_str()).await?;
+    let log = &api.deployment.delivery_log;
+    let found = log.attempt(organization, key, entry.as_str()).await?;
     let attempt = found.ok_or_else(gone)?.attempt;
     let delivery = inspect::inspect(
         &api.deployment,
@@ -168,7 +168,7 @@ pub async fn last(
         delivery: Some(delivery),
         ..AttemptFilter::default()
     };
-    let found = records::all(&*api.deployment.records, &filter, 1).await?;
+    let found = search::all(&*api.deployment.delivery_log, &filter, 1).await?;
     let none = "no attempt of this delivery is on record, or not any more";
     let last = found.attempts.first();
     let last = last.ok_or_else(|| Trouble::not_found(none))?;

@@ -6,7 +6,7 @@ use maud::{Markup, html};
 use super::layout::{millis, time};
 use crate::domain::attempt::Attempt;
 use crate::domain::delivery::Trigger;
-use crate::records::RecordedAttempt;
+use crate::store::delivery_log::RecordedAttempt;
 
 /// The log's columns.
 pub const COLUMNS: [&str; 8] = [

@@ -4,7 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 use maud::{Markup, html};
 
 use super::layout::millis;
-use crate::records::statistics::{Bucket, Counts};
+use crate::store::statistics::{Bucket, Counts};
 
 /// The inside of a large picture, in its own units: it is stretched to the room that there is.
 /// What is to be read stands beside it, as text that is not stretched.

@@ -21,8 +21,8 @@ use crate::api::Api;
 use crate::api::query::Cursor;
 use crate::domain::ids::EventType;
 use crate::domain::outcome::Outcome;
-use crate::records::{AttemptFilter, Page};
 use crate::registry::webhooks::StoredWebhook;
+use crate::store::delivery_log::{AttemptFilter, Page};
 
 /// How many attempts a page of the log has.
 const ROWS: usize = 50;
@@ -80,8 +80,8 @@ pub async fn show(
     let webhook = find(&api, &visitor, &id).await?;
     let filter = wanted.filter(&visitor, &webhook);
     let before = Cursor::new(&wanted.before);
-    let records = &api.deployment.records;
-    let found = records
+    let log = &api.deployment.delivery_log;
+    let found = log
         .attempts(&filter, ROWS, before.as_ref().map(Cursor::as_str))
         .await?;
     let content = html! {
@@ -195,7 +195,7 @@ pub async fn stream(
     let last = last.and_then(|value| value.to_str().ok());
     let after = Cursor::new(last.unwrap_or(&after));
     let after = after.map(|entry| entry.as_str().to_owned());
-    let attempts = api.deployment.records.follow(filter, after).await?;
+    let attempts = api.deployment.delivery_log.follow(filter, after).await?;
     let rows = attempts.map(|one| {
         let row = row(&one, Timestamp::now(), false).into_string();
         Ok(Event::default().id(one.entry).data(row))

@@ -15,8 +15,8 @@ use super::webhook::{Tab, about, find, held_back_notice};
 use crate::api::Api;
 use crate::domain::attempt::Attempt;
 use crate::operations::statistics::{Period, Statistics, statistics};
-use crate::records::AttemptFilter;
-use crate::records::statistics::{Bucket, Counts, Detail};
+use crate::store::delivery_log::AttemptFilter;
+use crate::store::statistics::{Bucket, Counts, Detail};
 
 /// The time that is looked at.
 #[derive(Debug, Default, Deserialize)]
@@ -52,7 +52,7 @@ pub async fn show(
         webhook: Some(key.clone()),
         ..AttemptFilter::default()
     };
-    let newest = deployment.records.attempts(&filter, 1, None).await?;
+    let newest = deployment.delivery_log.attempts(&filter, 1, None).await?;
     let last = newest.attempts.first().map(|one| &one.attempt);
     let content = html! {
         (held_back_notice(&api, &visitor, &webhook).await?)

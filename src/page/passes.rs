@@ -9,8 +9,8 @@ use super::layout::{passing_page, time};
 use super::session::Visitor;
 use super::trouble::Trouble;
 use crate::api::Api;
-use crate::dead_letters::Action;
 use crate::operations::passes::{Pass, PassState};
+use crate::store::dead_letters::Action;
 
 /// How often the page of a pass under way is loaded again where no script looks, in seconds.
 const AGAIN: u32 = 2;

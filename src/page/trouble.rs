@@ -8,9 +8,9 @@ use maud::html;
 
 use super::layout::page;
 use crate::api::problem;
-use crate::deployment::Unavailable;
 use crate::operations::inspect::InspectError;
 use crate::registry::webhooks::WebhooksError;
+use crate::store::Unavailable;
 
 /// Why a page cannot be shown.
 #[derive(Debug)]

@@ -90,8 +90,8 @@ pub async fn held_back_notice(
     visitor: &Visitor,
     webhook: &StoredWebhook,
 ) -> Result<Markup, Trouble> {
-    let records = &api.deployment.records;
-    let held = records
+    let log = &api.deployment.delivery_log;
+    let held = log
         .held_back_one(&visitor.organization, &webhook.webhook.id)
         .await?;
     Ok(html! {

@@ -17,15 +17,15 @@ use super::session::Visitor;
 use super::trouble::Trouble;
 use super::webhook::{held_back_badge, state};
 use crate::api::Api;
-use crate::deployment::Unavailable;
 use crate::domain::attempt::Attempt;
 use crate::domain::held_back::HeldBack;
 use crate::domain::ids::WebhookId;
 use crate::domain::webhook::WebhookDocument;
 use crate::operations::statistics::{Period, Statistics, statistics};
-use crate::records::AttemptFilter;
-use crate::records::statistics::Detail;
 use crate::registry::webhooks::Listed;
+use crate::store::Unavailable;
+use crate::store::delivery_log::AttemptFilter;
+use crate::store::statistics::Detail;
 
 /// How many webhooks a page of the list has.
 const ROWS: usize = 100;
@@ -69,8 +69,8 @@ pub async fn list(
         Listed::Invalid { .. } => None,
     });
     let valid: Vec<WebhookId> = valid.collect();
-    let records = &api.deployment.records;
-    let held = records.held_back(&visitor.organization, &valid).await?;
+    let log = &api.deployment.delivery_log;
+    let held = log.held_back(&visitor.organization, &valid).await?;
     let rows = part.iter().map(|one| row(&api, &visitor, one, &held));
     let rows = try_join_all(rows).await?;
     let content = html! {
@@ -117,7 +117,11 @@ async fn row(
         webhook: Some(stored.webhook.id.clone()),
         ..AttemptFilter::default()
     };
-    let newest = api.deployment.records.attempts(&filter, 1, None).await?;
+    let newest = api
+        .deployment
+        .delivery_log
+        .attempts(&filter, 1, None)
+        .await?;
     let last = newest.attempts.into_iter().next().map(|one| one.attempt);
     let (deployment, organization) = (&api.deployment, &visitor.organization);
     let day = Period::last(24, SignedDuration::from_hours(1), Timestamp::now());

@@ -22,8 +22,8 @@ use super::declare;
 use super::letter::Letter;
 use super::message::Outgoing;
 use super::topology::Topology;
-pub use crate::dead_letters::{Action, Filter, Found, Options, Progress, Summary};
-use crate::dead_letters::{Fate as What, Pace};
+pub use crate::store::dead_letters::{Action, Filter, Found, Options, Progress, Summary};
+use crate::store::dead_letters::{Fate as What, Pace};
 
 /// How many letters a look takes at most: AMQP's largest prefetch.
 const LOOK_LIMIT: u16 = u16::MAX;

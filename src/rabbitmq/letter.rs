@@ -10,8 +10,8 @@ use lapin::types::{AMQPValue, FieldTable};
 use super::message::headers::{Headers, header};
 use super::message::{self, Draft, Outgoing, Received};
 use super::topology::Topology;
-use crate::dead_letters::{POISON_DETAIL, Summary};
 use crate::domain::dead_letter::Reason;
+use crate::store::dead_letters::{POISON_DETAIL, Summary};
 
 /// A dead letter as it came from the queue.
 #[derive(Debug)]

@@ -11,6 +11,8 @@
 //! | [`acks`] | which acknowledgements to send |
 //! | [`confirm`] | publishing one message, confirmed |
 //! | [`publisher`] | the hand-over, which does not give up |
+//! | `intake` | taking events in, for whoever asks from outside |
+//! | [`dead_letter_queue`] | the dead letters, for whoever asks from outside |
 //! | [`dead_letters`] | looking through the dead letters and moving them |
 //! | `letter` | what a dead letter says and becomes |
 
@@ -18,8 +20,10 @@ pub mod acks;
 pub mod confirm;
 pub mod connection;
 pub mod consumer;
+pub mod dead_letter_queue;
 pub mod dead_letters;
 pub mod declare;
+mod intake;
 mod lane;
 mod letter;
 pub mod message;

@@ -16,8 +16,8 @@ use super::keys::Keys;
 use super::texts::Texts;
 use crate::domain::ids::{Organization, WebhookId};
 use crate::reconnect::Reconnect;
-use crate::records::MAX_EXAMINED;
-pub use crate::records::{AttemptFilter, Page, RecordedAttempt};
+pub use crate::store::delivery_log::{AttemptFilter, Page, RecordedAttempt};
+use crate::store::retention::MAX_EXAMINED;
 
 /// How many entries are asked for at a time.
 const PAGE: usize = 500;

@@ -11,7 +11,7 @@ use super::keys::Keys;
 use super::texts::Texts;
 pub use super::texts::Unreadable;
 use crate::domain::ids::{DeliveryId, Organization};
-pub use crate::records::Recorded;
+pub use crate::store::delivery_log::Recorded;
 
 /// Reads the record of deliveries.
 #[derive(Debug, Clone)]

@@ -7,11 +7,11 @@ use redis::Cmd;
 
 use super::texts::{Texts, Unreadable};
 use crate::domain::delivery::{Delivery, LastAttempt};
+use crate::domain::delivery_state::DeliveryState;
 use crate::domain::event::Event;
 use crate::domain::ids::DeliveryId;
 use crate::domain::trace_context::TraceParent;
-use crate::engine::ports::DeliveryState;
-use crate::records::Recorded;
+use crate::store::delivery_log::Recorded;
 
 /// How many fields [`write`] appends.
 pub(super) const COUNT: usize = 14;

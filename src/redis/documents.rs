@@ -16,7 +16,8 @@ use super::keys::Keys;
 use super::statistics;
 use crate::domain::ids::Organization;
 use crate::domain::webhook::{WebhookDocument, WebhookKey};
-use crate::registry::documents::{Change, DocumentStore, Replacement, StoreFailure};
+use crate::registry::documents::{Change, DocumentStore, Replacement};
+use crate::store::Unavailable;
 
 /// The documents of all organizations.
 #[derive(Debug, Clone)]
@@ -126,18 +127,18 @@ impl DocumentStore for Documents {
     async fn all(
         &self,
         organization: &Organization,
-    ) -> Result<BTreeMap<String, Vec<u8>>, StoreFailure> {
+    ) -> Result<BTreeMap<String, Vec<u8>>, Unavailable> {
         let all = Self::all(self, organization).await;
-        all.map_err(StoreFailure::new)
+        all.map_err(Unavailable::new)
     }
 
     async fn get(
         &self,
         organization: &Organization,
         id: &str,
-    ) -> Result<Option<Vec<u8>>, StoreFailure> {
+    ) -> Result<Option<Vec<u8>>, Unavailable> {
         let one = Self::get(self, organization, id).await;
-        one.map_err(StoreFailure::new)
+        one.map_err(Unavailable::new)
     }
 
     async fn create(
@@ -145,23 +146,23 @@ impl DocumentStore for Documents {
         organization: &Organization,
         document: &WebhookDocument,
         json: &str,
-    ) -> Result<Change, StoreFailure> {
+    ) -> Result<Change, Unavailable> {
         let created = Self::create(self, organization, document, json).await;
-        created.map_err(StoreFailure::new)
+        created.map_err(Unavailable::new)
     }
 
     async fn replace(
         &self,
         webhook: &WebhookKey,
         replacement: &Replacement<'_>,
-    ) -> Result<Change, StoreFailure> {
+    ) -> Result<Change, Unavailable> {
         let replaced = Self::replace(self, webhook, replacement).await;
-        replaced.map_err(StoreFailure::new)
+        replaced.map_err(Unavailable::new)
     }
 
-    async fn delete(&self, webhook: &WebhookKey, old: &[u8]) -> Result<Change, StoreFailure> {
+    async fn delete(&self, webhook: &WebhookKey, old: &[u8]) -> Result<Change, Unavailable> {
         let deleted = Self::delete(self, webhook, old).await;
-        deleted.map_err(StoreFailure::new)
+        deleted.map_err(Unavailable::new)
     }
 }
 

@@ -12,6 +12,7 @@
 //! | [`log`] | the record, for the engine: written in batches |
 //! | [`attempts`] | the attempts on record, for commands and the API |
 //! | [`deliveries`] | the deliveries on record, for a retry by hand |
+//! | [`delivery_log`] | all of the record, for whoever asks from outside |
 //! | [`probe`] | whether anything can be written |
 //! | [`board`] | whose deliveries are held back |
 //! | [`rates`] | rate limits that all workers share |
@@ -28,6 +29,7 @@ pub mod board;
 pub mod connection;
 pub mod deliveries;
 mod delivery_fields;
+pub mod delivery_log;
 mod documents;
 pub mod error;
 mod keeper;

@@ -13,9 +13,7 @@ use super::error::StoreError;
 use super::keys::Keys;
 use crate::domain::ids::{Organization, WebhookId};
 use crate::domain::webhook::WebhookKey;
-use crate::records::statistics::{
-    BUCKET_SECONDS, Bucket, Counts, DAYS_KEPT, Detail, number, start,
-};
+use crate::store::statistics::{BUCKET_SECONDS, Bucket, Counts, DAYS_KEPT, Detail, number, start};
 
 /// How many buckets a day has.
 const A_DAY: i64 = 86_400 / BUCKET_SECONDS;

@@ -17,18 +17,7 @@ use crate::domain::endpoint::{EndpointRules, endpoint};
 use crate::domain::ids::{Organization, WebhookId};
 use crate::domain::organization::{OrganizationWebhooks, Unusable};
 use crate::domain::webhook::{InvalidWebhook, StoredSecret, Webhook, WebhookDocument, WebhookKey};
-
-/// The store gave no answer, or refused; its own error says which and what mends it.
-#[derive(Debug, thiserror::Error)]
-#[error(transparent)]
-pub struct StoreFailure(Box<dyn std::error::Error + Send + Sync>);
-
-impl StoreFailure {
-    /// Wraps the error of a store.
-    pub fn new(error: impl std::error::Error + Send + Sync + 'static) -> Self {
-        Self(Box::new(error))
-    }
-}
+use crate::store::Unavailable;
 
 /// What came of a change.
 #[derive(Debug, PartialEq, Eq)]
@@ -63,14 +52,14 @@ pub trait DocumentStore: std::fmt::Debug + Send + Sync {
     async fn all(
         &self,
         organization: &Organization,
-    ) -> Result<BTreeMap<String, Vec<u8>>, StoreFailure>;
+    ) -> Result<BTreeMap<String, Vec<u8>>, Unavailable>;
 
     /// One document as it is stored.
     async fn get(
         &self,
         organization: &Organization,
         id: &str,
-    ) -> Result<Option<Vec<u8>>, StoreFailure>;
+    ) -> Result<Option<Vec<u8>>, Unavailable>;
 
     /// Stores a new document unless its id or its name is taken.
     async fn create(
@@ -78,18 +67,18 @@ pub trait DocumentStore: std::fmt::Debug + Send + Sync {
         organization: &Organization,
         document: &WebhookDocument,
         json: &str,
-    ) -> Result<Change, StoreFailure>;
+    ) -> Result<Change, Unavailable>;
 
     /// Replaces a document if it is still the one that was read.
     async fn replace(
         &self,
         webhook: &WebhookKey,
         replacement: &Replacement<'_>,
-    ) -> Result<Change, StoreFailure>;
+    ) -> Result<Change, Unavailable>;
 
     /// Removes a webhook with everything that is its own, if its document is still the one that was
     /// read.
-    async fn delete(&self, webhook: &WebhookKey, old: &[u8]) -> Result<Change, StoreFailure>;
+    async fn delete(&self, webhook: &WebhookKey, old: &[u8]) -> Result<Change, Unavailable>;
 }
 
 /// Reads and checks documents.

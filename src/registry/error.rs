@@ -1,9 +1,9 @@
 //! Why a webhook could not be found or changed.
 
-use super::documents::StoreFailure;
 use super::secrets::SealError;
 use crate::domain::ids::{InvalidId, Organization};
 use crate::domain::webhook::InvalidWebhook;
+use crate::store::Unavailable;
 
 /// Why a webhook could not be found or changed.
 #[derive(Debug, thiserror::Error)]
@@ -60,7 +60,7 @@ pub enum WebhooksError {
     Secret(#[from] SealError),
     /// The store gave no answer, or refused.
     #[error(transparent)]
-    Store(#[from] StoreFailure),
+    Store(#[from] Unavailable),
 }
 
 impl From<serde_json::Error> for WebhooksError {

@@ -5,16 +5,16 @@ use std::future::Future;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use prism_webhooks::dead_letters::{Action, Filter, Found, Options, Progress};
 use prism_webhooks::domain::attempt::Attempt;
 use prism_webhooks::domain::event::RawEvent;
 use prism_webhooks::domain::held_back::HeldBack;
 use prism_webhooks::domain::ids::{DeliveryId, Organization, WebhookId};
 use prism_webhooks::domain::webhook::WebhookKey;
 use prism_webhooks::engine::ports::{Board, Handover, Log, Pauses, Rates, Source, Subscriptions};
-use prism_webhooks::records::statistics::{Bucket, Detail};
-use prism_webhooks::records::{AttemptFilter, Recorded, RecordedAttempt};
 use prism_webhooks::registry::webhooks::Webhooks;
+use prism_webhooks::store::dead_letters::{Action, Filter, Found, Options, Progress};
+use prism_webhooks::store::delivery_log::{AttemptFilter, Recorded, RecordedAttempt};
+use prism_webhooks::store::statistics::{Bucket, Detail};
 
 use crate::redis::kit::{at, new_webhook, organization};
 

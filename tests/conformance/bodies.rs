@@ -6,10 +6,11 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use prism_webhooks::domain::dead_letter::Reason;
 use prism_webhooks::domain::delivery::Delivery;
+use prism_webhooks::domain::delivery_state::DeliveryState;
 use prism_webhooks::domain::event::Event;
 use prism_webhooks::domain::ids::Organization;
-use prism_webhooks::engine::ports::{DeliveryRecord, DeliveryState, Entry, Keep};
-use prism_webhooks::records::Recorded;
+use prism_webhooks::engine::ports::{DeliveryRecord, Entry, Keep};
+use prism_webhooks::store::delivery_log::Recorded;
 
 use super::adapter::{Adapter, BODIES};
 use crate::redis::kit::delivery;

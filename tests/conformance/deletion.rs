@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
-use prism_webhooks::dead_letters::Filter;
 use prism_webhooks::domain::dead_letter::Reason;
 use prism_webhooks::domain::delay::Steps;
 use prism_webhooks::domain::outcome::{Reply, Response};
@@ -14,8 +13,9 @@ use prism_webhooks::engine::chance::Chance;
 use prism_webhooks::engine::clock::Clock;
 use prism_webhooks::engine::ports::{Entry, Request, Sender};
 use prism_webhooks::engine::{Engine, Ports};
-use prism_webhooks::records::AttemptFilter;
-use prism_webhooks::records::statistics::Detail;
+use prism_webhooks::store::dead_letters::Filter;
+use prism_webhooks::store::delivery_log::AttemptFilter;
+use prism_webhooks::store::statistics::Detail;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 

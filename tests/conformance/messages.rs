@@ -4,12 +4,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use prism_webhooks::dead_letters::{Action, Filter, Options};
 use prism_webhooks::domain::dead_letter::{Content, DeadLetter, Reason};
 use prism_webhooks::domain::delivery::{Delivery, LastAttempt, Trigger};
 use prism_webhooks::domain::event::{Event, Header, RawEvent};
 use prism_webhooks::domain::trace_context::TraceParent;
 use prism_webhooks::engine::ports::{FollowUp, Handover, Incoming, Message, Source};
+use prism_webhooks::store::dead_letters::{Action, Filter, Options};
 
 use super::adapter::Adapter;
 use crate::rabbitmq::world::{

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use prism_webhooks::dead_letters::{Action, Filter, Found, Options, Progress};
 use prism_webhooks::domain::attempt::Attempt;
 use prism_webhooks::domain::event::RawEvent;
 use prism_webhooks::domain::held_back::HeldBack;
@@ -14,8 +13,6 @@ use prism_webhooks::engine::ports::{Board, Handover, Log, Pauses, Rates, Source,
 use prism_webhooks::rabbitmq::consumer::SourceHandle;
 use prism_webhooks::rabbitmq::dead_letters::DeadLetters;
 use prism_webhooks::rabbitmq::publisher::Publisher;
-use prism_webhooks::records::statistics::{Bucket, Detail};
-use prism_webhooks::records::{AttemptFilter, LogSettings, Recorded, RecordedAttempt};
 use prism_webhooks::redis::attempts::Attempts;
 use prism_webhooks::redis::board::RedisBoard;
 use prism_webhooks::redis::deliveries::Deliveries;
@@ -24,6 +21,10 @@ use prism_webhooks::redis::rates::RedisRates;
 use prism_webhooks::redis::statistics::Statistics;
 use prism_webhooks::redis::subscriptions::RedisSubscriptions;
 use prism_webhooks::registry::webhooks::Webhooks;
+use prism_webhooks::store::dead_letters::{Action, Filter, Found, Options, Progress};
+use prism_webhooks::store::delivery_log::{AttemptFilter, Recorded, RecordedAttempt};
+use prism_webhooks::store::retention::LogSettings;
+use prism_webhooks::store::statistics::{Bucket, Detail};
 
 use super::adapter::{Adapter, BODIES, KEPT};
 use crate::rabbitmq::world::{Proxy, World};

@@ -8,10 +8,11 @@ use jiff::{SignedDuration, Timestamp};
 use prism_webhooks::domain::attempt::Attempt;
 use prism_webhooks::domain::dead_letter::Reason;
 use prism_webhooks::domain::delivery::{Delivery, LastAttempt, Trigger};
+use prism_webhooks::domain::delivery_state::DeliveryState;
 use prism_webhooks::domain::ids::{DeliveryId, MessageKey, WebhookId};
-use prism_webhooks::engine::ports::{DeliveryRecord, DeliveryState, Entry, Keep, Mark};
-use prism_webhooks::records::statistics::{self, Detail};
-use prism_webhooks::records::{AttemptFilter, Recorded};
+use prism_webhooks::engine::ports::{DeliveryRecord, Entry, Keep, Mark};
+use prism_webhooks::store::delivery_log::{AttemptFilter, Recorded};
+use prism_webhooks::store::statistics::{self, Detail};
 
 use super::adapter::{Adapter, KEPT};
 use crate::redis::kit::{

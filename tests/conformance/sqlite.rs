@@ -4,7 +4,6 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
 use jiff::Timestamp;
-use prism_webhooks::dead_letters::{Action, Filter, Found, Options, Progress};
 use prism_webhooks::domain::attempt::Attempt;
 use prism_webhooks::domain::endpoint::EndpointRules;
 use prism_webhooks::domain::event::RawEvent;
@@ -15,11 +14,13 @@ use prism_webhooks::embedded::source::SourceHandle;
 use prism_webhooks::embedded::{Embedded, Settings};
 use prism_webhooks::engine::clock::Clock;
 use prism_webhooks::engine::ports::{Board, Handover, Log, Pauses, Rates, Source, Subscriptions};
-use prism_webhooks::records::statistics::{Bucket, Detail};
-use prism_webhooks::records::{AttemptFilter, LogSettings, Recorded, RecordedAttempt};
 use prism_webhooks::registry::documents::DocumentReader;
 use prism_webhooks::registry::secrets::Sealer;
 use prism_webhooks::registry::webhooks::Webhooks;
+use prism_webhooks::store::dead_letters::{Action, Filter, Found, Options, Progress};
+use prism_webhooks::store::delivery_log::{AttemptFilter, Recorded, RecordedAttempt};
+use prism_webhooks::store::retention::LogSettings;
+use prism_webhooks::store::statistics::{Bucket, Detail};
 use tempfile::TempDir;
 
 use super::adapter::{Adapter, BODIES, KEPT};

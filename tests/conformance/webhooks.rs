@@ -7,9 +7,9 @@ use jiff::{SignedDuration, Timestamp};
 use prism_webhooks::domain::attempt::Attempt;
 use prism_webhooks::domain::secret::Secret;
 use prism_webhooks::engine::ports::Entry;
-use prism_webhooks::records::AttemptFilter;
-use prism_webhooks::records::statistics::Detail;
 use prism_webhooks::registry::webhooks::{Listed, NewWebhook, Target, WebhookPatch, WebhooksError};
+use prism_webhooks::store::delivery_log::AttemptFilter;
+use prism_webhooks::store::statistics::Detail;
 
 use super::adapter::Adapter;
 use crate::redis::kit::{

@@ -5,7 +5,6 @@ use std::sync::atomic::{AtomicU16, AtomicU32, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use prism_webhooks::dead_letters::{Action, Filter, Options};
 use prism_webhooks::domain::ids::Organization;
 use prism_webhooks::domain::outcome::{Reply, Response};
 use prism_webhooks::domain::own_fault::OwnFault;
@@ -16,6 +15,7 @@ use prism_webhooks::engine::Engine;
 use prism_webhooks::engine::chance::Chance;
 use prism_webhooks::engine::clock::Clock;
 use prism_webhooks::engine::ports::{Request, Sender};
+use prism_webhooks::store::dead_letters::{Action, Filter, Options};
 use tokio_util::sync::CancellationToken;
 
 use super::world::{embedded, engine_settings, event};

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use futures::FutureExt as _;
 use futures::future::join_all;
-use prism_webhooks::dead_letters::Filter;
 use prism_webhooks::domain::dead_letter::Reason;
 use prism_webhooks::domain::delivery::Delivery;
 use prism_webhooks::domain::event::RawEvent;
@@ -13,6 +12,7 @@ use prism_webhooks::embedded::database::Database;
 use prism_webhooks::embedded::writer::WriteError;
 use prism_webhooks::engine::clock::Clock;
 use prism_webhooks::engine::ports::{FollowUp, Handover as _, Log as _, Message};
+use prism_webhooks::store::dead_letters::Filter;
 
 use super::world::{embedded, event};
 use crate::rabbitmq::world::{delivery, eventually, next_delivery, next_event, soon};

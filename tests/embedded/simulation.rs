@@ -11,14 +11,14 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use prism_webhooks::dead_letters::Filter;
 use prism_webhooks::domain::event::RawEvent;
 use prism_webhooks::embedded::Embedded;
 use prism_webhooks::embedded::database::Database;
 use prism_webhooks::engine::Engine;
 use prism_webhooks::engine::chance::Chance;
 use prism_webhooks::engine::clock::Clock;
-use prism_webhooks::records::AttemptFilter;
+use prism_webhooks::store::dead_letters::Filter;
+use prism_webhooks::store::delivery_log::AttemptFilter;
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use tokio::runtime::Builder;

@@ -15,9 +15,9 @@ use prism_webhooks::embedded::{Embedded, Settings};
 use prism_webhooks::engine;
 use prism_webhooks::engine::chance::Chance;
 use prism_webhooks::engine::clock::Clock;
-use prism_webhooks::records::LogSettings;
 use prism_webhooks::registry::documents::{DocumentReader, DocumentStore as _};
 use prism_webhooks::registry::secrets::Sealer;
+use prism_webhooks::store::retention::LogSettings;
 
 /// The webhooks: each endpoint's path is its id, and says how the receiver is.
 pub const WEBHOOKS: [&str; 4] = ["healthy", "moody", "broken", "gone"];

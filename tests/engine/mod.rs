@@ -10,9 +10,10 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use prism_webhooks::domain::dead_letter::Reason;
+use prism_webhooks::domain::delivery_state::DeliveryState;
 use prism_webhooks::domain::ids::WebhookId;
 use prism_webhooks::domain::own_fault::OwnFault;
-use prism_webhooks::engine::ports::{DeliveryState, Keep};
+use prism_webhooks::engine::ports::Keep;
 
 use fixtures::{event, webhook};
 use script::{Answer, Step, World};

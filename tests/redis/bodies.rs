@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use prism_webhooks::domain::delivery::Delivery;
+use prism_webhooks::domain::delivery_state::DeliveryState;
 use prism_webhooks::domain::event::Event;
-use prism_webhooks::engine::ports::{DeliveryRecord, DeliveryState, Entry, Keep, Log as _};
+use prism_webhooks::engine::ports::{DeliveryRecord, Entry, Keep, Log as _};
 use prism_webhooks::redis::log::{LogSettings, RedisLog};
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};

@@ -11,12 +11,12 @@ use prism_webhooks::embedded::database::Database;
 use prism_webhooks::embedded::{Embedded, Settings};
 use prism_webhooks::engine::clock::Clock;
 use prism_webhooks::engine::ports::{Entry, Log};
-use prism_webhooks::records::LogSettings;
 use prism_webhooks::redis::connection::Connection;
 use prism_webhooks::redis::keys::Keys;
 use prism_webhooks::redis::log::RedisLog;
 use prism_webhooks::registry::documents::DocumentReader;
 use prism_webhooks::registry::secrets::Sealer;
+use prism_webhooks::store::retention::LogSettings;
 
 use super::site::{Running, SOON, Site};
 use crate::redis::kit::{attempt, new_webhook};

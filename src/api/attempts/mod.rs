@@ -15,7 +15,7 @@ use super::problem::Problem;
 use super::query::{Cursor, Limit, Query};
 use crate::domain::ids::{DeliveryId, EventType, Organization, WebhookId};
 use crate::domain::outcome::Outcome;
-use crate::records::AttemptFilter;
+use crate::store::delivery_log::AttemptFilter;
 
 pub(super) use model::AttemptView;
 
@@ -144,8 +144,8 @@ pub(super) async fn list(
 ) -> Result<axum::Json<AttemptList>, Problem> {
     let filter = filter.filter(organization);
     let before = part.cursor.as_ref().map(Cursor::as_str);
-    let records = &api.deployment.records;
-    let page = records.attempts(&filter, part.limit.0, before).await?;
+    let log = &api.deployment.delivery_log;
+    let page = log.attempts(&filter, part.limit.0, before).await?;
     let items = page.attempts.into_iter().map(|one| one.attempt.into());
     Ok(axum::Json(AttemptList {
         items: items.collect(),

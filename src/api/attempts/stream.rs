@@ -53,7 +53,7 @@ pub(in crate::api) async fn stream(
     };
     let after = after.map(|cursor| cursor.as_str().to_owned());
     let filter = filter.filter(organization);
-    let attempts = api.deployment.records.follow(filter, after).await?;
+    let attempts = api.deployment.delivery_log.follow(filter, after).await?;
     let events = attempts.map(|one| {
         let view = AttemptView::from(one.attempt);
         let json = serde_json::to_string(&view).unwrap_or_default();

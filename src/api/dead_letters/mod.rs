@@ -13,8 +13,8 @@ use super::answers::{ForOrganization, Usual};
 use super::authentication::Acting;
 use super::problem::Problem;
 use super::query::{Limit, Query};
-use crate::dead_letters::Filter;
 use crate::domain::ids::{EventType, WebhookId};
+use crate::store::dead_letters::Filter;
 
 use model::{DeadLetterView, ReasonName};
 

@@ -4,8 +4,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::dead_letters::Summary;
 use crate::domain::dead_letter::Reason;
+use crate::store::dead_letters::Summary;
 
 /// Something that was given up.
 #[derive(Debug, Serialize, ToSchema)]

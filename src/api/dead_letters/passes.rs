@@ -18,9 +18,9 @@ use crate::api::authentication::Acting;
 use crate::api::body::Json;
 use crate::api::problem::Problem;
 use crate::api::query::Path;
-use crate::dead_letters::{Action, Filter, Options};
 use crate::domain::ids::{EventType, Organization, WebhookId};
 use crate::operations::passes::{Pass, PassState};
+use crate::store::dead_letters::{Action, Filter, Options};
 
 /// How long an answer waits for a pass that is soon through.
 const SOON: Duration = Duration::from_secs(1);

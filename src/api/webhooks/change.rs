@@ -232,10 +232,8 @@ async fn shown(
     generated: Option<String>,
 ) -> Response {
     let version = stored.version.clone();
-    let records = &api.deployment.records;
-    let held = records
-        .held_back_one(organization, &stored.webhook.id)
-        .await;
+    let log = &api.deployment.delivery_log;
+    let held = log.held_back_one(organization, &stored.webhook.id).await;
     // The change is made, whether this can be told or not.
     let held = held.ok().flatten();
     let view = WebhookView::of(stored)

@@ -146,8 +146,8 @@ pub(super) async fn list(
         .iter()
         .map(|stored| stored.webhook.id.clone())
         .collect();
-    let records = &api.deployment.records;
-    let mut held = records.held_back(&organization, &ids).await?;
+    let log = &api.deployment.delivery_log;
+    let mut held = log.held_back(&organization, &ids).await?;
     let shown = ids.iter().zip(valid);
     part.items = shown
         .map(|(id, stored)| WebhookView::of(stored).held_back(held.remove(id)))
@@ -183,10 +183,8 @@ pub(super) async fn get(
 ) -> Result<Response, Problem> {
     let stored = api.deployment.webhooks.get(&organization, &id).await?;
     let version = stored.version.clone();
-    let records = &api.deployment.records;
-    let held = records
-        .held_back_one(&organization, &stored.webhook.id)
-        .await?;
+    let log = &api.deployment.delivery_log;
+    let held = log.held_back_one(&organization, &stored.webhook.id).await?;
     let view = axum::Json(WebhookView::of(stored).held_back(held));
     Ok(tagged(&version, view.into_response()))
 }

@@ -13,7 +13,7 @@ use crate::api::authentication::Acting;
 use crate::api::problem::Problem;
 use crate::api::query::{Path, Query};
 use crate::operations::statistics::{Period, statistics};
-use crate::records::statistics::{Counts, Detail};
+use crate::store::statistics::{Counts, Detail};
 
 /// Which time is wanted, and how finely divided.
 #[derive(Debug, Deserialize, IntoParams)]

@@ -12,8 +12,8 @@ use crate::bench::receiving::Answer;
 use crate::bench::site::Site;
 use crate::bench::workers::{Logs, Workers};
 use crate::config::Config;
-use crate::deployment::servers::BrokerIntake;
 use crate::domain::ids::Organization;
+use crate::store::intake::NotAccepted;
 
 use super::{Bench, register};
 
@@ -38,16 +38,11 @@ async fn burst(
     register(&site, &receivers, Answer::After(latency)).await?;
     let workers = Workers::start(&site, bench.workers, Logs::Usual).await?;
     let publisher = site.publisher()?;
-    let intake = BrokerIntake(publisher.clone());
-    intake
-        .0
-        .ready()
-        .await
-        .map_err(crate::deployment::NotAccepted::from)?;
+    publisher.ready().await.map_err(NotAccepted::from)?;
 
     let began = clock::now();
     let make = |n| load::event(n, &Organization::default());
-    load::backlog(&intake, events, make).await?;
+    load::backlog(&publisher, events, make).await?;
     let ideal = ideal(events, site.config(), bench.workers, latency);
     receivers
         .until_taken(events, ideal + bench.sizes.limit)

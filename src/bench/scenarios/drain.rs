@@ -14,7 +14,6 @@ use crate::bench::servers::{Servers, hand_over};
 use crate::bench::site::Site;
 use crate::bench::usage;
 use crate::bench::workers::{Cost, Done, Logs, Workers};
-use crate::deployment::servers::BrokerIntake;
 
 use super::{Bench, organization};
 
@@ -123,9 +122,8 @@ async fn publish(site: &Site<'_>, shape: Shape, events: u64) -> Result<(), Bench
         .map(|index| organization(shape, index))
         .collect::<Result<_, _>>()?;
     let publisher = site.publisher()?;
-    let intake = BrokerIntake(publisher.clone());
     let of = |n: u64| &organizations[usize::try_from(n).unwrap_or_default() % organizations.len()];
-    let published = load::backlog(&intake, events, |n| load::event(n, of(n))).await;
+    let published = load::backlog(&publisher, events, |n| load::event(n, of(n))).await;
     publisher.close().await;
     Ok(published?)
 }

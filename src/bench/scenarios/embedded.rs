@@ -17,7 +17,6 @@ use crate::bench::site;
 use crate::bench::usage;
 use crate::bench::workers::Workers;
 use crate::config::Config;
-use crate::deployment;
 
 use super::drain::Drained;
 use super::organization;
@@ -67,7 +66,7 @@ async fn fill(
         ..Config::default()
     };
     let embedded = app::embedded(&config, directory).map_err(app::StartError::from)?;
-    let deployment = deployment::embedded::deployment(&embedded);
+    let deployment = app::deployment_on(&embedded);
     let mut organizations = Vec::new();
     for (index, endpoint) in (0..shape.webhooks()).zip(0..receivers.endpoints()) {
         let of = organization(shape, index)?;

@@ -7,7 +7,6 @@ use crate::bench::receivers::{Receivers, latencies, seconds_of};
 use crate::bench::receiving::Answer;
 use crate::bench::site::Site;
 use crate::bench::workers::{Logs, Workers};
-use crate::deployment::servers::BrokerIntake;
 
 use super::{Bench, named, percentiles, warm_up};
 
@@ -32,7 +31,7 @@ pub async fn round(bench: Bench<'_>) -> Result<Figures, BenchError> {
     let mut come = Ok(false);
     let flooded = async {
         let make = |n| load::event(n, &flooding);
-        load::backlog(&BrokerIntake(flood.clone()), sizes.flood, make).await?;
+        load::backlog(&flood, sizes.flood, make).await?;
         let all = |counts: &[(u64, u64)]| counts[1].1 >= sizes.flood;
         receivers.until(sizes.limit, all).await
     };

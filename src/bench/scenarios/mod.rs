@@ -20,9 +20,9 @@ pub mod latency;
 
 use std::ops::Range;
 
-use crate::deployment::NotAccepted;
 use crate::domain::ids::Organization;
 use crate::rabbitmq::publisher::Publisher;
+use crate::store::intake::NotAccepted;
 
 use super::child::PROMPTLY;
 use super::error::BenchError;

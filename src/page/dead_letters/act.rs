@@ -10,10 +10,10 @@ use maud::html;
 
 use super::Wanted;
 use crate::api::Api;
-use crate::dead_letters::{Action, Filter, Options};
 use crate::page::layout::{Place, page_at};
 use crate::page::session::Visitor;
 use crate::page::trouble::Trouble;
+use crate::store::dead_letters::{Action, Filter, Options};
 
 /// How long the answer to a form waits for a pass that is soon through.
 const SOON: Duration = Duration::from_millis(800);

@@ -11,7 +11,6 @@ use maud::{Markup, html};
 use serde::Deserialize;
 
 use crate::api::Api;
-use crate::dead_letters::{Action, Filter, Found, Summary};
 use crate::domain::dead_letter::Reason;
 use crate::operations::passes::Pass;
 use crate::page::layout::{Place, page_at, time};
@@ -19,6 +18,7 @@ use crate::page::session::Visitor;
 use crate::page::trouble::Trouble;
 use crate::page::webhook::{Tab, about, find};
 use crate::registry::webhooks::Listed;
+use crate::store::dead_letters::{Action, Filter, Found, Summary};
 
 /// How many letters a page shows.
 const ROWS: usize = 100;

@@ -9,12 +9,12 @@ use crate::domain::attempt::Attempt;
 use crate::domain::ids::{MessageKey, Organization};
 use crate::domain::webhook::WebhookKey;
 use crate::engine::ports::{DeliveryRecord, Entry, Keep, Mark};
-use crate::records::statistics::Counted;
-use crate::records::{
-    HEALTH_KEPT, LogSettings, MARKS_KEPT, QUIET_KEPT, SEQUENCE_KEPT, SERVED_MARKS_KEPT,
-};
 use crate::redis::keys::Keys;
 use crate::redis::{attempt_fields, delivery_fields, statistics};
+use crate::store::retention::{
+    HEALTH_KEPT, LogSettings, MARKS_KEPT, QUIET_KEPT, SEQUENCE_KEPT, SERVED_MARKS_KEPT,
+};
+use crate::store::statistics::Counted;
 
 const RECORD: &str = include_str!("../scripts/record.lua");
 const TEND: &str = include_str!("../scripts/tend.lua");

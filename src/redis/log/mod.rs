@@ -23,10 +23,10 @@ use crate::domain::ids::{DeliveryId, MessageKey, Organization, WebhookId};
 use crate::domain::streak::Streak;
 use crate::domain::webhook::WebhookKey;
 use crate::engine::ports::{Entry, Log};
-pub use crate::records::LogSettings;
-use crate::records::statistics::{COUNTED_EVERY, Tally};
-use crate::records::successes::Successes;
-use crate::records::{HEALTH_KEPT, MARKS_KEPT, SUCCESS_NOTED_EVERY};
+pub use crate::store::retention::LogSettings;
+use crate::store::retention::{HEALTH_KEPT, MARKS_KEPT, SUCCESS_NOTED_EVERY};
+use crate::store::statistics::{COUNTED_EVERY, Tally};
+use crate::store::successes::Successes;
 use entries::Encoder;
 use writer::{Job, Writer};
 

@@ -15,10 +15,10 @@ use super::entries::Encoder;
 use crate::domain::webhook::WebhookKey;
 use crate::engine::ports::Entry;
 use crate::reconnect::Reconnect;
-use crate::records::statistics::Counted;
 use crate::redis::connection::Connection;
 use crate::redis::error::{StoreError, is_permanent};
 use crate::redis::keeper::TIME_LIMIT;
+use crate::store::statistics::Counted;
 
 /// A pipeline is closed once it has about this many bytes, so that it fits into a time limit.
 const MAX_BYTES: usize = 1 << 20;

@@ -3,17 +3,39 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use async_trait::async_trait;
 use jiff::Timestamp;
 use serde::Serialize;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::Unavailable;
 use crate::domain::dead_letter::Reason;
 use crate::domain::ids::Organization;
 
 /// What is said of a message that was given up without ever being settled.
 pub(crate) const POISON_DETAIL: &str =
     "it was handed out again and again without being settled; it may crash workers";
+
+/// Looks through the dead letters and moves them.
+#[async_trait]
+pub trait DeadLetters: Send + Sync {
+    /// The dead letters meant, at most `limit`, oldest first.
+    async fn list(&self, filter: &Filter, limit: usize) -> Result<Found, Unavailable>;
+
+    /// Goes once through the dead letters and does `action` with those meant. Calls `report` now
+    /// and then with what was done so far.
+    async fn process(
+        &self,
+        action: Action,
+        filter: &Filter,
+        options: &Options,
+        report: Report<'_>,
+    ) -> Result<Progress, Unavailable>;
+}
+
+/// Who is told, now and then, how far a pass through the dead letters is.
+pub type Report<'a> = &'a mut (dyn for<'p> FnMut(&'p Progress) + Send + 'a);
 
 /// What a dead letter says, for people and filters. What a header does not say legibly is absent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

@@ -10,7 +10,7 @@ use std::sync::{Mutex, PoisonError};
 use jiff::Timestamp;
 use moka::sync::Cache;
 
-use super::SUCCESS_NOTED_EVERY;
+use super::retention::SUCCESS_NOTED_EVERY;
 use crate::domain::webhook::WebhookKey;
 
 /// How many webhooks' last noted success is remembered; of a forgotten one the next is noted.

@@ -1,23 +1,23 @@
 //! Looking through the whole record, part by part.
 
-use super::{Records, Unavailable};
-use crate::records::{AttemptFilter, Page};
+use super::Unavailable;
+use super::delivery_log::{AttemptFilter, DeliveryLog, Page};
 
 /// The newest attempts wanted, at most `limit`, however long it takes to find them.
 pub async fn all(
-    records: &dyn Records,
+    log: &dyn DeliveryLog,
     filter: &AttemptFilter,
     limit: usize,
 ) -> Result<Page, Unavailable> {
     let mut parts = usize::MAX;
-    let found = newest(records, filter, limit, &mut parts).await?;
+    let found = newest(log, filter, limit, &mut parts).await?;
     Ok(found.unwrap_or_default())
 }
 
 /// The same, looking through no more than `parts` of the record, which it takes off: `None` if that
 /// was not enough.
 pub async fn newest(
-    records: &dyn Records,
+    log: &dyn DeliveryLog,
     filter: &AttemptFilter,
     limit: usize,
     parts: &mut usize,
@@ -30,7 +30,7 @@ pub async fn newest(
         *parts -= 1;
         let rest = limit - found.attempts.len();
         let before = found.next.take();
-        let page = records.attempts(filter, rest, before.as_deref()).await?;
+        let page = log.attempts(filter, rest, before.as_deref()).await?;
         found.attempts.extend(page.attempts);
         found.unreadable += page.unreadable;
         found.next = page.next;

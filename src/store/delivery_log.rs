@@ -1,70 +1,84 @@
-//! The record of attempts and deliveries, whatever store keeps it: what is asked for, what is
-//! found, and how long what is kept.
+//! The record of attempts and deliveries: what is asked for and what is found.
 
-pub mod statistics;
-pub mod successes;
+use std::collections::HashMap;
 
-use std::time::Duration;
-
+use async_trait::async_trait;
+use futures::stream::BoxStream;
 use jiff::Timestamp;
 
+use super::Unavailable;
+use super::statistics::{Bucket, Detail};
 use crate::domain::attempt::Attempt;
 use crate::domain::delivery::{Delivery, Trigger};
+use crate::domain::delivery_state::DeliveryState;
+use crate::domain::held_back::HeldBack;
 use crate::domain::ids::{DeliveryId, EventType, Organization, WebhookId};
-use crate::engine::ports::DeliveryState;
 
-/// A webhook's good answers are noted at most this often, but for the one that ends a run of
-/// failures.
-pub const SUCCESS_NOTED_EVERY: Duration = Duration::from_secs(60);
+/// Reads the record of attempts and deliveries.
+#[async_trait]
+pub trait DeliveryLog: Send + Sync {
+    /// Says why nothing can be put on record now, if that is so: deliveries wait meanwhile.
+    async fn writable(&self) -> Result<(), Unavailable>;
 
-/// How long the record of a webhook's failures outlives the last of them: 30 days.
-pub const HEALTH_KEPT: Duration = Duration::from_secs(30 * 86_400);
+    /// The newest attempts wanted, at most `limit`, before the entry `before` if given.
+    async fn attempts(
+        &self,
+        filter: &AttemptFilter,
+        limit: usize,
+        before: Option<&str>,
+    ) -> Result<Page, Unavailable>;
 
-/// How long Redis keeps the attempts of a webhook that has no new ones: 90 days.
-pub const QUIET_KEPT: Duration = Duration::from_secs(90 * 86_400);
+    /// The attempt that stands under `entry` in a webhook's record.
+    async fn attempt(
+        &self,
+        organization: &Organization,
+        webhook: &WebhookId,
+        entry: &str,
+    ) -> Result<Option<RecordedAttempt>, Unavailable>;
 
-/// How long marks are kept in case nobody removes them: longer than a message stays unsettled.
-pub const MARKS_KEPT: Duration = Duration::from_secs(86_400);
+    /// The attempts wanted as they are recorded, from now on or after the entry `after`. Goes on
+    /// for ever.
+    async fn follow(
+        &self,
+        filter: AttemptFilter,
+        after: Option<String>,
+    ) -> Result<BoxStream<'static, RecordedAttempt>, Unavailable>;
 
-/// How long marks are kept once their event is acknowledged: that the acknowledgement was sent does
-/// not prove that it arrived, and a broker that lost the worker needs its time to find out.
-pub const SERVED_MARKS_KEPT: Duration = Duration::from_secs(120);
+    /// How many attempts of a webhook came to what, by quarter of an hour: the buckets from the one
+    /// that `period` begins in to its end, oldest first; those with nothing in them are left out.
+    /// What a worker did in the last seconds may be missing.
+    async fn statistics(
+        &self,
+        organization: &Organization,
+        webhook: &WebhookId,
+        period: (Timestamp, Timestamp),
+        detail: Detail,
+    ) -> Result<Vec<Bucket>, Unavailable>;
 
-/// How long the sequence of a delivery is kept that has nothing else on record.
-pub const SEQUENCE_KEPT: Duration = Duration::from_secs(3600);
+    /// Which of these webhooks' deliveries are held back now.
+    async fn held_back(
+        &self,
+        organization: &Organization,
+        webhooks: &[WebhookId],
+    ) -> Result<HashMap<WebhookId, HeldBack>, Unavailable>;
 
-/// How many entries one listing looks at before it hands back what it has: a filter that matches next
-/// to nothing must not read a long record in one call. Measured: 80 ms on Redis, 8 ms on SQLite.
-pub const MAX_EXAMINED: usize = 5_000;
-
-/// How much of the record is kept, and how it is written.
-#[derive(Debug, Clone)]
-pub struct LogSettings {
-    /// About how many attempts the stream of all webhooks keeps.
-    pub attempts_kept: u64,
-    /// About how many attempts the stream of one webhook keeps.
-    pub attempts_kept_per_webhook: u64,
-    /// How long a delivery that failed, with its body, is kept after its last change.
-    pub deliveries_kept: Duration,
-    /// How many bytes of bodies are kept with the deliveries of one organization; beyond that the
-    /// oldest go.
-    pub bodies_per_organization: u64,
-    /// The most entries that are written together.
-    pub batch: usize,
-}
-
-impl Default for LogSettings {
-    /// A million attempts in all, a thousand for each webhook, deliveries for a week, 64 MiB of their
-    /// bodies for each organization.
-    fn default() -> Self {
-        Self {
-            attempts_kept: 1_000_000,
-            attempts_kept_per_webhook: 1_000,
-            deliveries_kept: Duration::from_secs(7 * 86_400),
-            bodies_per_organization: 64 << 20,
-            batch: 512,
-        }
+    /// The same of one.
+    async fn held_back_one(
+        &self,
+        organization: &Organization,
+        webhook: &WebhookId,
+    ) -> Result<Option<HeldBack>, Unavailable> {
+        let one = std::slice::from_ref(webhook);
+        let mut held = self.held_back(organization, one).await?;
+        Ok(held.remove(webhook))
     }
+
+    /// What is on record of a delivery; `None` if nothing is, or not any more.
+    async fn delivery(
+        &self,
+        organization: &Organization,
+        id: &DeliveryId,
+    ) -> Result<Option<Recorded>, Unavailable>;
 }
 
 /// Which attempts are wanted; what is `None` does not matter.

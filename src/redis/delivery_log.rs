@@ -1,0 +1,103 @@
+//! The record in Redis, for whoever asks from outside.
+
+use std::collections::HashMap;
+
+use async_trait::async_trait;
+use futures::StreamExt as _;
+use futures::stream::{self, BoxStream};
+use jiff::Timestamp;
+
+use super::attempts::Attempts;
+use super::board::RedisBoard;
+use super::deliveries::Deliveries;
+use super::probe::Probe;
+use super::statistics::Statistics;
+use crate::domain::held_back::HeldBack;
+use crate::domain::ids::{DeliveryId, Organization, WebhookId};
+use crate::store::Unavailable;
+use crate::store::delivery_log::{AttemptFilter, DeliveryLog, Page, Recorded, RecordedAttempt};
+use crate::store::statistics::{Bucket, Detail};
+
+/// The record in Redis.
+pub struct RedisDeliveryLog {
+    /// Of attempts.
+    pub attempts: Attempts,
+    /// Of deliveries.
+    pub deliveries: Deliveries,
+    /// How many attempts came to what.
+    pub statistics: Statistics,
+    /// Whose deliveries are held back.
+    pub board: RedisBoard,
+    /// Whether Redis takes writes.
+    pub probe: Probe,
+}
+
+#[async_trait]
+impl DeliveryLog for RedisDeliveryLog {
+    async fn writable(&self) -> Result<(), Unavailable> {
+        self.probe.writable().await.map_err(Unavailable::new)
+    }
+
+    async fn attempts(
+        &self,
+        filter: &AttemptFilter,
+        limit: usize,
+        before: Option<&str>,
+    ) -> Result<Page, Unavailable> {
+        let page = self.attempts.list(filter, limit, before).await;
+        page.map_err(Unavailable::new)
+    }
+
+    async fn attempt(
+        &self,
+        organization: &Organization,
+        webhook: &WebhookId,
+        entry: &str,
+    ) -> Result<Option<RecordedAttempt>, Unavailable> {
+        let attempts = &self.attempts;
+        let found = attempts.get(organization, webhook, entry).await;
+        found.map_err(Unavailable::new)
+    }
+
+    async fn follow(
+        &self,
+        filter: AttemptFilter,
+        after: Option<String>,
+    ) -> Result<BoxStream<'static, RecordedAttempt>, Unavailable> {
+        let tail = self.attempts.tail(filter, after).await;
+        let tail = tail.map_err(Unavailable::new)?;
+        let attempts = stream::unfold(tail, async |mut tail| Some((tail.next().await, tail)));
+        Ok(attempts.boxed())
+    }
+
+    async fn statistics(
+        &self,
+        organization: &Organization,
+        webhook: &WebhookId,
+        period: (Timestamp, Timestamp),
+        detail: Detail,
+    ) -> Result<Vec<Bucket>, Unavailable> {
+        let statistics = &self.statistics;
+        let found = statistics.get(organization, webhook, period, detail).await;
+        found.map_err(Unavailable::new)
+    }
+
+    async fn held_back(
+        &self,
+        organization: &Organization,
+        webhooks: &[WebhookId],
+    ) -> Result<HashMap<WebhookId, HeldBack>, Unavailable> {
+        let board = &self.board;
+        let held = board.read(organization, webhooks, Timestamp::now()).await;
+        held.map_err(Unavailable::new)
+    }
+
+    async fn delivery(
+        &self,
+        organization: &Organization,
+        id: &DeliveryId,
+    ) -> Result<Option<Recorded>, Unavailable> {
+        let found = self.deliveries.get(organization, id).await;
+        found.map_err(Unavailable::new)
+    }
+}

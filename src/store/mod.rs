@@ -1,0 +1,35 @@
+//! What a deployment keeps, and the traits that keep it: the other side of the seam from the engine's
+//! ports, for whoever asks from outside.
+//!
+//! | file | what it says |
+//! |---|---|
+//! | [`intake`] | taking in what is to be delivered |
+//! | [`delivery_log`] | attempts and deliveries on record, and how to read them |
+//! | [`search`] | looking through the whole record, part by part |
+//! | [`retention`] | how long what is kept |
+//! | [`statistics`] | how many attempts came to what |
+//! | [`successes`] | which good answers are noted |
+//! | [`dead_letters`] | what was given up, and how to look through it and move it |
+//!
+//! Each trait is implemented twice: in [`rabbitmq`](crate::rabbitmq) or [`redis`](crate::redis), and
+//! in [`embedded`](crate::embedded).
+
+pub mod dead_letters;
+pub mod delivery_log;
+pub mod intake;
+pub mod retention;
+pub mod search;
+pub mod statistics;
+pub mod successes;
+
+/// A store gave no answer, or refused; its own error says which and what mends it.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+pub struct Unavailable(Box<dyn std::error::Error + Send + Sync>);
+
+impl Unavailable {
+    /// Wraps the store's own error, whose text names cause and mend.
+    pub fn new(error: impl std::error::Error + Send + Sync + 'static) -> Self {
+        Self(Box::new(error))
+    }
+}
