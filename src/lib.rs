@@ -50,10 +50,10 @@
 //! | the HTTP request, its limits, where it may go | [`http`] |
 //! | what is kept for how long, and what may be asked of it in either mode | [`store`] |
 //! | a setting | [`config`] |
-//! | a resource of the API | [`api`], one file each |
+//! | a resource of the API | [`web::api`], one file each |
 //! | what is done by hand, over API and page | [`operations`] |
-//! | the Webhooks page | `page`, one file each |
-//! | the port that both answer on | [`service`] |
+//! | the Webhooks page | `web::page`, one file each |
+//! | the port that both answer on | [`web`] |
 //! | a command | [`cli`], one file each |
 //! | what is started and stopped, in what order | [`app`] |
 //! | what `demo` shows | [`demo`] |
@@ -65,7 +65,6 @@
 //! ports, [`store`] the domain alone; the adapters implement the ports and the store's traits, and
 //! [`app`] puts them together.
 
-pub mod api;
 pub mod app;
 mod bench;
 pub mod cli;
@@ -76,11 +75,10 @@ pub mod embedded;
 pub mod engine;
 pub mod http;
 pub mod operations;
-mod page;
 pub mod rabbitmq;
 pub mod receiver;
 pub mod reconnect;
 pub mod redis;
 pub mod registry;
-pub mod service;
 pub mod store;
+pub mod web;

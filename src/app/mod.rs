@@ -85,7 +85,7 @@ pub enum StartError {
     Embedded(#[from] embedded::StartError),
     /// API and page cannot be served.
     #[error(transparent)]
-    Api(#[from] crate::service::ServeError),
+    Api(#[from] crate::web::ServeError),
 }
 
 // ------------------------------------------------------------------ what the settings are made into

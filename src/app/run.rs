@@ -7,7 +7,6 @@ use tokio_util::sync::CancellationToken;
 
 use super::handles::{self, Shares};
 use super::{StartError, Worker};
-use crate::api::Api;
 use crate::config::{Config, Mode};
 use crate::embedded::Embedded;
 use crate::engine::faults::Faults;
@@ -15,7 +14,8 @@ use crate::operations::deployment::Deployment;
 use crate::operations::passes::Passes;
 use crate::operations::test::Tester;
 use crate::rabbitmq::publisher::Publisher;
-use crate::service;
+use crate::web;
+use crate::web::state::AppState;
 
 /// How much of everything one process does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,8 +31,8 @@ pub struct Run {
     config: Config,
     scope: Scope,
     shares: Shares,
-    listener: service::Listener,
-    api: Api,
+    listener: web::Listener,
+    state: AppState,
     store: Store,
     stop: CancellationToken,
 }
@@ -73,9 +73,8 @@ impl Run {
                 (Store::Embedded(Box::new(embedded)), deployment, tester)
             }
         };
-        let listener =
-            service::Listener::bind(config.listen, &config.api.token, shares.port).await?;
-        let api = Api {
+        let listener = web::Listener::bind(config.listen, &config.api.token, shares.port).await?;
+        let state = AppState {
             deployment,
             rules: Arc::new(super::event_rules(config)),
             egress: Arc::new(super::egress(config)),
@@ -91,7 +90,7 @@ impl Run {
             scope,
             shares,
             listener,
-            api,
+            state,
             store,
             stop,
         })
@@ -104,12 +103,12 @@ impl Run {
 
     /// What can be asked of it.
     pub fn deployment(&self) -> &Deployment {
-        &self.api.deployment
+        &self.state.deployment
     }
 
     /// Who sends its test events.
     pub fn tester(&self) -> &Tester {
-        &self.api.tester
+        &self.state.tester
     }
 
     /// The store, in embedded mode.
@@ -140,8 +139,8 @@ impl Run {
             return Ok(self.serve().await);
         }
         let (config, shares, stop) = (self.config, self.shares, self.stop);
-        let (started, faults) = (self.api.started.clone(), self.api.faults.clone());
-        let serving = tokio::spawn(self.listener.serve(self.api, stop.clone()));
+        let (started, faults) = (self.state.started.clone(), self.state.faults.clone());
+        let serving = tokio::spawn(self.listener.serve(self.state, stop.clone()));
         let worker = match self.store {
             Store::Embedded(embedded) => {
                 let worker = Worker::on_embedded(&config, *embedded, shares, faults, stop.clone());
@@ -176,8 +175,8 @@ impl Run {
 
     /// Serves API and page alone.
     async fn serve(self) -> String {
-        self.api.started.cancel();
-        self.listener.serve(self.api, self.stop).await;
+        self.state.started.cancel();
+        self.listener.serve(self.state, self.stop).await;
         match self.store {
             Store::Servers(publisher) => publisher.close().await,
             Store::Embedded(embedded) => embedded.store().close().await,

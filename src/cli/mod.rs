@@ -30,7 +30,7 @@ use tokio::runtime::{Builder, Runtime};
 
 use crate::app::{self, Scope};
 use crate::config::{Config, ConfigError, Mode, NotSet};
-use crate::service::ServeError;
+use crate::web::ServeError;
 
 use config::{ConfigArgs, ConfigCommandError, GlobalArgs, prism_environment};
 use console::Console;

@@ -36,7 +36,7 @@ pub struct OpenapiArgs {}
 
 /// Runs `openapi`.
 pub fn openapi(_: &OpenapiArgs, out: &mut impl Write) -> Result<(), Failure> {
-    let document = crate::api::document();
+    let document = crate::web::api::document();
     let text = document.to_pretty_json().map_err(std::io::Error::from)?;
     Ok(writeln!(out, "{text}")?)
 }

@@ -1,0 +1,193 @@
+//! Who may ask: a bearer token, for all organizations or bound to one; without tokens, programs on
+//! this machine.
+
+use axum::extract::{FromRequestParts, Request, State};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+
+use crate::config::ApiToken;
+use crate::domain::ids::Organization;
+use crate::web::problem::Problem;
+use crate::web::state::AppState;
+use crate::web::visitors::{find_token, is_this_machine};
+
+/// The header that names the organization a request is about.
+pub const ORGANIZATION: &str = "x-prism-organization";
+
+/// What anybody may ask.
+const OPEN: [&str; 3] = ["/readyz", "/livez", "/openapi.json"];
+
+/// The organization that a request is about, checked against the token that it came with.
+#[derive(Debug, Clone)]
+pub(super) struct CurrentOrganization(pub Organization);
+
+/// Lets requests with a token through, those that need none, and all if there are no tokens.
+pub(super) async fn check(
+    State(app): State<AppState>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    if OPEN.contains(&request.uri().path()) {
+        return next.run(request).await;
+    }
+    if app.tokens.is_empty()
+        && let Some(problem) = from_elsewhere(request.headers())
+    {
+        return problem.into_response();
+    }
+    match acting(&app.tokens, request.headers()) {
+        Ok(acting) => {
+            request.extensions_mut().insert(acting);
+            next.run(request).await
+        }
+        Err(problem) => {
+            let unauthorized = problem.status() == StatusCode::UNAUTHORIZED;
+            let mut response = problem.into_response();
+            if unauthorized {
+                let scheme = header::HeaderValue::from_static("Bearer");
+                response
+                    .headers_mut()
+                    .insert(header::WWW_AUTHENTICATE, scheme);
+            }
+            response
+        }
+    }
+}
+
+/// Refuses, where there are no tokens, what a page of another site may have sent: the port is one of
+/// loopback then, and the danger is a browser on this machine. One that is asked to by another site
+/// says so in `Origin`; one that was led here by a name that was pointed at this machine says that
+/// name in `Host`.
+fn from_elsewhere(headers: &HeaderMap) -> Option<Problem> {
+    let text = |name| {
+        headers
+            .get(name)
+            .and_then(|value: &HeaderValue| value.to_str().ok())
+    };
+    let host = text(header::HOST).unwrap_or("");
+    let origin = text(header::ORIGIN).map(|origin| origin.split_once("://").map(|(_, host)| host));
+    let own = is_this_machine(host) && origin.is_none_or(|origin| origin == Some(host));
+    let detail = "without a token this is for programs on this machine that ask for it as 127.0.0.1 \
+                  or localhost; set PRISM_API_TOKEN for others";
+    (!own).then(|| Problem::new(StatusCode::FORBIDDEN, detail))
+}
+
+fn acting(tokens: &[ApiToken], headers: &HeaderMap) -> Result<CurrentOrganization, Problem> {
+    let bound = if tokens.is_empty() {
+        None
+    } else {
+        let token = bearer(headers).and_then(|given| find_token(tokens, given));
+        let refusal = "this needs a token: Authorization: Bearer TOKEN, one of PRISM_API_TOKEN's";
+        token
+            .ok_or_else(|| Problem::new(StatusCode::UNAUTHORIZED, refusal))?
+            .organization()
+    };
+    let named = headers.get(ORGANIZATION);
+    let named = named.map(|value| value.to_str().unwrap_or("\u{fffd}"));
+    let asked = match named {
+        Some(name) => Some(Organization::new(name).map_err(|error| {
+            Problem::bad_request(format!("the header {ORGANIZATION}: {error}"))
+        })?),
+        None => None,
+    };
+    match (bound, asked) {
+        (Some(bound), Some(asked)) if *bound != asked => {
+            let detail = format!("this token may not act for organization {asked}");
+            Err(Problem::new(StatusCode::FORBIDDEN, detail))
+        }
+        (Some(bound), _) => Ok(CurrentOrganization(bound.clone())),
+        (None, asked) => Ok(CurrentOrganization(asked.unwrap_or_default())),
+    }
+}
+
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
+    let (scheme, token) = value.split_once(' ')?;
+    scheme
+        .eq_ignore_ascii_case("bearer")
+        .then_some(token.trim())
+}
+
+impl<S: Sync> FromRequestParts<S> for CurrentOrganization {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        // Set by `check`, which stands before every handler.
+        let acting = parts.extensions.get().cloned();
+        acting.ok_or_else(|| Problem::new(StatusCode::UNAUTHORIZED, "this needs a token"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(of: &[(&'static str, &'static str)]) -> HeaderMap {
+        let pairs = of
+            .iter()
+            .map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap()));
+        pairs.collect()
+    }
+
+    fn ask(tokens: &[ApiToken], of: &[(&'static str, &'static str)]) -> Result<String, u16> {
+        acting(tokens, &headers(of))
+            .map(|acting| acting.0.to_string())
+            .map_err(|problem| problem.status().as_u16())
+    }
+
+    #[test]
+    fn without_a_token_a_browser_that_another_site_leads_is_refused() {
+        let refused = |of: &[(&'static str, &'static str)]| from_elsewhere(&headers(of)).is_some();
+        let own = ("host", "127.0.0.1:8080");
+        assert!(!refused(&[own]));
+        assert!(!refused(&[own, ("origin", "http://127.0.0.1:8080")]));
+        assert!(refused(&[own, ("origin", "https://evil.example")]));
+        assert!(refused(&[own, ("origin", "null")]));
+        assert!(refused(&[("host", "rebound.example:8080")]));
+        assert!(refused(&[]));
+    }
+
+    #[test]
+    fn without_tokens_the_header_alone_names_the_organization() {
+        assert_eq!(ask(&[], &[]), Ok("default".to_owned()));
+        assert_eq!(ask(&[], &[(ORGANIZATION, "acme")]), Ok("acme".to_owned()));
+        assert_eq!(ask(&[], &[(ORGANIZATION, "two words")]), Err(400));
+    }
+
+    #[test]
+    fn a_token_is_needed_and_acts_for_its_organization_alone() {
+        let acme = Organization::new("acme").unwrap();
+        let tokens = [
+            ApiToken::new(None, "all-0123456789"),
+            ApiToken::new(Some(acme), "acme-0123456789"),
+        ];
+        let all = ("authorization", "Bearer all-0123456789");
+        let bound = ("authorization", "bearer acme-0123456789");
+        assert_eq!(ask(&tokens, &[]), Err(401));
+        for wrong in [
+            "Bearer all-012345678",
+            "Bearer ",
+            "Basic all-0123456789",
+            "all-0123456789",
+        ] {
+            assert_eq!(
+                ask(&tokens, &[("authorization", wrong)]),
+                Err(401),
+                "{wrong}"
+            );
+        }
+        assert_eq!(ask(&tokens, &[all]), Ok("default".to_owned()));
+        assert_eq!(
+            ask(&tokens, &[all, (ORGANIZATION, "other")]),
+            Ok("other".to_owned())
+        );
+        assert_eq!(ask(&tokens, &[bound]), Ok("acme".to_owned()));
+        assert_eq!(
+            ask(&tokens, &[bound, (ORGANIZATION, "acme")]),
+            Ok("acme".to_owned())
+        );
+        assert_eq!(ask(&tokens, &[bound, (ORGANIZATION, "other")]), Err(403));
+    }
+}

@@ -1,0 +1,107 @@
+//! Dead letters of the organization: looking through them, sending them round again, throwing them
+//! away.
+
+mod model;
+pub(super) mod passes;
+
+use axum::extract::State;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use super::answers::{ForOrganization, Usual};
+use super::authentication::CurrentOrganization;
+use super::query::{Limit, Query};
+use crate::domain::ids::{EventType, WebhookId};
+use crate::store::dead_letters::Filter;
+use crate::web::problem::Problem;
+use crate::web::state::AppState;
+
+use model::{DeadLetterView, ReasonName};
+
+/// The furthest that a part of the list may begin: dead letters are looked through from the front.
+const FURTHEST: usize = 65_000;
+
+/// Which dead letters are wanted.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct FilterQuery {
+    /// Of this webhook, by its id.
+    #[param(value_type = String, required = false, pattern = "^[A-Za-z0-9._:@-]{1,128}$")]
+    webhook: Option<WebhookId>,
+    /// Of events of this type.
+    #[param(value_type = String, required = false, pattern = "^[a-z0-9_-]+([.][a-z0-9_-]+)*$", max_length = 128)]
+    event_type: Option<EventType>,
+    /// Given up for this reason.
+    #[param(value_type = ReasonName, inline, required = false)]
+    reason: Option<ReasonName>,
+    /// At most so many.
+    #[serde(default)]
+    #[param(value_type = u32, required = false, minimum = 1, maximum = 500, default = 50)]
+    limit: Limit,
+    /// The `next` of the part before.
+    #[serde(default)]
+    #[param(value_type = u32, required = false, minimum = 0, maximum = 65000)]
+    cursor: Behind,
+}
+
+/// How many dead letters of the list are passed over.
+#[derive(Debug, Default, Deserialize)]
+#[serde(try_from = "usize")]
+struct Behind(usize);
+
+impl TryFrom<usize> for Behind {
+    type Error = &'static str;
+
+    fn try_from(number: usize) -> Result<Self, Self::Error> {
+        if number <= FURTHEST {
+            Ok(Self(number))
+        } else {
+            Err("a cursor is the `next` of the part before, as it is")
+        }
+    }
+}
+
+/// A part of the dead letters.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct DeadLetterList {
+    /// The dead letters, oldest first.
+    items: Vec<DeadLetterView>,
+    /// The `cursor` of the next part; null if this is the last. Letters that are requeued or purged
+    /// meanwhile move the others up.
+    next: Option<String>,
+}
+
+/// List dead letters
+///
+/// What was given up, oldest first, and why.
+#[utoipa::path(
+    get,
+    path = "/dead-letters",
+    operation_id = "list_dead_letters",
+    tag = "dead letters",
+    params(ForOrganization, FilterQuery),
+    responses((status = 200, description = "A part of them", body = DeadLetterList), Usual)
+)]
+pub(super) async fn list(
+    State(app): State<AppState>,
+    CurrentOrganization(organization): CurrentOrganization,
+    Query(wanted): Query<FilterQuery>,
+) -> Result<axum::Json<DeadLetterList>, Problem> {
+    let filter = Filter {
+        organization: Some(organization.to_string()),
+        webhook: wanted.webhook.map(|id| id.to_string()),
+        event_type: wanted.event_type.map(|name| name.to_string()),
+        reason: wanted.reason.map(ReasonName::reason),
+        ids: None,
+    };
+    let (skipped, limit) = (wanted.cursor.0, wanted.limit.0);
+    let found = app.deployment.dead_letters.list(&filter, skipped + limit);
+    let found = found.await?;
+    let full = found.letters.len() == skipped + limit;
+    let next = skipped + limit;
+    let letters = found.letters.into_iter().skip(skipped);
+    Ok(axum::Json(DeadLetterList {
+        items: letters.map(DeadLetterView::from).collect(),
+        next: (full && !found.complete && next <= FURTHEST).then(|| next.to_string()),
+    }))
+}

@@ -1,0 +1,289 @@
+//! Requeuing and purging: passes through the dead letters that go on after the answer.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use axum::extract::State;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use super::model::ReasonName;
+use crate::domain::ids::{EventType, Organization, WebhookId};
+use crate::operations::passes::{Pass, PassState};
+use crate::store::dead_letters::{Action, Filter, Options};
+use crate::web::api::answers::{ForOrganization, Usual, WithBody};
+use crate::web::api::authentication::CurrentOrganization;
+use crate::web::api::body::Json;
+use crate::web::api::query::Path;
+use crate::web::problem::Problem;
+use crate::web::state::AppState;
+
+/// How long an answer waits for a pass that is soon through.
+const SOON: Duration = Duration::from_secs(1);
+
+/// The most letters that can be chosen one by one.
+const CHOSEN: usize = 1_000;
+
+/// Which dead letters are meant, and how to go about them.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::web::api) struct StartPass {
+    /// All of the organization's: needed if nothing else says which.
+    #[serde(default)]
+    all: bool,
+    /// Of this webhook, by its id.
+    #[schema(value_type = Option<String>, pattern = "^[A-Za-z0-9._:@-]{1,128}$")]
+    webhook: Option<WebhookId>,
+    /// Of events of this type.
+    #[schema(value_type = Option<String>, pattern = "^[a-z0-9_-]+([.][a-z0-9_-]+)*$", max_length = 128)]
+    event_type: Option<EventType>,
+    /// Given up for this reason.
+    reason: Option<ReasonName>,
+    /// These, by their ids.
+    #[schema(max_items = 1000)]
+    ids: Option<BTreeSet<String>>,
+    /// So many at most, the oldest.
+    #[schema(minimum = 1)]
+    limit: Option<u64>,
+    /// So many a second at most.
+    #[schema(minimum = 0.001, maximum = 1000000)]
+    rate: Option<f64>,
+    /// Only count what would be done.
+    #[serde(default)]
+    dry_run: bool,
+}
+
+/// A pass through the dead letters.
+#[derive(Debug, Serialize, ToSchema)]
+pub(in crate::web::api) struct PassView {
+    /// Its id.
+    #[schema(format = "uuid")]
+    id: String,
+    /// What is done: `requeue` or `purge`.
+    action: &'static str,
+    /// Whether it only counts.
+    dry_run: bool,
+    /// How it stands: `running`, `done`, `stopped` or `failed`.
+    state: &'static str,
+    /// Why it could not go on, of one that failed.
+    error: Option<String>,
+    /// When it began.
+    #[schema(value_type = String, format = DateTime)]
+    started_at: Timestamp,
+    /// How many dead letters there were when it began, of every organization.
+    total: u64,
+    /// How many of them it has looked at.
+    looked_at: u64,
+    /// How many it requeued or purged, or would.
+    done: u64,
+    /// How many it cannot requeue, for they are no deliveries.
+    unusable: u64,
+    /// What it did, by reason.
+    by_reason: BTreeMap<String, u64>,
+    /// What it did, by webhook.
+    by_webhook: BTreeMap<String, u64>,
+}
+
+impl From<Pass> for PassView {
+    fn from(pass: Pass) -> Self {
+        let progress = pass.progress;
+        Self {
+            id: pass.id.to_string(),
+            action: match pass.action {
+                Action::Requeue => "requeue",
+                Action::Purge => "purge",
+            },
+            dry_run: pass.dry_run,
+            state: match pass.state {
+                PassState::Running => "running",
+                PassState::Done => "done",
+                PassState::Stopped => "stopped",
+                PassState::Failed(_) => "failed",
+            },
+            error: match pass.state {
+                PassState::Failed(error) => Some(error),
+                _ => None,
+            },
+            started_at: pass.started_at,
+            total: progress.total,
+            looked_at: progress.looked_at,
+            done: progress.done,
+            unusable: progress.unusable,
+            by_reason: progress.by_reason,
+            by_webhook: progress.by_webhook,
+        }
+    }
+}
+
+impl StartPass {
+    fn meant(self) -> Result<(Filter, Options), Problem> {
+        let chosen = self.webhook.is_some()
+            || self.event_type.is_some()
+            || self.reason.is_some()
+            || self.ids.is_some();
+        if !chosen && !self.all {
+            let detail = "say which dead letters are meant: by webhook, event_type, reason or ids, \
+                          or all: true for all of the organization's";
+            return Err(Problem::unprocessable(detail));
+        }
+        let many = self.ids.as_ref().map_or(0, BTreeSet::len);
+        if many > CHOSEN {
+            return Err(Problem::field(
+                "ids",
+                "at most 1000 can be chosen one by one",
+            ));
+        }
+        if self.limit == Some(0) {
+            return Err(Problem::field("limit", "at least 1"));
+        }
+        let slow = |rate: &f64| !(0.001..=1_000_000.0).contains(rate);
+        if self.rate.as_ref().is_some_and(slow) {
+            let detail = "a number of dead letters a second: 0.001 to 1000000";
+            return Err(Problem::field("rate", detail));
+        }
+        let filter = Filter {
+            reason: self.reason.map(ReasonName::reason),
+            webhook: self.webhook.map(|id| id.to_string()),
+            event_type: self.event_type.map(|name| name.to_string()),
+            organization: None,
+            ids: self.ids,
+        };
+        let options = Options {
+            dry_run: self.dry_run,
+            limit: self.limit,
+            rate: self.rate,
+            ..Options::default()
+        };
+        Ok((filter, options))
+    }
+}
+
+/// Requeue dead letters
+///
+/// Each starts again from attempt 1. The pass goes on after the answer, unless it is soon through;
+/// one at a time for an organization.
+#[utoipa::path(
+    post,
+    path = "/dead-letters/requeue",
+    operation_id = "requeue_dead_letters",
+    tag = "dead letters",
+    params(ForOrganization),
+    request_body = StartPass,
+    responses(
+        (status = 202, description = "The pass, and how far it is", body = PassView,
+         headers(("Location" = String, description = "The pass"))),
+        (status = 409, description = "Another pass is under way", body = Problem, content_type = "application/problem+json"),
+        Usual, WithBody,
+    )
+)]
+pub(in crate::web::api) async fn requeue(
+    State(app): State<AppState>,
+    CurrentOrganization(organization): CurrentOrganization,
+    Json(asked): Json<StartPass>,
+) -> Result<Response, Problem> {
+    start(&app, &organization, Action::Requeue, asked).await
+}
+
+/// Purge dead letters
+///
+/// They are thrown away for good. The pass goes on after the answer, unless it is soon through; one
+/// at a time for an organization.
+#[utoipa::path(
+    post,
+    path = "/dead-letters/purge",
+    operation_id = "purge_dead_letters",
+    tag = "dead letters",
+    params(ForOrganization),
+    request_body = StartPass,
+    responses(
+        (status = 202, description = "The pass, and how far it is", body = PassView,
+         headers(("Location" = String, description = "The pass"))),
+        (status = 409, description = "Another pass is under way", body = Problem, content_type = "application/problem+json"),
+        Usual, WithBody,
+    )
+)]
+pub(in crate::web::api) async fn purge(
+    State(app): State<AppState>,
+    CurrentOrganization(organization): CurrentOrganization,
+    Json(asked): Json<StartPass>,
+) -> Result<Response, Problem> {
+    start(&app, &organization, Action::Purge, asked).await
+}
+
+async fn start(
+    app: &AppState,
+    organization: &Organization,
+    action: Action,
+    asked: StartPass,
+) -> Result<Response, Problem> {
+    let (filter, options) = asked.meant()?;
+    let letters = app.deployment.dead_letters.clone();
+    let passes = &app.passes;
+    let started = passes.start(letters, organization, action, filter, options, &app.stop);
+    let pass = started.map_err(|error| Problem::new(StatusCode::CONFLICT, error.to_string()))?;
+    let pass = passes.wait(pass, SOON).await;
+    let location = format!("/api/v1/dead-letters/passes/{}", pass.id);
+    let location = HeaderValue::from_str(&location).unwrap_or(HeaderValue::from_static("/"));
+    let view = axum::Json(PassView::from(pass));
+    Ok((StatusCode::ACCEPTED, [(header::LOCATION, location)], view).into_response())
+}
+
+/// Get a pass through the dead letters
+#[utoipa::path(
+    get,
+    path = "/dead-letters/passes/{id}",
+    operation_id = "get_dead_letters_pass",
+    tag = "dead letters",
+    params(ForOrganization, ("id" = String, Path, description = "Its id")),
+    responses(
+        (status = 200, description = "How far it is", body = PassView),
+        (status = 404, description = "This process knows of no such pass", body = Problem, content_type = "application/problem+json"),
+        Usual,
+    )
+)]
+pub(in crate::web::api) async fn get(
+    State(app): State<AppState>,
+    CurrentOrganization(organization): CurrentOrganization,
+    Path(id): Path<String>,
+) -> Result<axum::Json<PassView>, Problem> {
+    let id = id.parse::<Uuid>().ok();
+    let pass = id.and_then(|id| app.passes.get(&organization, id));
+    let pass = pass.ok_or_else(no_such_pass)?;
+    Ok(axum::Json(PassView::from(pass)))
+}
+
+/// Stop a pass through the dead letters
+///
+/// What it has done stays done; the rest stays as it was.
+#[utoipa::path(
+    delete,
+    path = "/dead-letters/passes/{id}",
+    operation_id = "stop_dead_letters_pass",
+    tag = "dead letters",
+    params(ForOrganization, ("id" = String, Path, description = "Its id")),
+    responses(
+        (status = 202, description = "It stops; how far it came", body = PassView),
+        (status = 404, description = "This process knows of no such pass", body = Problem, content_type = "application/problem+json"),
+        Usual,
+    )
+)]
+pub(in crate::web::api) async fn stop(
+    State(app): State<AppState>,
+    CurrentOrganization(organization): CurrentOrganization,
+    Path(id): Path<String>,
+) -> Result<(StatusCode, axum::Json<PassView>), Problem> {
+    let id = id.parse::<Uuid>().ok().ok_or_else(no_such_pass)?;
+    app.passes.stop(&organization, id);
+    let pass = app.passes.get(&organization, id).ok_or_else(no_such_pass)?;
+    let pass = app.passes.wait(pass, SOON).await;
+    Ok((StatusCode::ACCEPTED, axum::Json(PassView::from(pass))))
+}
+
+fn no_such_pass() -> Problem {
+    let detail = "there is no such pass: it ended long ago, or another process has it";
+    Problem::new(StatusCode::NOT_FOUND, detail)
+}

@@ -1,0 +1,72 @@
+//! The JSON API under `/api/v1`, the same in either mode.
+//!
+//! | file | what it does |
+//! |---|---|
+//! | `authentication` | who may ask, and for which organization |
+//! | `body`, `query` | what comes in, read strictly |
+//! | `answers` | which refusals an operation documents |
+//! | `events`, `webhooks`, `attempts`, `deliveries`, `dead_letters`, `health` | a resource each |
+//! | `document` | the OpenAPI document, made from the handlers themselves |
+
+mod answers;
+mod attempts;
+mod authentication;
+mod body;
+mod dead_letters;
+mod deliveries;
+mod document;
+mod events;
+mod health;
+mod query;
+mod webhooks;
+
+use axum::Router;
+use axum::middleware;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::state::AppState;
+
+pub use document::document;
+
+/// All routes, with their documentation.
+fn routes() -> OpenApiRouter<AppState> {
+    let resources = OpenApiRouter::new()
+        .routes(routes!(events::publish))
+        .routes(routes!(events::types))
+        .routes(routes!(webhooks::create, webhooks::list))
+        .routes(routes!(
+            webhooks::get,
+            webhooks::change::update,
+            webhooks::change::delete
+        ))
+        .routes(routes!(webhooks::change::enable))
+        .routes(routes!(webhooks::change::disable))
+        .routes(routes!(webhooks::change::rotate_secret))
+        .routes(routes!(webhooks::ask::test))
+        .routes(routes!(webhooks::ask::explain))
+        .routes(routes!(webhooks::statistics::get))
+        .routes(routes!(attempts::list))
+        .routes(routes!(attempts::stream::stream))
+        .routes(routes!(deliveries::get))
+        .routes(routes!(deliveries::retry))
+        .routes(routes!(dead_letters::list))
+        .routes(routes!(dead_letters::passes::requeue))
+        .routes(routes!(dead_letters::passes::purge))
+        .routes(routes!(
+            dead_letters::passes::get,
+            dead_letters::passes::stop
+        ));
+    OpenApiRouter::with_openapi(document::frame())
+        .nest("/api/v1", resources)
+        .routes(routes!(document::serve))
+        .routes(routes!(health::ready))
+        .routes(routes!(health::live))
+}
+
+/// The API's routes, behind its own doorkeeper.
+pub(crate) fn router(app: &AppState) -> Router<AppState> {
+    let (router, _) = routes().split_for_parts();
+    let authenticate = middleware::from_fn_with_state(app.clone(), authentication::check);
+    router.layer(authenticate)
+}

@@ -1,0 +1,76 @@
+//! What stands in a path or behind the question mark, read strictly.
+
+use axum::extract::{self, FromRequestParts};
+use axum::http::request::Parts;
+use serde::Deserialize;
+use serde::de::{DeserializeOwned, Error as _};
+
+use crate::web::problem::Problem;
+
+/// What is behind the question mark.
+pub(super) struct Query<T>(pub T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let read = extract::Query::<T>::from_request_parts(parts, state).await;
+        read.map(|extract::Query(value)| Self(value))
+            .map_err(|error| {
+                let cause = std::error::Error::source(&error);
+                let why = cause.map_or_else(|| error.to_string(), ToString::to_string);
+                Problem::bad_request(format!("the query cannot be read: {why}"))
+            })
+    }
+}
+
+/// What stands in the path.
+pub(super) struct Path<T>(pub T);
+
+impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Path<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let read = extract::Path::<T>::from_request_parts(parts, state).await;
+        read.map(|extract::Path(value)| Self(value))
+            .map_err(|error| Problem::bad_request(format!("the path cannot be read: {error}")))
+    }
+}
+
+/// How many items a part of a list has at most.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Limit(pub usize);
+
+impl Limit {
+    /// The most that may be asked for.
+    pub const MOST: usize = 500;
+}
+
+impl Default for Limit {
+    fn default() -> Self {
+        Self(50)
+    }
+}
+
+impl<'de> Deserialize<'de> for Limit {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let limit = usize::deserialize(deserializer)?;
+        if (1..=Self::MOST).contains(&limit) {
+            Ok(Self(limit))
+        } else {
+            Err(D::Error::custom(format!("limit is 1 to {}", Self::MOST)))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_limit_has_bounds() {
+        let read = |text: &str| serde_json::from_str::<Limit>(text).ok();
+        assert_eq!(read("500"), Some(Limit(500)));
+        assert_eq!((read("0"), read("501"), read("-1")), (None, None, None));
+    }
+}

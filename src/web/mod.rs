@@ -1,0 +1,36 @@
+//! What answers on the port: the API, and the page beside it.
+//!
+//! | file | what it does |
+//! |---|---|
+//! | [`api`] | the JSON API, one file a resource |
+//! | `page` | the Webhooks page, one file a page |
+//! | [`state`] | what the handlers of both work with |
+//! | `visitors` | tokens, and what is for this machine alone |
+//! | `cursor` | where the next part of a list begins |
+//! | [`problem`] | every error, as problem details (RFC 9457), and the field that it is about |
+//! | `listener`, `connections` | the port, and how many connections it bears |
+//! | `drain_body` | reads what a handler left of a request |
+
+pub mod api;
+mod connections;
+mod cursor;
+mod drain_body;
+mod listener;
+mod page;
+pub mod problem;
+pub mod state;
+mod visitors;
+
+use axum::{Router, middleware};
+
+pub use listener::{Listener, ServeError};
+use state::AppState;
+
+/// Everything that is answered.
+fn router(state: AppState) -> Router {
+    api::router(&state)
+        .merge(page::router(&state))
+        .method_not_allowed_fallback(problem::no_such_method)
+        .layer(middleware::from_fn(drain_body::read))
+        .with_state(state)
+}

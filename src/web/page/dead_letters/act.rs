@@ -1,0 +1,136 @@
+//! Sending dead letters round again, and throwing them away.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use axum::extract::{RawForm, State};
+use axum::http::StatusCode;
+use axum::response::{Html, Redirect};
+use maud::html;
+
+use super::Wanted;
+use crate::store::dead_letters::{Action, Filter, Options};
+use crate::web::page::layout::{Place, page_at};
+use crate::web::page::session::Visitor;
+use crate::web::page::trouble::Trouble;
+use crate::web::state::AppState;
+
+/// How long the answer to a form waits for a pass that is soon through.
+const SOON: Duration = Duration::from_millis(800);
+
+/// What a form asks to be done.
+struct Asked {
+    action: Action,
+    wanted: Wanted,
+    ids: Option<BTreeSet<String>>,
+    rate: Option<f64>,
+    sure: bool,
+}
+
+impl Asked {
+    fn read(form: &[u8]) -> Result<Self, Trouble> {
+        let wrong = |detail: &str| Trouble::new(StatusCode::UNPROCESSABLE_ENTITY, detail);
+        let (mut wanted, mut ids, mut what) = (Wanted::default(), BTreeSet::new(), String::new());
+        let (mut rate, mut sure) = (None, false);
+        for (name, value) in url::form_urlencoded::parse(form) {
+            match &*name {
+                "reason" => wanted.reason = value.into_owned(),
+                "event_type" => wanted.event_type = value.into_owned(),
+                "webhook" => wanted.webhook = value.into_owned(),
+                "id" => drop(ids.insert(value.into_owned())),
+                "do" => what = value.into_owned(),
+                "sure" => sure = true,
+                "rate" if !value.trim().is_empty() => {
+                    let number = value.trim().parse().ok();
+                    let number = number.filter(|rate: &f64| (0.001..=1e6).contains(rate));
+                    let detail = "The rate is a number of dead letters a second, above 0.";
+                    rate = Some(number.ok_or_else(|| wrong(detail))?);
+                }
+                _ => {}
+            }
+        }
+        let (action, which) = what.split_once('-').unwrap_or((&what, ""));
+        let action = match action {
+            "requeue" => Action::Requeue,
+            "purge" => Action::Purge,
+            _ => return Err(wrong("Say what is to be done.")),
+        };
+        let ids = match which {
+            "all" => None,
+            _ if ids.is_empty() => {
+                return Err(wrong(
+                    "Select at least one dead letter first, or take all that match.",
+                ));
+            }
+            _ => Some(ids),
+        };
+        Ok(Self {
+            action,
+            wanted,
+            ids,
+            rate,
+            sure,
+        })
+    }
+}
+
+/// Begins a pass, and leads to its progress. Throwing away is asked about first.
+pub async fn act(
+    State(app): State<AppState>,
+    visitor: Visitor,
+    RawForm(form): RawForm,
+) -> Result<Result<Redirect, Html<String>>, Trouble> {
+    let asked = Asked::read(&form)?;
+    if asked.action == Action::Purge && !asked.sure {
+        return Ok(Err(confirm(&visitor, &form, &asked)));
+    }
+    let wanted = asked.wanted.filter(&visitor);
+    let filter = Filter {
+        ids: asked.ids.or(wanted.ids),
+        ..wanted
+    };
+    let options = Options {
+        rate: asked.rate,
+        ..Options::default()
+    };
+    let letters = app.deployment.dead_letters.clone();
+    let organization = &visitor.organization;
+    let passes = &app.passes;
+    let started = passes.start(
+        letters,
+        organization,
+        asked.action,
+        filter,
+        options,
+        &app.stop,
+    );
+    let pass = started.map_err(|error| Trouble::new(StatusCode::CONFLICT, error.to_string()))?;
+    let pass = passes.wait(pass, SOON).await;
+    Ok(Ok(Redirect::to(&format!(
+        "/dead-letters/passes/{}",
+        pass.id
+    ))))
+}
+
+fn confirm(visitor: &Visitor, form: &[u8], asked: &Asked) -> Html<String> {
+    let which = match &asked.ids {
+        Some(ids) if ids.len() == 1 => "the selected dead letter".to_owned(),
+        Some(ids) => format!("{} selected dead letters", ids.len()),
+        None => "all dead letters that match".to_owned(),
+    };
+    let content = html! {
+        h1 { "Purge " (which) "?" }
+        form.card.wide.notice.bad method="post" action="/dead-letters" {
+            @for (name, value) in url::form_urlencoded::parse(form) {
+                input type="hidden" name=(name) value=(value);
+            }
+            input type="hidden" name="sure" value="true";
+            p { "They are thrown away for good, and their events never reach the receiver. This cannot be undone." }
+            div.actions {
+                button.danger { "Purge for good" }
+                a.button href="/dead-letters" { "Keep them" }
+            }
+        }
+    };
+    page_at(Place::DeadLetters, "Purge", Some(visitor), &content)
+}

@@ -1,0 +1,205 @@
+//! The Delivery Log of a webhook: every attempt, and new ones as they are made.
+
+use std::collections::HashSet;
+use std::convert::Infallible;
+
+use axum::extract::{Path, Query, State};
+use axum::http::HeaderMap;
+use axum::response::Html;
+use axum::response::sse::{Event, KeepAlive, Sse};
+use futures::{Stream, StreamExt as _};
+use jiff::Timestamp;
+use maud::{Markup, html};
+use serde::Deserialize;
+
+use super::attempts::{COLUMNS, row};
+use super::layout::said;
+use super::session::Visitor;
+use super::trouble::Trouble;
+use super::webhook::{Tab, about, find, held_back_notice};
+use crate::domain::ids::EventType;
+use crate::domain::outcome::Outcome;
+use crate::registry::webhooks::StoredWebhook;
+use crate::store::delivery_log::{AttemptFilter, Page};
+use crate::web::cursor::Cursor;
+use crate::web::state::AppState;
+
+/// How many attempts a page of the log has.
+const ROWS: usize = 50;
+
+/// What of the log is wanted. An empty choice is none.
+#[derive(Debug, Default, Deserialize)]
+pub struct Wanted {
+    #[serde(default)]
+    event_type: String,
+    #[serde(default)]
+    outcome: String,
+    #[serde(default)]
+    status: String,
+    #[serde(default)]
+    before: String,
+    #[serde(default)]
+    said: String,
+}
+
+impl Wanted {
+    fn filter(&self, visitor: &Visitor, webhook: &StoredWebhook) -> AttemptFilter {
+        AttemptFilter {
+            organization: Some(visitor.organization.clone()),
+            webhook: Some(webhook.webhook.id.clone()),
+            event_type: EventType::new(&self.event_type).ok(),
+            outcome: Some(self.outcome.clone()).filter(|outcome| !outcome.is_empty()),
+            status_class: self.status.parse().ok(),
+            ..AttemptFilter::default()
+        }
+    }
+
+    fn is_everything(&self) -> bool {
+        let all = [&self.event_type, &self.outcome, &self.status];
+        all.into_iter().all(String::is_empty)
+    }
+
+    /// The query of the same choice, behind the entry `before`.
+    fn query(&self, before: &str) -> String {
+        url::form_urlencoded::Serializer::new(String::new())
+            .append_pair("event_type", &self.event_type)
+            .append_pair("outcome", &self.outcome)
+            .append_pair("status", &self.status)
+            .append_pair("before", before)
+            .finish()
+    }
+}
+
+/// The log.
+pub async fn show(
+    State(app): State<AppState>,
+    visitor: Visitor,
+    Path(id): Path<String>,
+    Query(wanted): Query<Wanted>,
+) -> Result<Html<String>, Trouble> {
+    let webhook = find(&app, &visitor, &id).await?;
+    let filter = wanted.filter(&visitor, &webhook);
+    let before = Cursor::new(&wanted.before);
+    let delivery_log = &app.deployment.delivery_log;
+    let found = delivery_log
+        .attempts(&filter, ROWS, before.as_ref().map(Cursor::as_str))
+        .await?;
+    let content = html! {
+        (said(&wanted.said))
+        (held_back_notice(&app, &visitor, &webhook).await?)
+        (filters(&app, &webhook, &wanted))
+        (log(&webhook.document.id, &wanted, before.is_none(), &found))
+    };
+    Ok(about(&visitor, &webhook, Tab::Log, &content))
+}
+
+fn log(id: &str, wanted: &Wanted, newest: bool, found: &Page) -> Markup {
+    // Older pages and chosen ones do not change while they are read.
+    let live = newest && wanted.is_everything();
+    // What comes between this answer and the stream's first must not be missed.
+    let last = found.attempts.first().map_or("0", |one| one.entry.as_str());
+    let stream = live.then(|| format!("/webhooks/{id}/stream?after={last}"));
+    let none = found.attempts.is_empty();
+    let now = Timestamp::now();
+    html! {
+        @if none {
+            div.card data-empty {
+                @if live {
+                    p { strong { "No attempts yet." } " They appear here as they are made. Publish an event to see one:" }
+                    pre { "prism-webhooks publish request.completed" }
+                    p { "Or send a test with the button above." }
+                } @else if found.next.is_some() {
+                    p { "No attempt among those looked through is like that. There are older ones." }
+                } @else { p { "No attempt on record is like that." } }
+            }
+        }
+        div.card.scroll hidden[none] data-log {
+            @if live { p.small.quiet.live data-live hidden { "Live: new attempts appear at the top." } }
+            table role="table" aria-label="Delivery Log" {
+                thead role="rowgroup" { tr role="row" { @for column in COLUMNS { th role="columnheader" scope="col" { (column) } } } }
+                tbody role="rowgroup" data-stream=[stream] {
+                    @for (one, followed) in found.attempts.iter().zip(followed(found)) { (row(one, now, followed)) }
+                }
+            }
+        }
+        @if let Some(next) = &found.next {
+            p { a.button href={ "/webhooks/" (id) "/log?" (wanted.query(next)) } { "Older attempts" } }
+        }
+    }
+}
+
+/// Of each attempt, whether a later one of the same delivery stands above it.
+fn followed(found: &Page) -> Vec<bool> {
+    let mut seen = HashSet::new();
+    let deliveries = found.attempts.iter().map(|one| &one.attempt.delivery_id);
+    deliveries.map(|delivery| !seen.insert(delivery)).collect()
+}
+
+fn filters(app: &AppState, webhook: &StoredWebhook, wanted: &Wanted) -> Markup {
+    let place = format!("/webhooks/{}/log", webhook.document.id);
+    html! {
+        form.filters method="get" action=(place) aria-label="Filter" {
+            div {
+                label for="event_type" { "Event type" }
+                select #event_type name="event_type" {
+                    option value="" { "any" }
+                    @for event_type in &app.rules.event_types {
+                        option value=(event_type.as_str()) selected[event_type.as_str() == wanted.event_type] { (event_type) }
+                    }
+                    option value="test" selected[wanted.event_type == "test"] { "test" }
+                }
+            }
+            div {
+                label for="status" { "HTTP status" }
+                select #status name="status" {
+                    option value="" { "any" }
+                    @for class in ["2", "3", "4", "5"] {
+                        option value=(class) selected[class == wanted.status] { (class) "xx" }
+                    }
+                }
+            }
+            div {
+                label for="outcome" { "Outcome" }
+                select #outcome name="outcome" {
+                    option value="" { "any" }
+                    @for outcome in Outcome::NAMES {
+                        option value=(outcome) selected[outcome == wanted.outcome] { (outcome.replace('_', " ")) }
+                    }
+                }
+            }
+            button { "Filter" }
+            @if !wanted.is_everything() { a.button href=(place) { "Show all" } }
+        }
+    }
+}
+
+/// Where a stream begins.
+#[derive(Debug, Deserialize)]
+pub struct After {
+    #[serde(default)]
+    after: String,
+}
+
+/// New attempts as they are recorded, as rows. A browser that lost the connection goes on behind
+/// the last row that it had.
+pub async fn stream(
+    State(app): State<AppState>,
+    visitor: Visitor,
+    headers: HeaderMap,
+    Path(id): Path<String>,
+    Query(After { after }): Query<After>,
+) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Trouble> {
+    let webhook = find(&app, &visitor, &id).await?;
+    let filter = Wanted::default().filter(&visitor, &webhook);
+    let last = headers.get("last-event-id");
+    let last = last.and_then(|value| value.to_str().ok());
+    let after = Cursor::new(last.unwrap_or(&after));
+    let after = after.map(|entry| entry.as_str().to_owned());
+    let attempts = app.deployment.delivery_log.follow(filter, after).await?;
+    let rows = attempts.map(|one| {
+        let row = row(&one, Timestamp::now(), false).into_string();
+        Ok(Event::default().id(one.entry).data(row))
+    });
+    let rows = rows.take_until(app.stop.clone().cancelled_owned());
+    Ok(Sse::new(rows).keep_alive(KeepAlive::default()))
+}

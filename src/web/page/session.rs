@@ -1,0 +1,219 @@
+//! Who may look, for which organization, and that a form is our own.
+//!
+//! With tokens, a visitor signs in with one, and the browser holds it in a cookie that no script can
+//! read and no other site can send. Without tokens the port is one of loopback, and the only
+//! danger is another page in the same browser: what changes something must come from our own
+//! pages, and the host must be asked for by a name of this machine, or a name that somebody
+//! points at it could read the pages.
+
+use axum::Form;
+use axum::extract::{FromRequestParts, Request, State};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use axum::middleware::Next;
+use axum::response::{Html, IntoResponse, Redirect, Response};
+use maud::html;
+use serde::Deserialize;
+
+use super::layout::page;
+use super::trouble::Trouble;
+use crate::domain::ids::Organization;
+use crate::web::state::AppState;
+use crate::web::visitors::{find_token, is_this_machine};
+
+const SESSION: &str = "prism_session";
+const ORGANIZATION: &str = "prism_organization";
+
+/// Whoever looks at a page.
+#[derive(Debug, Clone)]
+pub struct Visitor {
+    /// The organization that they look at.
+    pub organization: Organization,
+    /// Whether they may look at no other.
+    pub bound: bool,
+    /// Whether they signed in, and so can sign out.
+    pub signed_in: bool,
+}
+
+/// Lets visitors in who may be here, and sends the others to sign in.
+pub async fn admit(State(app): State<AppState>, mut request: Request, next: Next) -> Response {
+    if let Err(trouble) = our_own(&app, request.method(), request.headers()) {
+        return trouble.into_response();
+    }
+    let headers = request.headers();
+    let chosen = cookie(headers, ORGANIZATION).and_then(|name| Organization::new(name).ok());
+    let visitor = if app.tokens.is_empty() {
+        Visitor {
+            organization: chosen.unwrap_or_default(),
+            bound: false,
+            signed_in: false,
+        }
+    } else {
+        let token = cookie(headers, SESSION).and_then(|given| find_token(&app.tokens, given));
+        let Some(token) = token else {
+            return Redirect::to("/sign-in").into_response();
+        };
+        let bound = token.organization().cloned();
+        Visitor {
+            bound: bound.is_some(),
+            organization: bound.or(chosen).unwrap_or_default(),
+            signed_in: true,
+        }
+    };
+    request.extensions_mut().insert(visitor);
+    next.run(request).await
+}
+
+/// The same check of forms, for those who are not in yet.
+pub async fn check_form(State(app): State<AppState>, request: Request, next: Next) -> Response {
+    match our_own(&app, request.method(), request.headers()) {
+        Ok(()) => next.run(request).await,
+        Err(trouble) => trouble.into_response(),
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for Visitor {
+    type Rejection = Trouble;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Trouble> {
+        // Set by `admit`, which stands before every page that asks.
+        let visitor = parts.extensions.get().cloned();
+        visitor.ok_or_else(|| Trouble::new(StatusCode::UNAUTHORIZED, "sign in first"))
+    }
+}
+
+/// Refuses what another site's page may have sent.
+fn our_own(app: &AppState, method: &Method, headers: &HeaderMap) -> Result<(), Trouble> {
+    let host = text(headers, header::HOST.as_str()).unwrap_or("");
+    if app.tokens.is_empty() && !is_this_machine(host) {
+        let detail =
+            "without a token this is for browsers on this machine: ask for it as 127.0.0.1";
+        return Err(Trouble::new(StatusCode::FORBIDDEN, detail));
+    }
+    if matches!(*method, Method::GET | Method::HEAD) {
+        return Ok(());
+    }
+    // Browsers send at least one of them with every form, and say in the first themselves.
+    let own = match text(headers, "sec-fetch-site") {
+        Some(site) => site == "same-origin",
+        None => text(headers, header::ORIGIN.as_str()).is_some_and(|origin| {
+            let place = origin.split_once("://").map(|(_, place)| place);
+            place == Some(host)
+        }),
+    };
+    if own {
+        return Ok(());
+    }
+    Err(Trouble::new(
+        StatusCode::FORBIDDEN,
+        "this form did not come from our own page; open the page again and send it from there",
+    ))
+}
+
+fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    headers.get(name)?.to_str().ok()
+}
+
+fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    let all = headers.get_all(header::COOKIE).into_iter();
+    let mut pairs = all
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(';'))
+        .filter_map(|pair| pair.trim().split_once('='));
+    pairs
+        .find(|(found, _)| *found == name)
+        .map(|(_, value)| value)
+}
+
+/// A redirect that sets a cookie. `value` is a token or an organization: neither needs quoting.
+fn with_cookie(headers: &HeaderMap, to: &str, name: &str, value: &str, age: &str) -> Response {
+    let https = text(headers, "x-forwarded-proto") == Some("https");
+    let secure = if https { "; Secure" } else { "" };
+    let text = format!("{name}={value}; Path=/; HttpOnly; SameSite=Strict{age}{secure}");
+    let mut response = Redirect::to(to).into_response();
+    if let Ok(cookie) = HeaderValue::from_str(&text) {
+        response.headers_mut().insert(header::SET_COOKIE, cookie);
+    }
+    response
+}
+
+const NOW: &str = "; Max-Age=0";
+
+// ------------------------------------------------------------------------------------- the forms
+
+#[derive(Deserialize)]
+pub struct SignIn {
+    token: String,
+}
+
+fn sign_in_page(problem: Option<&str>) -> Html<String> {
+    let content = html! {
+        h1 { "Sign in" }
+        form.card.wide method="post" action="/sign-in" {
+            div.field {
+                label for="token" { "Token" }
+                span.hint #token-hint { "One of those that the deployment was started with (PRISM_API_TOKEN)." }
+                input #token type="password" name="token" required autocomplete="current-password"
+                    aria-describedby="token-hint token-error" aria-invalid=[problem.map(|_| "true")];
+                @if let Some(problem) = problem { p.error #token-error { (problem) } }
+            }
+            button.first { "Sign in" }
+        }
+    };
+    page("Sign in", None, &content)
+}
+
+pub async fn form() -> Html<String> {
+    sign_in_page(None)
+}
+
+pub async fn sign_in(
+    State(app): State<AppState>,
+    headers: HeaderMap,
+    Form(given): Form<SignIn>,
+) -> Response {
+    let token = given.token.trim();
+    if find_token(&app.tokens, token).is_none() {
+        let page = sign_in_page(Some("This is none of the deployment's tokens."));
+        return (StatusCode::FORBIDDEN, page).into_response();
+    }
+    with_cookie(&headers, "/webhooks", SESSION, token, "")
+}
+
+pub async fn sign_out(headers: HeaderMap) -> Response {
+    with_cookie(&headers, "/sign-in", SESSION, "", NOW)
+}
+
+#[derive(Deserialize)]
+pub struct Chosen {
+    organization: String,
+}
+
+pub async fn choose_organization(headers: HeaderMap, Form(chosen): Form<Chosen>) -> Response {
+    match Organization::new(chosen.organization.trim()) {
+        Ok(organization) => with_cookie(
+            &headers,
+            "/webhooks",
+            ORGANIZATION,
+            organization.as_str(),
+            "",
+        ),
+        Err(error) => Trouble::new(StatusCode::BAD_REQUEST, error.to_string()).into_response(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cookie_is_found_among_others() {
+        let mut headers = HeaderMap::new();
+        headers.insert(
+            header::COOKIE,
+            HeaderValue::from_static("a=1; prism_session=tok; b=2"),
+        );
+        assert_eq!(cookie(&headers, SESSION), Some("tok"));
+        assert_eq!(cookie(&headers, "session"), None);
+    }
+}

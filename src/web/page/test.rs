@@ -1,0 +1,65 @@
+//! Sending a test event, and what came back.
+
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::response::Html;
+use maud::{Markup, html};
+
+use super::attempts::{outcome, status};
+use super::layout::{DROPPED, millis, time};
+use super::session::Visitor;
+use super::trouble::Trouble;
+use super::webhook::{Tab, about, find};
+use crate::domain::attempt::Attempt;
+use crate::operations::test::TestError;
+use crate::web::state::AppState;
+
+/// Sends a test event now.
+pub async fn send(
+    State(app): State<AppState>,
+    visitor: Visitor,
+    Path(id): Path<String>,
+) -> Result<Html<String>, Trouble> {
+    let webhook = find(&app, &visitor, &id).await?;
+    let tested = app
+        .tester
+        .test(&visitor.organization, &webhook.webhook)
+        .await;
+    let attempt = tested.map_err(|error| {
+        let status = match error {
+            TestError::Invalid(_) => StatusCode::CONFLICT,
+            TestError::Own(_) => StatusCode::SERVICE_UNAVAILABLE,
+        };
+        Trouble::new(status, error.to_string())
+    })?;
+    Ok(about(&visitor, &webhook, Tab::Log, &result(&attempt)))
+}
+
+fn result(attempt: &Attempt) -> Markup {
+    let kind = if attempt.is_delivered() {
+        "good"
+    } else {
+        "bad"
+    };
+    html! {
+        h2 { "Test" }
+        div class={ "card notice " (kind) } role="status" {
+            p {
+                @if attempt.is_delivered() { "The endpoint took the test event." }
+                @else { "The endpoint did not take the test event." }
+            }
+            dl.facts {
+                div { dt { "Outcome" } dd { (outcome(attempt)) } }
+                div { dt { "HTTP status code" } dd { (status(attempt)) } }
+                div { dt { "Duration" } dd { (millis(attempt.duration_ms())) } }
+                div { dt { "Timestamp" } dd { (time(attempt.started_at)) } }
+            }
+            @if let Some(error) = &attempt.error { p { (error) } }
+            @if !attempt.response_body.is_empty() {
+                p.small.quiet { "Response body" }
+                pre tabindex="0" aria-label="Response body" { (DROPPED) (attempt.response_body) @if attempt.response_truncated { "…" } }
+            }
+        }
+        p { a.button href={ "/webhooks/" (attempt.webhook_id) "/log" } { "To the Delivery Log" } }
+    }
+}

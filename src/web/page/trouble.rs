@@ -1,0 +1,109 @@
+//! Why a page cannot be shown, as a page.
+
+use axum::extract::Request;
+use axum::http::{HeaderMap, StatusCode, Uri, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use maud::html;
+
+use super::layout::page;
+use crate::operations::inspect::InspectError;
+use crate::registry::webhooks::WebhooksError;
+use crate::store::Unavailable;
+use crate::web::problem;
+
+/// Why a page cannot be shown.
+#[derive(Debug)]
+pub struct Trouble {
+    status: StatusCode,
+    detail: String,
+}
+
+impl Trouble {
+    /// With this status, described by `detail`.
+    pub fn new(status: StatusCode, detail: impl Into<String>) -> Self {
+        let detail = detail.into();
+        Self { status, detail }
+    }
+
+    /// What is asked for does not exist.
+    pub fn not_found(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::NOT_FOUND, detail)
+    }
+}
+
+impl IntoResponse for Trouble {
+    fn into_response(self) -> Response {
+        let title = match self.status {
+            StatusCode::NOT_FOUND => "There is nothing here",
+            StatusCode::FORBIDDEN => "Not allowed",
+            StatusCode::SERVICE_UNAVAILABLE => "Not available now",
+            StatusCode::CONFLICT => "That cannot be done now",
+            _ => "That did not work",
+        };
+        let content = html! {
+            h1 { (title) }
+            p.card.notice.bad role="alert" { (self.detail) }
+            p { a.button href="/webhooks" { "To the webhooks" } }
+        };
+        (self.status, page(title, None, &content)).into_response()
+    }
+}
+
+/// The longest text of a refusal.
+const TEXT_LIMIT: usize = 4096;
+
+/// Shows as a page what refuses a request before a handler has it: a form that is too large, an
+/// address that cannot be read. It comes as a line of text.
+pub async fn dress(request: Request, next: Next) -> Response {
+    let response = next.run(request).await;
+    let kind = response.headers().get(header::CONTENT_TYPE);
+    let is_text = kind.is_some_and(|kind| kind.as_bytes().starts_with(b"text/plain"));
+    if !response.status().is_client_error() || !is_text {
+        return response;
+    }
+    let status = response.status();
+    let text = axum::body::to_bytes(response.into_body(), TEXT_LIMIT).await;
+    let text = text.unwrap_or_default();
+    Trouble::new(status, String::from_utf8_lossy(&text)).into_response()
+}
+
+/// Answers what is not there: people with a page, programs with a problem document.
+pub async fn nowhere(uri: Uri, headers: HeaderMap) -> Response {
+    let accept = headers.get(header::ACCEPT);
+    let accept = accept.and_then(|value| value.to_str().ok()).unwrap_or("");
+    if accept.contains("text/html") {
+        Trouble::not_found(format!("There is no page at {}.", uri.path())).into_response()
+    } else {
+        problem::no_such_resource(uri).await.into_response()
+    }
+}
+
+impl From<WebhooksError> for Trouble {
+    fn from(error: WebhooksError) -> Self {
+        let status = match &error {
+            WebhooksError::NotFound { .. } => StatusCode::NOT_FOUND,
+            WebhooksError::Store(_) => StatusCode::SERVICE_UNAVAILABLE,
+            _ => StatusCode::CONFLICT,
+        };
+        Self::new(status, error.to_string())
+    }
+}
+
+impl From<Unavailable> for Trouble {
+    fn from(error: Unavailable) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string())
+    }
+}
+
+impl From<InspectError> for Trouble {
+    fn from(error: InspectError) -> Self {
+        match error {
+            InspectError::Unknown(_) | InspectError::Unfound(_) => {
+                Self::not_found(error.to_string())
+            }
+            InspectError::Webhooks(error) => error.into(),
+            InspectError::Unavailable(error) => error.into(),
+        }
+    }
+}

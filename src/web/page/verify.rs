@@ -1,0 +1,127 @@
+//! What a webhook's receiver needs: code that verifies, ready to copy. It is that of
+//! `docs/receivers/`, which the tests deliver to.
+
+use axum::extract::{Path, State};
+use axum::response::Html;
+use maud::{Markup, html};
+
+use super::session::Visitor;
+use super::trouble::Trouble;
+use super::webhook::{Tab, about, find};
+use crate::web::state::AppState;
+
+/// A receiver: its anchor, what it is written with, how it is started, its text.
+struct Receiver {
+    id: &'static str,
+    name: &'static str,
+    start: &'static str,
+    code: &'static str,
+}
+
+const RECEIVERS: [Receiver; 4] = [
+    Receiver {
+        id: "fastapi",
+        name: "Python, FastAPI",
+        start: "pip install fastapi uvicorn && PRISM_WEBHOOK_SECRET=… python fastapi_receiver.py",
+        code: include_str!("../../../docs/receivers/fastapi_receiver.py"),
+    },
+    Receiver {
+        id: "flask",
+        name: "Python, Flask",
+        start: "pip install flask && PRISM_WEBHOOK_SECRET=… python flask_receiver.py",
+        code: include_str!("../../../docs/receivers/flask_receiver.py"),
+    },
+    Receiver {
+        id: "node",
+        name: "Node",
+        start: "PRISM_WEBHOOK_SECRET=… node node_receiver.js",
+        code: include_str!("../../../docs/receivers/node_receiver.js"),
+    },
+    Receiver {
+        id: "go",
+        name: "Go",
+        start: "PRISM_WEBHOOK_SECRET=… go run go_receiver.go",
+        code: include_str!("../../../docs/receivers/go_receiver.go"),
+    },
+];
+
+/// The headers that a receiver can rely on, and what they are for.
+const HEADERS: [(&str, &str); 7] = [
+    (
+        "X-Prism-Signature",
+        "sha256= and the hex HMAC-SHA256 of the raw body, keyed with the newest secret",
+    ),
+    ("X-Prism-Event", "the event type"),
+    (
+        "X-Prism-Delivery",
+        "the same at every attempt: the key of what was done already",
+    ),
+    ("X-Prism-Attempt", "the number of the attempt, from 1"),
+    ("webhook-id", "the event's id (Standard Webhooks)"),
+    (
+        "webhook-timestamp",
+        "Unix seconds of the attempt (Standard Webhooks)",
+    ),
+    (
+        "webhook-signature",
+        "v1, and Base64, for each active secret (Standard Webhooks)",
+    ),
+];
+
+/// How the receiver verifies.
+pub async fn show(
+    State(app): State<AppState>,
+    visitor: Visitor,
+    Path(id): Path<String>,
+) -> Result<Html<String>, Trouble> {
+    let webhook = find(&app, &visitor, &id).await?;
+    let document = &webhook.document;
+    let own: Vec<&str> = document.headers.keys().map(String::as_str).collect();
+    let content = html! {
+        @if document.secrets.is_empty() {
+            p.card.notice.bad {
+                "Requests to this webhook are not signed: it has no secret. "
+                a href={ "/webhooks/" (document.id) "/settings" } { "Set one" }
+                ", or its receiver cannot tell whose requests it gets."
+            }
+        }
+        p { "A receiver computes the signature of the body as it came and compares. The secret is what was shown or typed when it was set; it is not shown again." }
+        p.chips { @for one in &RECEIVERS { a href={ "#" (one.id) } { (one.name) } } }
+        @for one in &RECEIVERS { (receiver(one)) }
+        h2 { "What a request carries" }
+        (headers(&own))
+    };
+    Ok(about(&visitor, &webhook, Tab::Verify, &content))
+}
+
+fn receiver(receiver: &Receiver) -> Markup {
+    let code = format!("{}-code", receiver.id);
+    html! {
+        section.card aria-labelledby=(receiver.id) {
+            div.head {
+                h2 id=(receiver.id) { (receiver.name) }
+                button.small type="button" data-copy=(code) hidden aria-label={ "Copy the code for " (receiver.name) } { "Copy" }
+            }
+            pre.code id=(code) tabindex="0" aria-label={ "Code for " (receiver.name) } { (receiver.code) }
+            p.small.quiet { code { (receiver.start) } }
+        }
+    }
+}
+
+fn headers(own: &[&str]) -> Markup {
+    html! {
+        div.card.scroll {
+            table role="table" {
+                thead role="rowgroup" { tr role="row" { @for column in ["Header", "Value"] { th role="columnheader" scope="col" { (column) } } } }
+                tbody role="rowgroup" {
+                    @for (name, value) in HEADERS {
+                        tr role="row" { td role="cell" data-label="Header" { code { (name) } } td role="cell" data-label="Value" { (value) } }
+                    }
+                    @for name in own {
+                        tr role="row" { td role="cell" data-label="Header" { code { (name) } } td role="cell" data-label="Value" { "this webhook's own" } }
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! What every page about one webhook begins with: its head and the tabs.
+
+use axum::response::Html;
+use maud::{Markup, html};
+
+use super::layout::{page, time};
+use super::session::Visitor;
+use super::trouble::Trouble;
+use crate::domain::held_back::HeldBack;
+use crate::registry::webhooks::StoredWebhook;
+use crate::web::state::AppState;
+
+/// The pages about one webhook.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tab {
+    /// How it does.
+    Overview,
+    /// Its attempts.
+    Log,
+    /// What of it was given up.
+    DeadLetters,
+    /// Changing it.
+    Settings,
+    /// What its receiver needs.
+    Verify,
+}
+
+impl Tab {
+    const ALL: [(Self, &'static str, &'static str); 5] = [
+        (Self::Overview, "", "Overview"),
+        (Self::Log, "/log", "Delivery Log"),
+        (Self::DeadLetters, "/dead-letters", "Dead letters"),
+        (Self::Settings, "/settings", "Settings"),
+        (Self::Verify, "/verify", "Verify"),
+    ];
+}
+
+/// The webhook that a page is about.
+pub async fn find(app: &AppState, visitor: &Visitor, id: &str) -> Result<StoredWebhook, Trouble> {
+    let webhooks = &app.deployment.webhooks;
+    Ok(webhooks.get(&visitor.organization, id).await?)
+}
+
+/// A page about a webhook.
+pub fn about(
+    visitor: &Visitor,
+    webhook: &StoredWebhook,
+    tab: Tab,
+    content: &Markup,
+) -> Html<String> {
+    let document = &webhook.document;
+    let whole = html! {
+        p.crumbs { a href="/webhooks" { "Webhooks" } span aria-hidden="true" { " / " } (document.name) }
+        div.head {
+            div {
+                h1 { (document.name) " " (state(document.enabled)) }
+                p.quiet { code { (document.url) } }
+            }
+            form.inline method="post" action={ "/webhooks/" (document.id) "/test" } {
+                button { "Send test" }
+            }
+        }
+        @if let Some(description) = &document.description { p { (description) } }
+        @if !document.enabled {
+            p.card.notice.bad {
+                strong { "Disabled" }
+                @if let Some(reason) = &document.disabled_reason { ": " (reason) }
+                ". It gets no deliveries. " a href={ "/webhooks/" (document.id) "/settings#state" } { "Enable it" }
+            }
+        }
+        nav.tabs aria-label="Webhook" {
+            @for (own, path, name) in Tab::ALL {
+                a href={ "/webhooks/" (document.id) (path) } aria-current=[(own == tab).then_some("page")] { (name) }
+            }
+        }
+        (content)
+    };
+    let name = Tab::ALL.iter().find(|(own, ..)| *own == tab);
+    let name = name.map_or("", |(_, _, name)| name);
+    page(
+        &format!("{name} · {}", document.name),
+        Some(visitor),
+        &whole,
+    )
+}
+
+/// Says that a webhook's deliveries are held back, and why.
+pub async fn held_back_notice(
+    app: &AppState,
+    visitor: &Visitor,
+    webhook: &StoredWebhook,
+) -> Result<Markup, Trouble> {
+    let log = &app.deployment.delivery_log;
+    let held = log
+        .held_back_one(&visitor.organization, &webhook.webhook.id)
+        .await?;
+    Ok(html! {
+        @if let Some(held) = held {
+            div.card.notice role="status" {
+                p {
+                    strong { "Deliveries are held back" } " since " (time(held.since)) ": " (held.why.because()) ". "
+                    @if held.is_left_alone() { "It is tried again at " } @else { "What is put off so far is due by " }
+                    (time(held.until)) ". Nothing is lost: they come back by themselves."
+                }
+            }
+        }
+    })
+}
+
+/// That deliveries are held back, as a badge.
+pub fn held_back_badge(held: &HeldBack) -> Markup {
+    html! { span.badge.held title=(held) { "held back" } }
+}
+
+/// Whether it gets deliveries, as a badge.
+pub fn state(enabled: bool) -> Markup {
+    html! {
+        @if enabled { span.badge.good { "enabled" } } @else { span.badge.off { "disabled" } }
+    }
+}

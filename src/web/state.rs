@@ -1,0 +1,36 @@
+//! What every handler works with, of the API and of the page.
+
+use std::sync::Arc;
+
+use tokio_util::sync::CancellationToken;
+
+use crate::config::ApiToken;
+use crate::domain::egress::Egress;
+use crate::domain::event::EventRules;
+use crate::engine::faults::Faults;
+use crate::operations::deployment::Deployment;
+use crate::operations::passes::Passes;
+use crate::operations::test::Tester;
+
+/// What is asked, told and allowed over the port.
+#[derive(Clone)]
+pub struct AppState {
+    /// What is asked and told.
+    pub deployment: Deployment,
+    /// What counts as an event.
+    pub rules: Arc<EventRules>,
+    /// Which addresses may be posted to.
+    pub egress: Arc<Egress>,
+    /// Sends test events.
+    pub tester: Tester,
+    /// Whether requests can be made.
+    pub faults: Arc<Faults>,
+    /// Passes through the dead letters that are under way here.
+    pub passes: Passes,
+    /// Who may ask; nobody in particular if there are none.
+    pub tokens: Arc<[ApiToken]>,
+    /// Cancelled once everything behind the API has been set up.
+    pub started: CancellationToken,
+    /// Cancelled when the service is to stop: live streams end then.
+    pub stop: CancellationToken,
+}
