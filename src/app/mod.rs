@@ -92,29 +92,16 @@ pub enum StartError {
 
 /// The exchanges and queues of this deployment.
 pub fn topology(config: &Config) -> Topology {
-    Topology::new(
-        &config.namespace,
-        &event_types(config),
-        config.delay.longest,
-    )
+    Topology::new(&config.namespace, &config.event_types, config.delay.longest)
 }
 
 /// What counts as an event here: the configured types, and our own.
 pub fn event_rules(config: &Config) -> EventRules {
     let own = EventType::webhook_disabled();
     EventRules {
-        event_types: event_types(config).into_iter().chain([own]).collect(),
+        event_types: config.event_types.iter().cloned().chain([own]).collect(),
         max_size: config.max_event_size,
     }
-}
-
-fn event_types(config: &Config) -> Vec<EventType> {
-    // The settings have been checked against the same rules.
-    config
-        .event_types
-        .iter()
-        .filter_map(|name| EventType::new(name).ok())
-        .collect()
 }
 
 /// The RabbitMQ of this deployment; `client` names the program in the broker's lists.
@@ -318,4 +305,28 @@ fn worker_name(config: &Config) -> String {
         let host = hostname::get().unwrap_or_default();
         format!("{}-{}", host.to_string_lossy(), std::process::id())
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What the parts take without settings, as tests and programs on the library do, is what they
+    /// get from settings that say nothing.
+    #[test]
+    fn the_defaults_of_the_parts_are_those_of_the_settings() {
+        let config = Config::default();
+        let engine = engine_settings(&config, handles::shares(&config, true), "worker");
+        assert_eq!(engine.retry, RetryPolicy::default());
+        assert_eq!(log_settings(&config), LogSettings::default());
+
+        let usual = http::Settings::default();
+        let given = sender_settings(&config, usual.kept_connections);
+        assert_eq!(given.connect_timeout, usual.connect_timeout);
+        assert_eq!(given.timeout, usual.timeout);
+        assert_eq!(given.read_limit, usual.read_limit);
+        assert_eq!(given.keep_limit, usual.keep_limit);
+        assert_eq!(given.idle_connections, usual.idle_connections);
+        assert_eq!(given.idle_timeout, usual.idle_timeout);
+    }
 }

@@ -15,6 +15,7 @@ use super::kinds::{
 };
 use super::reader::settings;
 use super::secret::{ApiToken, Redacted, SecretKey};
+use crate::domain::ids::EventType;
 
 const MILLISECOND: Duration = Duration::from_millis(1);
 const SECOND: Duration = Duration::from_secs(1);
@@ -62,10 +63,7 @@ settings! {
         /// The event types that are known: the events queue is bound once for each, and webhooks
         /// may subscribe to these only. The default ones are what the gateway publishes; operators
         /// add their own.
-        event_types: Vec<String> =
-            ["request.completed", "guardrail.triggered", "budget.exceeded", "error.occurred", "batch.completed"]
-                .map(String::from).into(),
-            EventTypes;
+        event_types: Vec<EventType> = EventType::of_gateway().into(), EventTypes;
 
         /// The largest body of an event, in bytes. A larger event becomes a dead letter. A worker
         /// holds up to `worker.prefetch` events in memory.

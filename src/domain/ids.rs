@@ -195,6 +195,18 @@ impl DeliveryId {
 }
 
 impl EventType {
+    /// What the gateway publishes.
+    pub fn of_gateway() -> [Self; 5] {
+        [
+            "request.completed",
+            "guardrail.triggered",
+            "budget.exceeded",
+            "error.occurred",
+            "batch.completed",
+        ]
+        .map(|name| Self(name.into()))
+    }
+
     /// The type of what a person sends who tests an endpoint.
     pub fn test() -> Self {
         Self("test".into())

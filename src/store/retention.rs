@@ -27,7 +27,7 @@ pub const SEQUENCE_KEPT: Duration = Duration::from_secs(3600);
 pub const MAX_EXAMINED: usize = 5_000;
 
 /// How much of the record is kept, and how it is written.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogSettings {
     /// About how many attempts the stream of all webhooks keeps.
     pub attempts_kept: u64,

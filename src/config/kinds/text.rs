@@ -11,6 +11,7 @@ use tracing_subscriber::filter::{EnvFilter, LevelFilter};
 
 use super::{Kind, each_of, items_of, list, text_of};
 use crate::config::secret::SecretKey;
+use crate::domain::ids::EventType;
 
 /// The prefix of everything on the servers.
 pub(in crate::config) struct Namespace;
@@ -93,23 +94,10 @@ impl<T: Copy + PartialEq> Kind for Choice<T> {
 /// The event types that the gateway may publish.
 pub(in crate::config) struct EventTypes;
 
-impl EventTypes {
-    /// The longest name, in bytes: it is a routing key (at most 255) and a header value.
-    const LONGEST: usize = 128;
-
-    fn is_event_type(text: &str) -> bool {
-        let good = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "_-".contains(c);
-        text.len() <= Self::LONGEST
-            && text
-                .split('.')
-                .all(|word| !word.is_empty() && word.chars().all(good))
-    }
-}
-
 impl Kind for EventTypes {
-    type Value = Vec<String>;
+    type Value = Vec<EventType>;
 
-    fn parse(&self, given: &Value) -> Result<Vec<String>, String> {
+    fn parse(&self, given: &Value) -> Result<Vec<EventType>, String> {
         let items = items_of(given)?;
         if items.is_empty() {
             return Err("it is empty: no event would be delivered".into());
@@ -122,23 +110,18 @@ impl Kind for EventTypes {
             return Err(format!("{twice:?} is there twice: leave one out"));
         }
         each_of(&items, |item| {
-            if Self::is_event_type(item) {
-                Ok(item.into())
-            } else {
-                Err(format!("{item:?} is none"))
-            }
+            EventType::new(item).map_err(|_| format!("{item:?} is none"))
         })
     }
 
-    fn print(&self, value: &Vec<String>) -> Option<Value> {
+    fn print(&self, value: &Vec<EventType>) -> Option<Value> {
         list(value)
     }
 
     fn allowed(&self) -> String {
-        format!(
-            "a list of event types: words of a-z, 0-9, '_' and '-' with dots between, at most {} characters each",
-            Self::LONGEST
-        )
+        "a list of event types: words of a-z, 0-9, '_' and '-' with dots between, at most 128 \
+         characters each"
+            .into()
     }
 }
 
@@ -270,7 +253,7 @@ mod tests {
     fn event_types_are_dotted_words_each_once_and_at_least_one() {
         assert_eq!(
             EventTypes.parse(&text("a.b, c-d_9")),
-            Ok(vec!["a.b".into(), "c-d_9".into()])
+            Ok(["a.b", "c-d_9"].map(|name| name.parse().unwrap()).into())
         );
         for wrong in [
             "",
