@@ -46,7 +46,7 @@ impl Temper {
     /// The event types that its webhook subscribes to.
     pub fn event_types(self) -> &'static [&'static str] {
         match self {
-            Self::Healthy => &crate::domain::event::GATEWAY_EVENT_TYPES,
+            Self::Healthy => &crate::domain::ids::GATEWAY_EVENT_TYPES,
             Self::Flaky => &["error.occurred"],
             Self::Gone => &["budget.exceeded"],
         }

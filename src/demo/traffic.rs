@@ -47,7 +47,7 @@ pub fn trickle(number: u64) -> Value {
 
 fn body_type(body: &Value) -> &'static str {
     let named = |name: &&str| body["event"] == **name;
-    let known = crate::domain::event::GATEWAY_EVENT_TYPES;
+    let known = crate::domain::ids::GATEWAY_EVENT_TYPES;
     known.into_iter().find(named).unwrap_or("request.completed")
 }
 
@@ -128,7 +128,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
-    use crate::domain::event::GATEWAY_EVENT_TYPES;
+    use crate::domain::ids::GATEWAY_EVENT_TYPES;
 
     #[test]
     fn the_story_has_every_event_type_and_goes_forward() {

@@ -9,20 +9,10 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::ids::{DeliveryId, EventId, EventType, InvalidId, Organization, WebhookId};
+use super::ids::{
+    DeliveryId, EventId, EventType, InvalidId, Organization, WEBHOOK_DISABLED, WebhookId,
+};
 use super::trace_context::TraceParent;
-
-/// The event types that the gateway publishes. Operators can configure more.
-pub const GATEWAY_EVENT_TYPES: [&str; 5] = [
-    "request.completed",
-    "guardrail.triggered",
-    "budget.exceeded",
-    "error.occurred",
-    "batch.completed",
-];
-
-/// The event that tells the gateway and the organization's other webhooks that one was disabled.
-pub const WEBHOOK_DISABLED: &str = "webhook.disabled";
 
 /// Something that happened in the gateway, published once.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -295,7 +285,7 @@ mod tests {
     use super::*;
 
     fn rules() -> EventRules {
-        let event_types = GATEWAY_EVENT_TYPES
+        let event_types = crate::domain::ids::GATEWAY_EVENT_TYPES
             .iter()
             .map(|t| EventType::new(t).unwrap())
             .collect();

@@ -93,7 +93,7 @@ pub fn explain(
 mod tests {
     use super::*;
     use crate::domain::endpoint::EndpointRules;
-    use crate::domain::event::GATEWAY_EVENT_TYPES;
+    use crate::domain::ids::GATEWAY_EVENT_TYPES;
     use crate::domain::secret::Secret;
     use crate::domain::webhook::WebhookDocument;
 

@@ -9,6 +9,18 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+/// The event types that the gateway publishes. Operators can configure more.
+pub const GATEWAY_EVENT_TYPES: [&str; 5] = [
+    "request.completed",
+    "guardrail.triggered",
+    "budget.exceeded",
+    "error.occurred",
+    "batch.completed",
+];
+
+/// The event that tells the gateway and the organization's other webhooks that one was disabled.
+pub const WEBHOOK_DISABLED: &str = "webhook.disabled";
+
 /// A text that cannot be the identifier it was given for.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{what} {text:?} is not usable: {rule}")]
@@ -197,14 +209,7 @@ impl DeliveryId {
 impl EventType {
     /// What the gateway publishes.
     pub fn of_gateway() -> [Self; 5] {
-        [
-            "request.completed",
-            "guardrail.triggered",
-            "budget.exceeded",
-            "error.occurred",
-            "batch.completed",
-        ]
-        .map(|name| Self(name.into()))
+        GATEWAY_EVENT_TYPES.map(|name| Self(name.into()))
     }
 
     /// The type of what a person sends who tests an endpoint.
@@ -212,9 +217,9 @@ impl EventType {
         Self("test".into())
     }
 
-    /// The type of our own event: [`WEBHOOK_DISABLED`](super::event::WEBHOOK_DISABLED).
+    /// The type of our own event: [`WEBHOOK_DISABLED`].
     pub fn webhook_disabled() -> Self {
-        Self(super::event::WEBHOOK_DISABLED.into())
+        Self(WEBHOOK_DISABLED.into())
     }
 }
 

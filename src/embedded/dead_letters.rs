@@ -11,8 +11,8 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 use super::handover::LetterKind;
 use super::message::{self, DeliveryHead, Draft, EventHead, Kind};
 use super::millis;
-use super::store::{ReadError, Store, Write};
-use super::writer::{Patience, WriteError};
+use super::store::{ReadError, Store};
+use super::writer::{Patience, Write, WriteError};
 use crate::engine::clock::Clock;
 use crate::store::Unavailable;
 use crate::store::dead_letters::{

@@ -12,8 +12,8 @@ use moka::sync::Cache;
 use rusqlite::{Connection, OptionalExtension as _, params};
 use tokio::sync::OnceCell;
 
-use super::store::{ReadError, Store, Write};
-use super::writer::{Patience, WriteError};
+use super::store::{ReadError, Store};
+use super::writer::{Patience, Write, WriteError};
 use crate::domain::ids::Organization;
 use crate::domain::organization::OrganizationWebhooks;
 use crate::domain::webhook::{WebhookDocument, WebhookKey};

@@ -7,8 +7,8 @@ use rusqlite::{Connection, params};
 use uuid::Uuid;
 
 use super::message::{self, Draft, Kind};
-use super::store::{Store, Write};
-use super::writer::{Patience, WriteError};
+use super::store::Store;
+use super::writer::{Patience, Write, WriteError};
 use super::{millis, millis_of};
 use crate::domain::dead_letter::{Content, DeadLetter, Reason};
 use crate::domain::event::RawEvent;

@@ -8,8 +8,9 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::documents::registered;
 use super::log::recorded;
-use super::store::{Store, Write};
+use super::store::Store;
 use super::writer::Patience;
+use super::writer::Write;
 use super::{millis, millis_of};
 use crate::domain::streak::Streak;
 use crate::domain::webhook::WebhookKey;

@@ -7,6 +7,7 @@
 //! | [`store`] | the one store behind all ports |
 //! | [`writer`] | the one task that writes, in groups |
 //! | `message` | messages as rows |
+//! | `signals` | news of messages for whoever hands them out |
 //! | [`handover`] | taking events in, and taking what comes next |
 //! | [`source`] | handing out what is due, settling it |
 //! | [`log`] | the record, for the engine |
@@ -38,6 +39,7 @@ mod message;
 pub mod pauses;
 pub mod rates;
 mod schema;
+mod signals;
 pub mod source;
 pub mod statistics;
 pub mod store;

@@ -8,8 +8,9 @@ use async_trait::async_trait;
 use rusqlite::{Connection, params};
 
 use super::documents::registered;
-use super::store::{Store, Write};
+use super::store::Store;
 use super::writer::Patience;
+use super::writer::Write;
 use super::{millis, millis_of};
 use crate::domain::admission::{Heard, Pause};
 use crate::domain::ids::{Organization, WebhookId};

@@ -6,8 +6,9 @@ use jiff::Timestamp;
 use rusqlite::{Connection, params};
 
 use super::documents::registered;
-use super::store::{ReadError, Store, Write};
+use super::store::{ReadError, Store};
 use super::writer::Patience;
+use super::writer::Write;
 use crate::domain::attempt::Attempt;
 use crate::domain::ids::{Organization, WebhookId};
 use crate::engine::clock::Clock;

@@ -6,12 +6,12 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use rusqlite::Connection;
-use tokio::sync::{Notify, mpsc, oneshot, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::task::AbortOnDropHandle;
 
 use super::database::Database;
-use super::message::Kind;
-use super::writer::{Job, Patience, WriteError, Writer};
+use super::signals::Signals;
+use super::writer::{Job, Write, WriteError, Writer};
 
 /// How long to wait before reading again what could not be read.
 const READ_AGAIN: Duration = Duration::from_secs(1);
@@ -31,24 +31,6 @@ struct Inner {
     found: i64,
     messages: AtomicI64,
     _writer: AbortOnDropHandle<()>,
-}
-
-/// Tells that there are new messages.
-#[derive(Debug, Default)]
-pub(super) struct Signals {
-    events: Notify,
-    deliveries: Notify,
-    parts: Notify,
-}
-
-impl Signals {
-    pub(super) fn of(&self, kind: Kind) -> &Notify {
-        match kind {
-            Kind::Event => &self.events,
-            Kind::Delivery => &self.deliveries,
-            Kind::Part => &self.parts,
-        }
-    }
 }
 
 /// The database cannot be read.
@@ -163,38 +145,6 @@ impl Store {
                     tokio::time::sleep(READ_AGAIN).await;
                 }
             }
-        }
-    }
-}
-
-/// How something is to be written.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Write {
-    /// What is to be done while it cannot be.
-    pub(super) patience: Patience,
-    /// About how many bytes it takes.
-    pub(super) size: usize,
-    /// The messages that it adds, if it does: whoever waits for such is told.
-    pub(super) adds: Option<Kind>,
-}
-
-impl Write {
-    pub(super) fn new(patience: Patience) -> Self {
-        Self {
-            patience,
-            size: 0,
-            adds: None,
-        }
-    }
-
-    pub(super) fn size(self, size: usize) -> Self {
-        Self { size, ..self }
-    }
-
-    pub(super) fn adds(self, kind: Kind) -> Self {
-        Self {
-            adds: Some(kind),
-            ..self
         }
     }
 }

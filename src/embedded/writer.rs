@@ -11,7 +11,8 @@ use rusqlite::{Connection, ErrorCode, TransactionBehavior};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::database::Database;
-use super::store::{Signals, Write};
+use super::message::Kind;
+use super::signals::Signals;
 use crate::reconnect::Reconnect;
 
 /// The most jobs in one transaction: a tenth of a second's work, so that nobody waits for long.
@@ -29,6 +30,38 @@ pub(super) enum Patience {
     WaitIfItHelps,
     /// Refuse it at once: whoever asked can be told.
     Refuse,
+}
+
+/// How something is to be written.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Write {
+    /// What is to be done while it cannot be.
+    pub(super) patience: Patience,
+    /// About how many bytes it takes.
+    pub(super) size: usize,
+    /// The messages that it adds, if it does: whoever waits for such is told.
+    pub(super) adds: Option<Kind>,
+}
+
+impl Write {
+    pub(super) fn new(patience: Patience) -> Self {
+        Self {
+            patience,
+            size: 0,
+            adds: None,
+        }
+    }
+
+    pub(super) fn size(self, size: usize) -> Self {
+        Self { size, ..self }
+    }
+
+    pub(super) fn adds(self, kind: Kind) -> Self {
+        Self {
+            adds: Some(kind),
+            ..self
+        }
+    }
 }
 
 /// Why something was not written.

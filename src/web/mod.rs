@@ -5,12 +5,13 @@
 //! | [`api`] | the JSON API, one file a resource |
 //! | `page` | the Webhooks page, one file a page |
 //! | [`state`] | what the handlers of both work with |
-//! | `visitors` | tokens, and what is for this machine alone |
+//! | `access` | tokens, and what is for this machine alone |
 //! | `cursor` | where the next part of a list begins |
 //! | [`problem`] | every error, as problem details (RFC 9457), and the field that it is about |
 //! | `listener`, `connections` | the port, and how many connections it bears |
 //! | `drain_body` | reads what a handler left of a request |
 
+mod access;
 pub mod api;
 mod connections;
 mod cursor;
@@ -19,7 +20,6 @@ mod listener;
 mod page;
 pub mod problem;
 pub mod state;
-mod visitors;
 
 use axum::{Router, middleware};
 

@@ -19,7 +19,7 @@ use prism_webhooks::engine::chance::Chance;
 use prism_webhooks::engine::clock::Clock;
 
 pub fn settings() -> Settings {
-    let event_types = event::GATEWAY_EVENT_TYPES
+    let event_types = prism_webhooks::domain::ids::GATEWAY_EVENT_TYPES
         .iter()
         .map(|t| EventType::new(t).unwrap());
     Settings {

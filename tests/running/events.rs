@@ -1,6 +1,6 @@
 //! Events over HTTP: the rules of the contract, the same in either mode.
 
-use prism_webhooks::domain::event::GATEWAY_EVENT_TYPES;
+use prism_webhooks::domain::ids::GATEWAY_EVENT_TYPES;
 use serde_json::{Value, json};
 
 use crate::support::namespace::Namespace;

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use prism_webhooks::domain::admission::Bounds;
 use prism_webhooks::domain::delay::Steps;
-use prism_webhooks::domain::event::{EventRules, WEBHOOK_DISABLED};
+use prism_webhooks::domain::event::EventRules;
 use prism_webhooks::domain::ids::EventType;
+use prism_webhooks::domain::ids::WEBHOOK_DISABLED;
 use prism_webhooks::domain::verdict::DisablePolicy;
 use prism_webhooks::engine::Settings;
 use prism_webhooks::engine::chance::Chance;

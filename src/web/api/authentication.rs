@@ -9,9 +9,9 @@ use axum::response::{IntoResponse, Response};
 
 use crate::config::ApiToken;
 use crate::domain::ids::Organization;
+use crate::web::access::{find_token, is_this_machine};
 use crate::web::problem::Problem;
 use crate::web::state::AppState;
-use crate::web::visitors::{find_token, is_this_machine};
 
 /// The header that names the organization a request is about.
 pub const ORGANIZATION: &str = "x-prism-organization";

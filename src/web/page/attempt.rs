@@ -8,8 +8,8 @@ use maud::{Markup, html};
 
 use super::attempts::{outcome, retry as retry_button, status};
 use super::layout::{DROPPED, millis, time};
-use super::session::Visitor;
 use super::trouble::Trouble;
+use super::visitor::Visitor;
 use super::webhook::{Tab, about, find};
 use crate::domain::attempt::Attempt;
 use crate::domain::delivery::Trigger;

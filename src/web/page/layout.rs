@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use maud::{DOCTYPE, Markup, html};
 
 use super::assets;
-use super::session::Visitor;
+use super::visitor::Visitor;
 use axum::response::Html;
 
 /// Where in the page a visitor is.

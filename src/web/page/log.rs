@@ -14,8 +14,8 @@ use serde::Deserialize;
 
 use super::attempts::{COLUMNS, row};
 use super::layout::said;
-use super::session::Visitor;
 use super::trouble::Trouble;
+use super::visitor::Visitor;
 use super::webhook::{Tab, about, find, held_back_notice};
 use crate::domain::ids::EventType;
 use crate::domain::outcome::Outcome;

@@ -3,6 +3,7 @@
 //! | file | what it does |
 //! |---|---|
 //! | `session` | who may look, for which organization, and that a form is our own |
+//! | `visitor` | whoever looks at a page |
 //! | `protection` | what browsers are told to allow |
 //! | `layout`, `trouble` | the frame of every page; how errors look |
 //! | `webhooks` | the list |
@@ -33,6 +34,7 @@ mod settings;
 mod test;
 mod trouble;
 mod verify;
+mod visitor;
 mod webhook;
 mod webhooks;
 

@@ -6,8 +6,8 @@ use maud::{Markup, html};
 use uuid::Uuid;
 
 use super::layout::{passing_page, time};
-use super::session::Visitor;
 use super::trouble::Trouble;
+use super::visitor::Visitor;
 use crate::operations::passes::{Pass, PassState};
 use crate::store::dead_letters::Action;
 use crate::web::state::AppState;

@@ -9,9 +9,9 @@ use jiff::Timestamp;
 use maud::{Markup, html};
 
 use super::form::{Errors, Typed, error};
-use super::session::Visitor;
 use super::settings;
 use super::trouble::Trouble;
+use super::visitor::Visitor;
 use super::webhook::{Tab, about, find};
 use crate::domain::secret::Secret;
 use crate::registry::webhooks::{Target, Version};

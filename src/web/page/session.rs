@@ -17,23 +17,13 @@ use serde::Deserialize;
 
 use super::layout::page;
 use super::trouble::Trouble;
+use super::visitor::Visitor;
 use crate::domain::ids::Organization;
+use crate::web::access::{find_token, is_this_machine};
 use crate::web::state::AppState;
-use crate::web::visitors::{find_token, is_this_machine};
 
 const SESSION: &str = "prism_session";
 const ORGANIZATION: &str = "prism_organization";
-
-/// Whoever looks at a page.
-#[derive(Debug, Clone)]
-pub struct Visitor {
-    /// The organization that they look at.
-    pub organization: Organization,
-    /// Whether they may look at no other.
-    pub bound: bool,
-    /// Whether they signed in, and so can sign out.
-    pub signed_in: bool,
-}
 
 /// Lets visitors in who may be here, and sends the others to sign in.
 pub async fn admit(State(app): State<AppState>, mut request: Request, next: Next) -> Response {

@@ -5,8 +5,8 @@ use axum::extract::{Path, State};
 use axum::response::Html;
 use maud::{Markup, html};
 
-use super::session::Visitor;
 use super::trouble::Trouble;
+use super::visitor::Visitor;
 use super::webhook::{Tab, about, find};
 use crate::web::state::AppState;
 

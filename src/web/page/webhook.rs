@@ -4,8 +4,8 @@ use axum::response::Html;
 use maud::{Markup, html};
 
 use super::layout::{page, time};
-use super::session::Visitor;
 use super::trouble::Trouble;
+use super::visitor::Visitor;
 use crate::domain::held_back::HeldBack;
 use crate::registry::webhooks::StoredWebhook;
 use crate::web::state::AppState;

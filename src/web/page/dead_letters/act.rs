@@ -11,8 +11,8 @@ use maud::html;
 use super::Wanted;
 use crate::store::dead_letters::{Action, Filter, Options};
 use crate::web::page::layout::{Place, page_at};
-use crate::web::page::session::Visitor;
 use crate::web::page::trouble::Trouble;
+use crate::web::page::visitor::Visitor;
 use crate::web::state::AppState;
 
 /// How long the answer to a form waits for a pass that is soon through.

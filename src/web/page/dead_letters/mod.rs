@@ -15,8 +15,8 @@ use crate::operations::passes::Pass;
 use crate::registry::webhooks::Listed;
 use crate::store::dead_letters::{Action, Filter, Found, Summary};
 use crate::web::page::layout::{Place, page_at, time};
-use crate::web::page::session::Visitor;
 use crate::web::page::trouble::Trouble;
+use crate::web::page::visitor::Visitor;
 use crate::web::page::webhook::{Tab, about, find};
 use crate::web::state::AppState;
 

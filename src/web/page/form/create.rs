@@ -10,8 +10,8 @@ use super::{Errors, Typed, alert, error, refused, shared};
 use crate::registry::webhooks::NewWebhook;
 use crate::web::page::layout::page;
 use crate::web::page::secret::{generating, shown_once};
-use crate::web::page::session::Visitor;
 use crate::web::page::trouble::Trouble;
+use crate::web::page::visitor::Visitor;
 use crate::web::state::AppState;
 
 /// The empty form.

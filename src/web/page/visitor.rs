@@ -1,0 +1,14 @@
+//! Whoever looks at a page.
+
+use crate::domain::ids::Organization;
+
+/// Whoever looks at a page.
+#[derive(Debug, Clone)]
+pub struct Visitor {
+    /// The organization that they look at.
+    pub organization: Organization,
+    /// Whether they may look at no other.
+    pub bound: bool,
+    /// Whether they signed in, and so can sign out.
+    pub signed_in: bool,
+}
