@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::app::{Run, Scope};
 use crate::config::{Config, Flag, Logging};
-use crate::demo::story::{self, Stage, StoryError};
+use crate::demo::scenario::{self, Stage, StoryError};
 
 use super::console::Console;
 use super::failure::{Failure, Kind};
@@ -52,7 +52,7 @@ pub fn logging(environment: Vec<(String, String)>) -> Logging {
 /// Tells the story.
 pub async fn run(args: &DemoArgs, console: &mut Console) -> Result<(), Failure> {
     let directory = tempfile::tempdir()?;
-    let config = story::config(directory.path(), args.listen);
+    let config = scenario::config(directory.path(), args.listen);
     let stop = CancellationToken::new();
     let run = Run::start(&config, Scope::Everything, stop.clone()).await?;
     let address = run.address();

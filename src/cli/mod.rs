@@ -1,6 +1,5 @@
 //! The commands: one file each, and here what they share: the command line itself.
 
-mod ask;
 pub mod attempts;
 pub mod bench;
 pub mod config;
@@ -18,6 +17,7 @@ pub mod run;
 pub mod schema;
 pub mod secret_text;
 pub mod signals;
+mod store_commands;
 pub mod table;
 pub mod topology;
 pub mod webhooks;
@@ -161,8 +161,10 @@ async fn with_settings(
             let follows = matches!(command, Command::Attempts(_));
             let asking = async {
                 match config.mode() {
-                    Mode::Servers => ask::servers(command, config, console).await,
-                    Mode::Embedded => ask::embedded(command, arguments, config, console).await,
+                    Mode::Servers => store_commands::servers(command, config, console).await,
+                    Mode::Embedded => {
+                        store_commands::embedded(command, arguments, config, console).await
+                    }
                 }
             };
             tokio::select! {

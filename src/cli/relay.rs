@@ -42,7 +42,7 @@ mod tag {
 
 /// A command, as it is handed over.
 #[derive(Debug, Serialize, Deserialize)]
-pub struct Ask {
+pub struct RelayRequest {
     /// The program's version: another one may understand the arguments differently.
     version: String,
     /// The command line, the program's name first.
@@ -82,7 +82,7 @@ pub async fn ask(
     };
     let stream = UnixStream::connect(directory.join(SOCKET)).await;
     let mut frames = Frames::new(stream.map_err(|e| lost(&e))?, LengthDelimitedCodec::new());
-    let ask = Ask {
+    let ask = RelayRequest {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         arguments,
         shows: console.shows,
@@ -160,7 +160,7 @@ impl Relay {
     /// Runs the commands that come with `run`, each with a console of its own, until `stop`.
     pub async fn serve<R, F>(self, run: R, stop: CancellationToken)
     where
-        R: Fn(Ask, Console) -> F + Clone + Send + 'static,
+        R: Fn(RelayRequest, Console) -> F + Clone + Send + 'static,
         F: Future<Output = Result<(), Failure>> + Send + 'static,
     {
         loop {
@@ -185,14 +185,14 @@ impl Drop for Relay {
 
 async fn answer<R, F>(mut frames: Frames, run: R, stop: CancellationToken)
 where
-    R: Fn(Ask, Console) -> F,
+    R: Fn(RelayRequest, Console) -> F,
     F: Future<Output = Result<(), Failure>>,
 {
     let Some(Ok(first)) = frames.next().await else {
         return;
     };
     let ask = match first.split_first() {
-        Some((&tag::ASK, content)) => serde_json::from_slice::<Ask>(content).ok(),
+        Some((&tag::ASK, content)) => serde_json::from_slice::<RelayRequest>(content).ok(),
         _ => None,
     };
     let Some(ask) = ask else { return };

@@ -12,7 +12,7 @@ use crate::operations::test::Tester;
 use super::console::Console;
 use super::failure::{Failure, Kind};
 use super::relay::Relay;
-use super::{ask, signals};
+use super::{signals, store_commands};
 
 /// Run everything in one process: take events, deliver them, serve the API
 ///
@@ -89,7 +89,7 @@ fn relay(
     let run = move |asked, console| {
         let (deployment, tester) = (deployment.clone(), tester.clone());
         let config = config.clone();
-        async move { ask::relayed(asked, &deployment, &tester, &config, console).await }
+        async move { store_commands::relayed(asked, &deployment, &tester, &config, console).await }
     };
     let serving = tokio::spawn(relay.serve(run, stop.clone()));
     Ok(AbortOnDropHandle::new(serving))

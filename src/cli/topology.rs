@@ -28,7 +28,7 @@ enum TopologyCommand {
         /// Print one JSON array
         #[arg(long)]
         json: bool,
-        /// Ask no broker
+        /// RelayRequest no broker
         #[arg(long)]
         offline: bool,
     },

@@ -1,7 +1,7 @@
 //! The command `webhooks`: create, list, show, update, delete, enable, disable, rotate-secret, test,
 //! export, import.
 
-mod moving;
+mod export_import;
 mod testing;
 mod view;
 
@@ -187,8 +187,12 @@ pub async fn run(
 ) -> Result<(), Failure> {
     let organization = &args.organization;
     let view = match args.command {
-        WebhooksCommand::Export => return moving::export(store, organization, console).await,
-        WebhooksCommand::Import => return moving::import(store, organization, console).await,
+        WebhooksCommand::Export => {
+            return export_import::export(store, organization, console).await;
+        }
+        WebhooksCommand::Import => {
+            return export_import::import(store, organization, console).await;
+        }
         WebhooksCommand::Test(which) => {
             let stored = store.get(organization, &which.webhook).await?;
             return testing::test(&tester()?, organization, &stored, args.json, console).await;

@@ -3,11 +3,11 @@
 //! | file | does |
 //! |---|---|
 //! | [`traffic`] | says what the gateway publishes, and when |
-//! | [`receivers`] | the three endpoints, each with a temper of its own |
-//! | [`story`] | starts everything, publishes, and tells what comes of it |
-//! | [`reckoning`] | adds up what was published, recorded and received |
+//! | [`receivers`] | the three endpoints, each with a kind of its own |
+//! | [`scenario`] | starts everything, publishes, and tells what comes of it |
+//! | [`summary`] | adds up what was published, recorded and received |
 
 pub mod receivers;
-pub mod reckoning;
-pub mod story;
+pub mod scenario;
+pub mod summary;
 pub mod traffic;

@@ -10,9 +10,9 @@ use tokio_util::sync::CancellationToken;
 use crate::domain::secret::Secret;
 use crate::receiver::{Answer, Behaviour, BindError, Received, Receiver};
 
-/// An endpoint's temper.
+/// An endpoint's kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Temper {
+pub enum ReceiverKind {
     /// Answers 200, and verifies the signature.
     Healthy,
     /// Answers 500 twice, and 200 from then on.
@@ -21,7 +21,7 @@ pub enum Temper {
     Gone,
 }
 
-impl Temper {
+impl ReceiverKind {
     /// All of them.
     pub const ALL: [Self; 3] = [Self::Healthy, Self::Flaky, Self::Gone];
 

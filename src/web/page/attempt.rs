@@ -7,8 +7,8 @@ use axum::response::{Html, Redirect};
 use maud::{Markup, html};
 
 use super::attempts::{outcome, retry as retry_button, status};
+use super::error::PageError;
 use super::layout::{DROPPED, millis, time};
-use super::trouble::Trouble;
 use super::visitor::Visitor;
 use super::webhook::{Tab, about, find};
 use crate::domain::attempt::Attempt;
@@ -27,9 +27,9 @@ pub async fn show(
     State(app): State<AppState>,
     visitor: Visitor,
     Path((id, entry)): Path<(String, String)>,
-) -> Result<Html<String>, Trouble> {
+) -> Result<Html<String>, PageError> {
     let webhook = find(&app, &visitor, &id).await?;
-    let gone = || Trouble::not_found("this attempt is not on record, or not any more");
+    let gone = || PageError::not_found("this attempt is not on record, or not any more");
     let entry = Cursor::new(&entry).ok_or_else(gone)?;
     let (organization, key) = (&visitor.organization, &webhook.webhook.id);
     let log = &app.deployment.delivery_log;
@@ -158,10 +158,10 @@ pub async fn last(
     State(app): State<AppState>,
     visitor: Visitor,
     Path((id, delivery)): Path<(String, String)>,
-) -> Result<Redirect, Trouble> {
+) -> Result<Redirect, PageError> {
     let webhook = find(&app, &visitor, &id).await?;
     let delivery =
-        DeliveryId::new(&delivery).map_err(|error| Trouble::not_found(error.to_string()))?;
+        DeliveryId::new(&delivery).map_err(|error| PageError::not_found(error.to_string()))?;
     let filter = AttemptFilter {
         organization: Some(visitor.organization.clone()),
         webhook: Some(webhook.webhook.id.clone()),
@@ -171,7 +171,7 @@ pub async fn last(
     let found = search::all(&*app.deployment.delivery_log, &filter, 1).await?;
     let none = "no attempt of this delivery is on record, or not any more";
     let last = found.attempts.first();
-    let last = last.ok_or_else(|| Trouble::not_found(none))?;
+    let last = last.ok_or_else(|| PageError::not_found(none))?;
     let place = format!("/webhooks/{}/attempts/{}", webhook.document.id, last.entry);
     Ok(Redirect::to(&place))
 }
@@ -182,23 +182,23 @@ pub async fn retry(
     visitor: Visitor,
     Path((id, delivery)): Path<(String, String)>,
     RawForm(form): RawForm,
-) -> Result<Redirect, Trouble> {
+) -> Result<Redirect, PageError> {
     let webhook = find(&app, &visitor, &id).await?;
     let force = url::form_urlencoded::parse(&form).any(|(name, _)| name == "force");
     let delivery =
-        DeliveryId::new(&delivery).map_err(|error| Trouble::not_found(error.to_string()))?;
+        DeliveryId::new(&delivery).map_err(|error| PageError::not_found(error.to_string()))?;
     let retried = retry::retry(&app.deployment, &visitor.organization, &delivery, force).await;
     match retried {
         Ok(()) => {
             let id = &webhook.document.id;
             Ok(Redirect::to(&format!("/webhooks/{id}/log?said=retried")))
         }
-        Err(RetryError::Delivered(_)) => Err(Trouble::new(
+        Err(RetryError::Delivered(_)) => Err(PageError::new(
             StatusCode::CONFLICT,
             "It was delivered meanwhile. Open its last attempt to send it again all the same.",
         )),
         Err(RetryError::Unavailable(error)) => Err(error.into()),
-        Err(error @ RetryError::Unknown(_)) => Err(Trouble::not_found(error.to_string())),
-        Err(error) => Err(Trouble::new(StatusCode::CONFLICT, error.to_string())),
+        Err(error @ RetryError::Unknown(_)) => Err(PageError::not_found(error.to_string())),
+        Err(error) => Err(PageError::new(StatusCode::CONFLICT, error.to_string())),
     }
 }

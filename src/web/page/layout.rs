@@ -133,7 +133,7 @@ pub fn millis(ms: f64) -> String {
 }
 
 /// What was just done, as the address that a form leads to says it.
-pub fn said(word: &str) -> Markup {
+pub fn flash(word: &str) -> Markup {
     let text = match word {
         "created" => "The webhook is registered. Send a test to see whether its endpoint answers.",
         "saved" => "Saved. Deliveries go by it within a second.",

@@ -13,8 +13,8 @@ use maud::{Markup, html};
 use serde::Deserialize;
 
 use super::attempts::{COLUMNS, row};
-use super::layout::said;
-use super::trouble::Trouble;
+use super::error::PageError;
+use super::layout::flash;
 use super::visitor::Visitor;
 use super::webhook::{Tab, about, find, held_back_notice};
 use crate::domain::ids::EventType;
@@ -76,7 +76,7 @@ pub async fn show(
     visitor: Visitor,
     Path(id): Path<String>,
     Query(wanted): Query<Wanted>,
-) -> Result<Html<String>, Trouble> {
+) -> Result<Html<String>, PageError> {
     let webhook = find(&app, &visitor, &id).await?;
     let filter = wanted.filter(&visitor, &webhook);
     let before = Cursor::new(&wanted.before);
@@ -85,7 +85,7 @@ pub async fn show(
         .attempts(&filter, ROWS, before.as_ref().map(Cursor::as_str))
         .await?;
     let content = html! {
-        (said(&wanted.said))
+        (flash(&wanted.said))
         (held_back_notice(&app, &visitor, &webhook).await?)
         (filters(&app, &webhook, &wanted))
         (log(&webhook.document.id, &wanted, before.is_none(), &found))
@@ -188,7 +188,7 @@ pub async fn stream(
     headers: HeaderMap,
     Path(id): Path<String>,
     Query(After { after }): Query<After>,
-) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Trouble> {
+) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, PageError> {
     let webhook = find(&app, &visitor, &id).await?;
     let filter = Wanted::default().filter(&visitor, &webhook);
     let last = headers.get("last-event-id");

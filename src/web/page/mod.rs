@@ -5,7 +5,7 @@
 //! | `session` | who may look, for which organization, and that a form is our own |
 //! | `visitor` | whoever looks at a page |
 //! | `protection` | what browsers are told to allow |
-//! | `layout`, `trouble` | the frame of every page; how errors look |
+//! | `layout`, `error` | the frame of every page; how errors look |
 //! | `webhooks` | the list |
 //! | `form` | the form of a webhook, and creating one |
 //! | `webhook` | what every page about one webhook begins with |
@@ -22,6 +22,7 @@ mod attempt;
 mod attempts;
 mod chart;
 mod dead_letters;
+mod error;
 mod form;
 mod layout;
 mod log;
@@ -32,7 +33,6 @@ mod secret;
 mod session;
 mod settings;
 mod test;
-mod trouble;
 mod verify;
 mod visitor;
 mod webhook;
@@ -82,7 +82,10 @@ pub(crate) fn router(app: &AppState) -> Router<AppState> {
         .route("/dead-letters/passes/{id}/stop", post(passes::stop))
         .route("/organization", post(session::choose_organization))
         .route("/sign-out", post(session::sign_out))
-        .layer(middleware::from_fn_with_state(app.clone(), session::admit));
+        .layer(middleware::from_fn_with_state(
+            app.clone(),
+            session::authenticate,
+        ));
     let open = Router::new()
         .route("/sign-in", get(session::form).post(session::sign_in))
         .layer(middleware::from_fn_with_state(
@@ -91,8 +94,8 @@ pub(crate) fn router(app: &AppState) -> Router<AppState> {
         ));
     guarded
         .merge(open)
-        .fallback(trouble::nowhere)
-        .layer(middleware::from_fn(trouble::dress))
+        .fallback(error::no_such_page)
+        .layer(middleware::from_fn(error::restyle_errors))
         .layer(middleware::from_fn(protection::protect))
         .route("/assets/style.css", get(assets::style))
         .route("/assets/script.js", get(assets::script))

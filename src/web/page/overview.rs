@@ -8,8 +8,8 @@ use serde::Deserialize;
 
 use super::attempts::outcome;
 use super::chart::{Group, percentiles, stacked};
+use super::error::PageError;
 use super::layout::{millis, time};
-use super::trouble::Trouble;
 use super::visitor::Visitor;
 use super::webhook::{Tab, about, find, held_back_notice};
 use crate::domain::attempt::Attempt;
@@ -38,7 +38,7 @@ pub async fn show(
     visitor: Visitor,
     Path(id): Path<String>,
     Query(wanted): Query<Wanted>,
-) -> Result<Html<String>, Trouble> {
+) -> Result<Html<String>, PageError> {
     let webhook = find(&app, &visitor, &id).await?;
     let (organization, key) = (&visitor.organization, &webhook.webhook.id);
     let chosen = PERIODS.iter().find(|(name, ..)| *name == wanted.period);

@@ -5,8 +5,8 @@ use axum::response::{Html, Redirect};
 use maud::{Markup, html};
 use uuid::Uuid;
 
+use super::error::PageError;
 use super::layout::{passing_page, time};
-use super::trouble::Trouble;
 use super::visitor::Visitor;
 use crate::operations::passes::{Pass, PassState};
 use crate::store::dead_letters::Action;
@@ -20,10 +20,10 @@ pub async fn show(
     State(app): State<AppState>,
     visitor: Visitor,
     Path(id): Path<Uuid>,
-) -> Result<Html<String>, Trouble> {
+) -> Result<Html<String>, PageError> {
     let pass = app.passes.get(&visitor.organization, id);
     let unknown = "there is no such pass: it ended long ago, or another process has it";
-    let pass = pass.ok_or_else(|| Trouble::not_found(unknown))?;
+    let pass = pass.ok_or_else(|| PageError::not_found(unknown))?;
     let again = (pass.state == PassState::Running).then_some(AGAIN);
     Ok(passing_page(
         "Dead letters",
@@ -38,9 +38,9 @@ pub async fn stop(
     State(app): State<AppState>,
     visitor: Visitor,
     Path(id): Path<Uuid>,
-) -> Result<Redirect, Trouble> {
+) -> Result<Redirect, PageError> {
     if !app.passes.stop(&visitor.organization, id) {
-        return Err(Trouble::not_found("there is no such pass any more"));
+        return Err(PageError::not_found("there is no such pass any more"));
     }
     Ok(Redirect::to(&format!("/dead-letters/passes/{id}")))
 }

@@ -8,9 +8,9 @@ use axum::response::{IntoResponse, Response};
 use jiff::Timestamp;
 use maud::{Markup, html};
 
+use super::error::PageError;
 use super::form::{Errors, Typed, error};
 use super::settings;
-use super::trouble::Trouble;
 use super::visitor::Visitor;
 use super::webhook::{Tab, about, find};
 use crate::domain::secret::Secret;
@@ -79,13 +79,13 @@ pub async fn rotate(
     visitor: Visitor,
     Path(id): Path<String>,
     RawForm(form): RawForm,
-) -> Result<Response, Trouble> {
+) -> Result<Response, PageError> {
     let webhook = find(&app, &visitor, &id).await?;
     let mut typed = Typed::read(&form);
     typed.generate = typed.secret.is_empty();
     let (secret, show) = match typed.secret() {
         Ok(Some(secret)) => secret,
-        Ok(None) => return Err(Trouble::not_found("there is no secret to set")),
+        Ok(None) => return Err(PageError::not_found("there is no secret to set")),
         Err(error) => {
             let errors = Errors::from([("secret", error)]);
             let page = settings::page(&app, &visitor, &webhook, None, &errors);

@@ -15,8 +15,8 @@ use axum::response::{Html, IntoResponse, Redirect, Response};
 use maud::html;
 use serde::Deserialize;
 
+use super::error::PageError;
 use super::layout::page;
-use super::trouble::Trouble;
 use super::visitor::Visitor;
 use crate::domain::ids::Organization;
 use crate::web::access::{find_token, is_this_machine};
@@ -26,9 +26,13 @@ const SESSION: &str = "prism_session";
 const ORGANIZATION: &str = "prism_organization";
 
 /// Lets visitors in who may be here, and sends the others to sign in.
-pub async fn admit(State(app): State<AppState>, mut request: Request, next: Next) -> Response {
-    if let Err(trouble) = our_own(&app, request.method(), request.headers()) {
-        return trouble.into_response();
+pub async fn authenticate(
+    State(app): State<AppState>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    if let Err(error) = require_same_origin(&app, request.method(), request.headers()) {
+        return error.into_response();
     }
     let headers = request.headers();
     let chosen = cookie(headers, ORGANIZATION).and_then(|name| Organization::new(name).ok());
@@ -56,29 +60,33 @@ pub async fn admit(State(app): State<AppState>, mut request: Request, next: Next
 
 /// The same check of forms, for those who are not in yet.
 pub async fn check_form(State(app): State<AppState>, request: Request, next: Next) -> Response {
-    match our_own(&app, request.method(), request.headers()) {
+    match require_same_origin(&app, request.method(), request.headers()) {
         Ok(()) => next.run(request).await,
-        Err(trouble) => trouble.into_response(),
+        Err(error) => error.into_response(),
     }
 }
 
 impl<S: Sync> FromRequestParts<S> for Visitor {
-    type Rejection = Trouble;
+    type Rejection = PageError;
 
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Trouble> {
-        // Set by `admit`, which stands before every page that asks.
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, PageError> {
+        // Set by `authenticate`, which stands before every page that asks.
         let visitor = parts.extensions.get().cloned();
-        visitor.ok_or_else(|| Trouble::new(StatusCode::UNAUTHORIZED, "sign in first"))
+        visitor.ok_or_else(|| PageError::new(StatusCode::UNAUTHORIZED, "sign in first"))
     }
 }
 
 /// Refuses what another site's page may have sent.
-fn our_own(app: &AppState, method: &Method, headers: &HeaderMap) -> Result<(), Trouble> {
+fn require_same_origin(
+    app: &AppState,
+    method: &Method,
+    headers: &HeaderMap,
+) -> Result<(), PageError> {
     let host = text(headers, header::HOST.as_str()).unwrap_or("");
     if app.tokens.is_empty() && !is_this_machine(host) {
         let detail =
             "without a token this is for browsers on this machine: ask for it as 127.0.0.1";
-        return Err(Trouble::new(StatusCode::FORBIDDEN, detail));
+        return Err(PageError::new(StatusCode::FORBIDDEN, detail));
     }
     if matches!(*method, Method::GET | Method::HEAD) {
         return Ok(());
@@ -94,7 +102,7 @@ fn our_own(app: &AppState, method: &Method, headers: &HeaderMap) -> Result<(), T
     if own {
         return Ok(());
     }
-    Err(Trouble::new(
+    Err(PageError::new(
         StatusCode::FORBIDDEN,
         "this form did not come from our own page; open the page again and send it from there",
     ))
@@ -188,7 +196,7 @@ pub async fn choose_organization(headers: HeaderMap, Form(chosen): Form<Chosen>)
             organization.as_str(),
             "",
         ),
-        Err(error) => Trouble::new(StatusCode::BAD_REQUEST, error.to_string()).into_response(),
+        Err(error) => PageError::new(StatusCode::BAD_REQUEST, error.to_string()).into_response(),
     }
 }
 

@@ -9,10 +9,10 @@ use jiff::Timestamp;
 use maud::{Markup, html};
 use serde::Deserialize;
 
+use super::error::PageError;
 use super::form::{Errors, Fields, Typed, alert, refused, shared};
-use super::layout::{said, time};
+use super::layout::{flash, time};
 use super::secret::rotation;
-use super::trouble::Trouble;
 use super::visitor::Visitor;
 use super::webhook::{Tab, about, find};
 use crate::registry::webhooks::{StoredWebhook, Target, Version, WebhookPatch, WebhooksError};
@@ -31,10 +31,10 @@ pub async fn show(
     visitor: Visitor,
     Path(id): Path<String>,
     Query(done): Query<Said>,
-) -> Result<Html<String>, Trouble> {
+) -> Result<Html<String>, PageError> {
     let webhook = find(&app, &visitor, &id).await?;
     let typed = Typed::of(&webhook.document, webhook.version.as_str());
-    let content = html! { (said(&done.said)) (content(&app, &webhook, &typed, &Errors::new())) };
+    let content = html! { (flash(&done.said)) (content(&app, &webhook, &typed, &Errors::new())) };
     Ok(about(&visitor, &webhook, Tab::Settings, &content))
 }
 
@@ -107,7 +107,7 @@ pub async fn save(
     visitor: Visitor,
     Path(id): Path<String>,
     RawForm(form): RawForm,
-) -> Result<Response, Trouble> {
+) -> Result<Response, PageError> {
     let webhook = find(&app, &visitor, &id).await?;
     let mut typed = Typed::read(&form);
     let again = |typed: &Typed, errors: &Errors| {
@@ -170,7 +170,7 @@ pub async fn enable(
     State(app): State<AppState>,
     visitor: Visitor,
     Path(id): Path<String>,
-) -> Result<Redirect, Trouble> {
+) -> Result<Redirect, PageError> {
     let webhooks = &app.deployment.webhooks;
     let organization = &visitor.organization;
     let stored = webhooks.enable(organization, &id, Timestamp::now()).await?;
@@ -184,7 +184,7 @@ pub async fn disable(
     visitor: Visitor,
     Path(id): Path<String>,
     RawForm(form): RawForm,
-) -> Result<Redirect, Trouble> {
+) -> Result<Redirect, PageError> {
     let given = url::form_urlencoded::parse(&form).find(|(name, _)| name == "reason");
     let given = given.map(|(_, value)| value.chars().take(500).collect::<String>());
     let reason = given.filter(|reason| !reason.trim().is_empty());
@@ -203,7 +203,7 @@ pub async fn confirm(
     State(app): State<AppState>,
     visitor: Visitor,
     Path(id): Path<String>,
-) -> Result<Html<String>, Trouble> {
+) -> Result<Html<String>, PageError> {
     let webhook = find(&app, &visitor, &id).await?;
     let place = format!("/webhooks/{}", webhook.document.id);
     let content = html! {
@@ -226,7 +226,7 @@ pub async fn delete(
     visitor: Visitor,
     Path(id): Path<String>,
     RawForm(form): RawForm,
-) -> Result<Redirect, Trouble> {
+) -> Result<Redirect, PageError> {
     let version = Version::new(&Typed::read(&form).version);
     let target = Target {
         reference: &id,

@@ -6,8 +6,8 @@ use axum::response::Html;
 use maud::{Markup, html};
 
 use super::attempts::{outcome, status};
+use super::error::PageError;
 use super::layout::{DROPPED, millis, time};
-use super::trouble::Trouble;
 use super::visitor::Visitor;
 use super::webhook::{Tab, about, find};
 use crate::domain::attempt::Attempt;
@@ -19,7 +19,7 @@ pub async fn send(
     State(app): State<AppState>,
     visitor: Visitor,
     Path(id): Path<String>,
-) -> Result<Html<String>, Trouble> {
+) -> Result<Html<String>, PageError> {
     let webhook = find(&app, &visitor, &id).await?;
     let tested = app
         .tester
@@ -30,7 +30,7 @@ pub async fn send(
             TestError::Invalid(_) => StatusCode::CONFLICT,
             TestError::Own(_) => StatusCode::SERVICE_UNAVAILABLE,
         };
-        Trouble::new(status, error.to_string())
+        PageError::new(status, error.to_string())
     })?;
     Ok(about(&visitor, &webhook, Tab::Log, &result(&attempt)))
 }

@@ -5,7 +5,7 @@ use axum::extract::{Path, State};
 use axum::response::Html;
 use maud::{Markup, html};
 
-use super::trouble::Trouble;
+use super::error::PageError;
 use super::visitor::Visitor;
 use super::webhook::{Tab, about, find};
 use crate::web::state::AppState;
@@ -73,7 +73,7 @@ pub async fn show(
     State(app): State<AppState>,
     visitor: Visitor,
     Path(id): Path<String>,
-) -> Result<Html<String>, Trouble> {
+) -> Result<Html<String>, PageError> {
     let webhook = find(&app, &visitor, &id).await?;
     let document = &webhook.document;
     let own: Vec<&str> = document.headers.keys().map(String::as_str).collect();

@@ -3,8 +3,8 @@
 use axum::response::Html;
 use maud::{Markup, html};
 
+use super::error::PageError;
 use super::layout::{page, time};
-use super::trouble::Trouble;
 use super::visitor::Visitor;
 use crate::domain::held_back::HeldBack;
 use crate::registry::webhooks::StoredWebhook;
@@ -36,7 +36,7 @@ impl Tab {
 }
 
 /// The webhook that a page is about.
-pub async fn find(app: &AppState, visitor: &Visitor, id: &str) -> Result<StoredWebhook, Trouble> {
+pub async fn find(app: &AppState, visitor: &Visitor, id: &str) -> Result<StoredWebhook, PageError> {
     let webhooks = &app.deployment.webhooks;
     Ok(webhooks.get(&visitor.organization, id).await?)
 }
@@ -89,7 +89,7 @@ pub async fn held_back_notice(
     app: &AppState,
     visitor: &Visitor,
     webhook: &StoredWebhook,
-) -> Result<Markup, Trouble> {
+) -> Result<Markup, PageError> {
     let log = &app.deployment.delivery_log;
     let held = log
         .held_back_one(&visitor.organization, &webhook.webhook.id)

@@ -11,9 +11,9 @@ use serde::Deserialize;
 
 use super::attempts::outcome;
 use super::chart::sparkline;
-use super::layout::{page, said, time};
+use super::error::PageError;
+use super::layout::{flash, page, time};
 use super::overview::success_rate;
-use super::trouble::Trouble;
 use super::visitor::Visitor;
 use super::webhook::{held_back_badge, state};
 use crate::domain::attempt::Attempt;
@@ -53,7 +53,7 @@ pub async fn list(
     State(app): State<AppState>,
     visitor: Visitor,
     Query(wanted): Query<Wanted>,
-) -> Result<Html<String>, Trouble> {
+) -> Result<Html<String>, PageError> {
     let listed = app.deployment.webhooks.list(&visitor.organization).await?;
     let mut rest = listed
         .into_iter()
@@ -74,7 +74,7 @@ pub async fn list(
     let rows = part.iter().map(|one| row(&app, &visitor, one, &held));
     let rows = try_join_all(rows).await?;
     let content = html! {
-        (said(&wanted.said))
+        (flash(&wanted.said))
         div.head {
             div {
                 h1 { "Webhooks" }

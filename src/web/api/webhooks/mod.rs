@@ -4,14 +4,14 @@
 //! |---|---|
 //! | here | create, list, get |
 //! | `change` | update, delete, enable, disable, rotate the secret |
-//! | `ask` | send a test event, explain |
+//! | `diagnose` | send a test event, explain |
 //! | `held_back` | whether deliveries are held back |
 //! | `statistics` | counts and durations over time |
 //! | `model` | webhooks as the API takes and shows them |
 //! | `tag` | `ETag` and `If-Match` |
 
-pub(super) mod ask;
 pub(super) mod change;
+pub(super) mod diagnose;
 mod held_back;
 mod model;
 pub(super) mod statistics;

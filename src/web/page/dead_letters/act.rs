@@ -10,8 +10,8 @@ use maud::html;
 
 use super::Wanted;
 use crate::store::dead_letters::{Action, Filter, Options};
+use crate::web::page::error::PageError;
 use crate::web::page::layout::{Place, page_at};
-use crate::web::page::trouble::Trouble;
 use crate::web::page::visitor::Visitor;
 use crate::web::state::AppState;
 
@@ -28,8 +28,8 @@ struct Asked {
 }
 
 impl Asked {
-    fn read(form: &[u8]) -> Result<Self, Trouble> {
-        let wrong = |detail: &str| Trouble::new(StatusCode::UNPROCESSABLE_ENTITY, detail);
+    fn read(form: &[u8]) -> Result<Self, PageError> {
+        let wrong = |detail: &str| PageError::new(StatusCode::UNPROCESSABLE_ENTITY, detail);
         let (mut wanted, mut ids, mut what) = (Wanted::default(), BTreeSet::new(), String::new());
         let (mut rate, mut sure) = (None, false);
         for (name, value) in url::form_urlencoded::parse(form) {
@@ -79,7 +79,7 @@ pub async fn act(
     State(app): State<AppState>,
     visitor: Visitor,
     RawForm(form): RawForm,
-) -> Result<Result<Redirect, Html<String>>, Trouble> {
+) -> Result<Result<Redirect, Html<String>>, PageError> {
     let asked = Asked::read(&form)?;
     if asked.action == Action::Purge && !asked.sure {
         return Ok(Err(confirm(&visitor, &form, &asked)));
@@ -104,7 +104,7 @@ pub async fn act(
         options,
         &app.stop,
     );
-    let pass = started.map_err(|error| Trouble::new(StatusCode::CONFLICT, error.to_string()))?;
+    let pass = started.map_err(|error| PageError::new(StatusCode::CONFLICT, error.to_string()))?;
     let pass = passes.wait(pass, SOON).await;
     Ok(Ok(Redirect::to(&format!(
         "/dead-letters/passes/{}",

@@ -14,8 +14,8 @@ use crate::domain::dead_letter::Reason;
 use crate::operations::passes::Pass;
 use crate::registry::webhooks::Listed;
 use crate::store::dead_letters::{Action, Filter, Found, Summary};
+use crate::web::page::error::PageError;
 use crate::web::page::layout::{Place, page_at, time};
-use crate::web::page::trouble::Trouble;
 use crate::web::page::visitor::Visitor;
 use crate::web::page::webhook::{Tab, about, find};
 use crate::web::state::AppState;
@@ -61,7 +61,7 @@ pub async fn all(
     State(app): State<AppState>,
     visitor: Visitor,
     Query(wanted): Query<Wanted>,
-) -> Result<Html<String>, Trouble> {
+) -> Result<Html<String>, PageError> {
     let found = look(&app, &visitor, &wanted).await?;
     let names = names(&app, &visitor).await?;
     let running = app.passes.running(&visitor.organization);
@@ -85,7 +85,7 @@ pub async fn of_webhook(
     visitor: Visitor,
     Path(id): Path<String>,
     Query(wanted): Query<Wanted>,
-) -> Result<Html<String>, Trouble> {
+) -> Result<Html<String>, PageError> {
     let webhook = find(&app, &visitor, &id).await?;
     let id = webhook.document.id.clone();
     let place = format!("/webhooks/{id}/dead-letters");
@@ -102,12 +102,12 @@ pub async fn of_webhook(
     Ok(about(&visitor, &webhook, Tab::DeadLetters, &content))
 }
 
-async fn look(app: &AppState, visitor: &Visitor, wanted: &Wanted) -> Result<Found, Trouble> {
+async fn look(app: &AppState, visitor: &Visitor, wanted: &Wanted) -> Result<Found, PageError> {
     let letters = &app.deployment.dead_letters;
     Ok(letters.list(&wanted.filter(visitor), ROWS).await?)
 }
 
-async fn names(app: &AppState, visitor: &Visitor) -> Result<Names, Trouble> {
+async fn names(app: &AppState, visitor: &Visitor) -> Result<Names, PageError> {
     let listed = app.deployment.webhooks.list(&visitor.organization).await?;
     let named = listed.into_iter().map(|one| match one {
         Listed::Valid(stored) => (stored.document.id, stored.document.name),

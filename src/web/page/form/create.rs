@@ -8,9 +8,9 @@ use maud::html;
 
 use super::{Errors, Typed, alert, error, refused, shared};
 use crate::registry::webhooks::NewWebhook;
+use crate::web::page::error::PageError;
 use crate::web::page::layout::page;
 use crate::web::page::secret::{generating, shown_once};
-use crate::web::page::trouble::Trouble;
 use crate::web::page::visitor::Visitor;
 use crate::web::state::AppState;
 
@@ -24,7 +24,7 @@ pub async fn create(
     State(app): State<AppState>,
     visitor: Visitor,
     RawForm(form): RawForm,
-) -> Result<Response, Trouble> {
+) -> Result<Response, PageError> {
     let typed = Typed::read(&form);
     let again = |errors: &Errors| {
         let page = shown(&app, &visitor, &typed, errors);

@@ -14,8 +14,8 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::receivers::Temper;
-use super::reckoning::{Books, Line, Made};
+use super::receivers::ReceiverKind;
+use super::summary::{Line, Made, Tally};
 use super::traffic::{self, Sample};
 use crate::app::{Run, StartError};
 use crate::config::Config;
@@ -84,10 +84,10 @@ pub fn config(directory: &Path, listen: SocketAddr) -> Config {
 /// A deployment with its receivers and webhooks, ready for traffic.
 pub struct Stage {
     deployment: Deployment,
-    webhooks: BTreeMap<String, Temper>,
-    arrivals: mpsc::UnboundedReceiver<(Temper, Received)>,
+    webhooks: BTreeMap<String, ReceiverKind>,
+    arrivals: mpsc::UnboundedReceiver<(ReceiverKind, Received)>,
     receivers: CancellationToken,
-    books: Books,
+    tally: Tally,
     verified: BTreeSet<String>,
     told_dead: usize,
     started: Instant,
@@ -104,17 +104,18 @@ impl Stage {
             out,
             "Three webhooks, each with a receiver on this machine:\n"
         )?;
-        for temper in Temper::ALL {
-            let secret = (temper == Temper::Healthy).then(|| Secret::generate(&mut rand::rng()));
-            let starting = temper.start(secret.clone(), reports.clone(), receivers.clone());
-            let url = format!("http://{}/{}", starting.await?, temper.name());
-            let events = temper.event_types().iter();
+        for kind in ReceiverKind::ALL {
+            let secret =
+                (kind == ReceiverKind::Healthy).then(|| Secret::generate(&mut rand::rng()));
+            let starting = kind.start(secret.clone(), reports.clone(), receivers.clone());
+            let url = format!("http://{}/{}", starting.await?, kind.name());
+            let events = kind.event_types().iter();
             let events = events.filter_map(|name| EventSubscription::parse(name).ok());
             let new = NewWebhook {
-                name: temper.name().to_owned(),
+                name: kind.name().to_owned(),
                 url: url.clone(),
                 secret,
-                description: Some(temper.described().to_owned()),
+                description: Some(kind.described().to_owned()),
                 events: events.collect(),
                 headers: BTreeMap::new(),
                 retry: None,
@@ -124,9 +125,9 @@ impl Stage {
             let creating = deployment
                 .webhooks
                 .create(&organization, new, Timestamp::now());
-            webhooks.insert(creating.await?.document.id, temper);
-            let (name, described) = (temper.name(), temper.described());
-            let wants = match temper.event_types() {
+            webhooks.insert(creating.await?.document.id, kind);
+            let (name, described) = (kind.name(), kind.described());
+            let wants = match kind.event_types() {
                 [one] => (*one).to_owned(),
                 all => format!("all {} event types", all.len()),
             };
@@ -137,7 +138,7 @@ impl Stage {
             webhooks,
             arrivals,
             receivers,
-            books: Books::default(),
+            tally: Tally::default(),
             verified: BTreeSet::new(),
             told_dead: 0,
             started: Instant::now(),
@@ -166,7 +167,7 @@ impl Stage {
             if next.is_none() && deadline.is_none() {
                 deadline = Some(Instant::now() + PATIENCE);
             }
-            let over = next.is_none() && self.books.lines().iter().all(Line::adds_up);
+            let over = next.is_none() && self.tally.lines().iter().all(Line::adds_up);
             if over || deadline.is_some_and(|deadline| deadline <= Instant::now()) {
                 return Ok(());
             }
@@ -187,8 +188,8 @@ impl Stage {
 
     /// Tells how it adds up, and whether it does.
     pub fn sum_up(&self, out: &mut impl Write) -> io::Result<bool> {
-        let lines = self.books.lines();
-        let events = self.books.published.len();
+        let lines = self.tally.lines();
+        let events = self.tally.published.len();
         writeln!(
             out,
             "\n{events} events were published. What became of them:\n"
@@ -256,12 +257,12 @@ impl Stage {
         writeln!(out, "{} {event_type} is published", self.clock())?;
         self.accept(event_type.to_owned(), sample.body.to_string())
             .await?;
-        self.books.published.push(event_type);
+        self.tally.published.push(event_type);
         Ok(())
     }
 
-    fn note(&mut self, to: Temper, received: &Received) {
-        self.books.received.push(to);
+    fn note(&mut self, to: ReceiverKind, received: &Received) {
+        self.tally.received.push(to);
         let delivery = received.headers.get("x-prism-delivery");
         if let (Verification::Valid, Some(delivery)) = (&received.verified, delivery) {
             let delivery = String::from_utf8_lossy(delivery.as_bytes());
@@ -295,7 +296,7 @@ impl Stage {
             attempt.attempt,
             attempt.duration_ms(),
         )?;
-        self.books.made.push(Made {
+        self.tally.made.push(Made {
             to,
             delivery,
             delivered,
@@ -318,7 +319,7 @@ impl Stage {
             let reason = letter.reason.map_or("unknown", |reason| reason.name());
             let (clock, name) = (self.clock(), to.name());
             writeln!(out, "{clock}   -> {name:<8} a dead letter: {reason}")?;
-            self.books.dead.push((to, delivery));
+            self.tally.dead.push((to, delivery));
         }
         Ok(())
     }

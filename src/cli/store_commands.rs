@@ -14,7 +14,7 @@ use crate::store::Unavailable;
 
 use super::console::Console;
 use super::failure::{Failure, Kind};
-use super::relay::Ask;
+use super::relay::RelayRequest;
 use super::{Command, Program, attempts, dead_letters, deliveries, publish, relay, webhooks};
 
 /// Asks RabbitMQ and Redis, and of the two only the one that is needed.
@@ -95,7 +95,7 @@ pub(super) async fn embedded(
 
 /// Runs a command that another process hands over to this one, which has the store open.
 pub(super) async fn relayed(
-    ask: Ask,
+    ask: RelayRequest,
     deployment: &Deployment,
     tester: &Tester,
     config: &Config,

@@ -2,13 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use super::receivers::Temper;
+use super::receivers::ReceiverKind;
 
 /// A recorded attempt, as far as it counts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Made {
     /// To whom.
-    pub to: Temper,
+    pub to: ReceiverKind,
     /// Of which delivery.
     pub delivery: String,
     /// Whether the receiver took it.
@@ -17,22 +17,22 @@ pub struct Made {
 
 /// What is known at the end.
 #[derive(Debug, Clone, Default)]
-pub struct Books {
+pub struct Tally {
     /// The types of the events that were published.
     pub published: Vec<&'static str>,
     /// The attempts on record.
     pub made: Vec<Made>,
     /// The deliveries among the dead letters.
-    pub dead: Vec<(Temper, String)>,
+    pub dead: Vec<(ReceiverKind, String)>,
     /// To whom each request came, as the receivers counted them.
-    pub received: Vec<Temper>,
+    pub received: Vec<ReceiverKind>,
 }
 
 /// What came of one webhook's deliveries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Line {
     /// Whose.
-    pub of: Temper,
+    pub of: ReceiverKind,
     /// How many events it was to get.
     pub wanted: usize,
     /// How many of these it has.
@@ -57,13 +57,13 @@ impl Line {
     }
 }
 
-impl Books {
+impl Tally {
     /// A line for each webhook.
     pub fn lines(&self) -> [Line; 3] {
-        Temper::ALL.map(|of| self.line(of))
+        ReceiverKind::ALL.map(|of| self.line(of))
     }
 
-    fn line(&self, of: Temper) -> Line {
+    fn line(&self, of: ReceiverKind) -> Line {
         let wanted = |event_type: &&&str| of.event_types().contains(*event_type);
         let made = || self.made.iter().filter(|made| made.to == of);
         let delivered = made().filter(|made| made.delivered);
@@ -85,7 +85,7 @@ impl Books {
 mod tests {
     use super::*;
 
-    fn made(to: Temper, delivery: &str, delivered: bool) -> Made {
+    fn made(to: ReceiverKind, delivery: &str, delivered: bool) -> Made {
         let delivery = delivery.to_owned();
         Made {
             to,
@@ -94,30 +94,30 @@ mod tests {
         }
     }
 
-    fn books() -> Books {
-        Books {
+    fn tally() -> Tally {
+        Tally {
             published: vec!["error.occurred", "budget.exceeded"],
             made: vec![
-                made(Temper::Healthy, "h1", true),
-                made(Temper::Flaky, "f1", false),
-                made(Temper::Healthy, "h2", true),
-                made(Temper::Gone, "g1", false),
-                made(Temper::Flaky, "f1", true),
+                made(ReceiverKind::Healthy, "h1", true),
+                made(ReceiverKind::Flaky, "f1", false),
+                made(ReceiverKind::Healthy, "h2", true),
+                made(ReceiverKind::Gone, "g1", false),
+                made(ReceiverKind::Flaky, "f1", true),
             ],
-            dead: vec![(Temper::Gone, "g1".to_owned())],
+            dead: vec![(ReceiverKind::Gone, "g1".to_owned())],
             received: vec![
-                Temper::Healthy,
-                Temper::Flaky,
-                Temper::Healthy,
-                Temper::Gone,
-                Temper::Flaky,
+                ReceiverKind::Healthy,
+                ReceiverKind::Flaky,
+                ReceiverKind::Healthy,
+                ReceiverKind::Gone,
+                ReceiverKind::Flaky,
             ],
         }
     }
 
     #[test]
     fn what_ended_one_way_or_the_other_adds_up() {
-        let lines = books().lines();
+        let lines = tally().lines();
         assert!(lines.iter().all(Line::adds_up), "{lines:?}");
         let [healthy, flaky, gone] = lines;
         assert_eq!((healthy.wanted, healthy.delivered, healthy.dead), (2, 2, 0));
@@ -127,27 +127,27 @@ mod tests {
 
     #[test]
     fn a_delivery_that_went_nowhere_does_not() {
-        let mut books = books();
-        books.made.retain(|made| made.delivery != "h2");
-        books.received.remove(2);
-        let [healthy, ..] = books.lines();
+        let mut tally = tally();
+        tally.made.retain(|made| made.delivery != "h2");
+        tally.received.remove(2);
+        let [healthy, ..] = tally.lines();
         assert!(!healthy.adds_up() && !healthy.is_over(), "{healthy:?}");
     }
 
     #[test]
     fn a_request_that_is_not_on_record_does_not() {
-        let mut books = books();
-        books.received.push(Temper::Flaky);
-        let [_, flaky, _] = books.lines();
+        let mut tally = tally();
+        tally.received.push(ReceiverKind::Flaky);
+        let [_, flaky, _] = tally.lines();
         assert!(flaky.is_over() && !flaky.adds_up(), "{flaky:?}");
     }
 
     #[test]
     fn a_repeat_is_one_delivery() {
-        let mut books = books();
-        books.made.push(made(Temper::Healthy, "h1", true));
-        books.received.push(Temper::Healthy);
-        let [healthy, ..] = books.lines();
+        let mut tally = tally();
+        tally.made.push(made(ReceiverKind::Healthy, "h1", true));
+        tally.received.push(ReceiverKind::Healthy);
+        let [healthy, ..] = tally.lines();
         assert_eq!((healthy.delivered, healthy.attempts), (2, 3));
     }
 }

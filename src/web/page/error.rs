@@ -14,12 +14,12 @@ use crate::web::problem;
 
 /// Why a page cannot be shown.
 #[derive(Debug)]
-pub struct Trouble {
+pub struct PageError {
     status: StatusCode,
     detail: String,
 }
 
-impl Trouble {
+impl PageError {
     /// With this status, described by `detail`.
     pub fn new(status: StatusCode, detail: impl Into<String>) -> Self {
         let detail = detail.into();
@@ -32,7 +32,7 @@ impl Trouble {
     }
 }
 
-impl IntoResponse for Trouble {
+impl IntoResponse for PageError {
     fn into_response(self) -> Response {
         let title = match self.status {
             StatusCode::NOT_FOUND => "There is nothing here",
@@ -55,7 +55,7 @@ const TEXT_LIMIT: usize = 4096;
 
 /// Shows as a page what refuses a request before a handler has it: a form that is too large, an
 /// address that cannot be read. It comes as a line of text.
-pub async fn dress(request: Request, next: Next) -> Response {
+pub async fn restyle_errors(request: Request, next: Next) -> Response {
     let response = next.run(request).await;
     let kind = response.headers().get(header::CONTENT_TYPE);
     let is_text = kind.is_some_and(|kind| kind.as_bytes().starts_with(b"text/plain"));
@@ -65,21 +65,21 @@ pub async fn dress(request: Request, next: Next) -> Response {
     let status = response.status();
     let text = axum::body::to_bytes(response.into_body(), TEXT_LIMIT).await;
     let text = text.unwrap_or_default();
-    Trouble::new(status, String::from_utf8_lossy(&text)).into_response()
+    PageError::new(status, String::from_utf8_lossy(&text)).into_response()
 }
 
 /// Answers what is not there: people with a page, programs with a problem document.
-pub async fn nowhere(uri: Uri, headers: HeaderMap) -> Response {
+pub async fn no_such_page(uri: Uri, headers: HeaderMap) -> Response {
     let accept = headers.get(header::ACCEPT);
     let accept = accept.and_then(|value| value.to_str().ok()).unwrap_or("");
     if accept.contains("text/html") {
-        Trouble::not_found(format!("There is no page at {}.", uri.path())).into_response()
+        PageError::not_found(format!("There is no page at {}.", uri.path())).into_response()
     } else {
         problem::no_such_resource(uri).await.into_response()
     }
 }
 
-impl From<WebhooksError> for Trouble {
+impl From<WebhooksError> for PageError {
     fn from(error: WebhooksError) -> Self {
         let status = match &error {
             WebhooksError::NotFound { .. } => StatusCode::NOT_FOUND,
@@ -90,13 +90,13 @@ impl From<WebhooksError> for Trouble {
     }
 }
 
-impl From<Unavailable> for Trouble {
+impl From<Unavailable> for PageError {
     fn from(error: Unavailable) -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string())
     }
 }
 
-impl From<InspectError> for Trouble {
+impl From<InspectError> for PageError {
     fn from(error: InspectError) -> Self {
         match error {
             InspectError::Unknown(_) | InspectError::Unfound(_) => {
