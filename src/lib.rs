@@ -44,7 +44,7 @@
 //! | a decision: what matches, how it is signed, when it is retried | [`domain`], pure |
 //! | the order in which things happen to a message | [`engine`] |
 //! | queues, acknowledgements, confirms, dead letters | [`rabbitmq`] |
-//! | registering and changing webhooks, sealing their secrets | [`registry`] |
+//! | registering and changing webhooks, encrypting their secrets | [`registry`] |
 //! | webhooks, the record of attempts, change notices in Redis | [`redis`] |
 //! | all of that in one process on SQLite | [`embedded`] |
 //! | the HTTP request, its limits, where it may go | [`http`] |

@@ -50,7 +50,7 @@ use crate::redis::probe::Probe;
 use crate::redis::statistics::Statistics;
 use crate::redis::webhooks as redis_webhooks;
 use crate::registry::documents::DocumentReader;
-use crate::registry::secrets::{Sealer, SecretKey};
+use crate::registry::secrets::{SecretCipher, SecretKey};
 use crate::registry::webhooks::Webhooks;
 use crate::store::retention::LogSettings;
 
@@ -219,7 +219,7 @@ fn keys(config: &Config) -> Keys {
 fn document_reader(config: &Config) -> DocumentReader {
     let key = config.secret_key.as_ref();
     DocumentReader::new(
-        Sealer::new(key.map(|key| SecretKey::new(*key.expose()))),
+        SecretCipher::new(key.map(|key| SecretKey::new(*key.expose()))),
         EndpointRules {
             allow_http: config.allow_http,
         },

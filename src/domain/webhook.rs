@@ -79,7 +79,7 @@ fn yes() -> bool {
 /// A signing secret as it is stored.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct StoredSecret {
-    /// The secret's text, or its sealed form when secrets are encrypted at rest.
+    /// The secret's text, or its encrypted form when secrets are encrypted at rest.
     pub value: String,
     /// When it stops signing (RFC 3339); absent: never. A rotated secret gets one.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use serde::de::Error as _;
 
 use super::fields::Fields;
-use super::secrets::Sealer;
+use super::secrets::SecretCipher;
 use crate::domain::egress::Egress;
 use crate::domain::endpoint::{EndpointRules, endpoint};
 use crate::domain::ids::{Organization, WebhookId};
@@ -84,16 +84,16 @@ pub trait DocumentStore: std::fmt::Debug + Send + Sync {
 /// Reads and checks documents.
 #[derive(Debug, Clone)]
 pub struct DocumentReader {
-    sealer: Sealer,
+    cipher: SecretCipher,
     rules: EndpointRules,
     egress: Option<Arc<Egress>>,
 }
 
 impl DocumentReader {
-    /// Opens secrets with `sealer` and allows the endpoints that `rules` allow.
-    pub fn new(sealer: Sealer, rules: EndpointRules) -> Self {
+    /// Decrypts secrets with `cipher` and allows the endpoints that `rules` allow.
+    pub fn new(cipher: SecretCipher, rules: EndpointRules) -> Self {
         Self {
-            sealer,
+            cipher,
             rules,
             egress: None,
         }
@@ -123,8 +123,8 @@ impl DocumentReader {
         }
     }
 
-    pub(super) fn sealer(&self) -> &Sealer {
-        &self.sealer
+    pub(super) fn cipher(&self) -> &SecretCipher {
+        &self.cipher
     }
 
     /// Reads and checks the document that stands under `field`.
@@ -145,8 +145,8 @@ impl DocumentReader {
             organization: organization.clone(),
             id: WebhookId::new(field)?,
         };
-        let open = |stored: &str| self.sealer.open(stored, &key);
-        let webhook = Webhook::from_document(&document, self.rules, open)?;
+        let decrypt = |stored: &str| self.cipher.decrypt(stored, &key);
+        let webhook = Webhook::from_document(&document, self.rules, decrypt)?;
         Ok((document, webhook))
     }
 

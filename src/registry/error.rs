@@ -1,6 +1,6 @@
 //! Why a webhook could not be found or changed.
 
-use super::secrets::SealError;
+use super::secrets::CipherError;
 use crate::domain::ids::{InvalidId, Organization};
 use crate::domain::webhook::InvalidWebhook;
 use crate::store::Unavailable;
@@ -57,7 +57,7 @@ pub enum WebhooksError {
     Invalid(#[from] InvalidWebhook),
     /// Its secret cannot be stored.
     #[error("the secret cannot be stored: {0}")]
-    Secret(#[from] SealError),
+    Secret(#[from] CipherError),
     /// The store gave no answer, or refused.
     #[error(transparent)]
     Store(#[from] Unavailable),

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | [`webhooks`] | registering, finding and changing webhooks, for commands and the API |
 //! | [`documents`] | what a store of documents does, and how a document is read |
-//! | [`secrets`] | how signing secrets are sealed at rest |
+//! | [`secrets`] | how signing secrets are encrypted at rest |
 //! | `error` | why a webhook could not be found or changed |
 //! | `fields` | changing a document without touching what this version does not know |
 //! | `patch` | what may be changed of a webhook |

@@ -1,4 +1,4 @@
-//! How signing secrets are sealed at rest.
+//! How signing secrets are encrypted at rest.
 //!
 //! With a key, a secret is stored as `sealed:v1:` and the Base64 of a random nonce and what
 //! XChaCha20-Poly1305 makes of it. Organization and webhook are authenticated with it, so a sealed
@@ -18,7 +18,7 @@ use crate::domain::webhook::WebhookKey;
 const SEALED: &str = "sealed:v1:";
 const NONCE_LENGTH: usize = 24;
 
-/// The key that secrets are sealed with. Its `Debug` shows nothing of it.
+/// The key that secrets are encrypted with. Its `Debug` shows nothing of it.
 #[derive(Clone)]
 pub struct SecretKey([u8; 32]);
 
@@ -35,9 +35,9 @@ impl fmt::Debug for SecretKey {
     }
 }
 
-/// Why a secret could not be sealed or opened. Quotes neither secret nor key.
+/// Why a secret could not be encrypted or decrypted. Quotes neither secret nor key.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum SealError {
+pub enum CipherError {
     /// It is sealed and there is no key.
     #[error("it is sealed; set PRISM_SECRET_KEY to the key that it was sealed with")]
     NoKey,
@@ -62,22 +62,22 @@ pub enum SealError {
     Secret(#[from] InvalidSecret),
 }
 
-/// Seals and opens secrets.
+/// Encrypts secrets for the store and decrypts them.
 #[derive(Clone)]
-pub struct Sealer {
+pub struct SecretCipher {
     cipher: Option<XChaCha20Poly1305>,
 }
 
-impl fmt::Debug for Sealer {
+impl fmt::Debug for SecretCipher {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Sealer")
-            .field("seals", &self.cipher.is_some())
+        f.debug_struct("SecretCipher")
+            .field("encrypts", &self.cipher.is_some())
             .finish()
     }
 }
 
-impl Sealer {
-    /// Seals with `key`; without one, leaves secrets as they are.
+impl SecretCipher {
+    /// Encrypts with `key`; without one, leaves secrets as they are.
     pub fn new(key: Option<SecretKey>) -> Self {
         Self {
             cipher: key.map(|key| XChaCha20Poly1305::new(&key.0.into())),
@@ -85,9 +85,9 @@ impl Sealer {
     }
 
     /// The text to store for a secret of this webhook.
-    pub fn seal(&self, secret: &Secret, webhook: &WebhookKey) -> Result<String, SealError> {
+    pub fn encrypt(&self, secret: &Secret, webhook: &WebhookKey) -> Result<String, CipherError> {
         if secret.expose().starts_with(SEALED) {
-            return Err(SealError::ReservedPrefix);
+            return Err(CipherError::ReservedPrefix);
         }
         let Some(cipher) = &self.cipher else {
             return Ok(secret.expose().to_owned());
@@ -99,29 +99,31 @@ impl Sealer {
         };
         let ciphertext = cipher
             .encrypt(&XNonce::from(nonce), payload)
-            .map_err(|_| SealError::TooLong)?;
+            .map_err(|_| CipherError::TooLong)?;
         let sealed = [&nonce[..], &ciphertext].concat();
         Ok(format!("{SEALED}{}", STANDARD.encode(sealed)))
     }
 
     /// The secret of this webhook that was stored as `stored`.
-    pub fn open(&self, stored: &str, webhook: &WebhookKey) -> Result<Secret, SealError> {
+    pub fn decrypt(&self, stored: &str, webhook: &WebhookKey) -> Result<Secret, CipherError> {
         let Some(encoded) = stored.strip_prefix(SEALED) else {
             return Ok(Secret::new(stored)?);
         };
-        let cipher = self.cipher.as_ref().ok_or(SealError::NoKey)?;
-        let sealed = STANDARD.decode(encoded).map_err(|_| SealError::Malformed)?;
+        let cipher = self.cipher.as_ref().ok_or(CipherError::NoKey)?;
+        let sealed = STANDARD
+            .decode(encoded)
+            .map_err(|_| CipherError::Malformed)?;
         let (nonce, ciphertext) = sealed
             .split_first_chunk::<NONCE_LENGTH>()
-            .ok_or(SealError::Malformed)?;
+            .ok_or(CipherError::Malformed)?;
         let payload = Payload {
             msg: ciphertext,
             aad: &bound_to(webhook),
         };
         let text = cipher
             .decrypt(&XNonce::from(*nonce), payload)
-            .map_err(|_| SealError::DoesNotOpen)?;
-        let text = String::from_utf8(text).map_err(|_| SealError::Malformed)?;
+            .map_err(|_| CipherError::DoesNotOpen)?;
+        let text = String::from_utf8(text).map_err(|_| CipherError::Malformed)?;
         Ok(Secret::new(&text)?)
     }
 }
@@ -144,8 +146,8 @@ mod tests {
         }
     }
 
-    fn sealer(byte: u8) -> Sealer {
-        Sealer::new(Some(SecretKey::new([byte; 32])))
+    fn cipher(byte: u8) -> SecretCipher {
+        SecretCipher::new(Some(SecretKey::new([byte; 32])))
     }
 
     fn secret() -> Secret {
@@ -154,57 +156,60 @@ mod tests {
 
     #[test]
     fn a_sealed_secret_opens_for_its_webhook_with_its_key_alone() {
-        let sealed = sealer(1).seal(&secret(), &webhook("a")).unwrap();
+        let sealed = cipher(1).encrypt(&secret(), &webhook("a")).unwrap();
         assert!(!sealed.contains("hunter2"));
-        assert_eq!(sealer(1).open(&sealed, &webhook("a")), Ok(secret()));
-        for (sealer, id) in [(sealer(2), "a"), (sealer(1), "b")] {
-            let refused = sealer.open(&sealed, &webhook(id));
-            assert_eq!(refused, Err(SealError::DoesNotOpen));
+        assert_eq!(cipher(1).decrypt(&sealed, &webhook("a")), Ok(secret()));
+        for (cipher, id) in [(cipher(2), "a"), (cipher(1), "b")] {
+            let refused = cipher.decrypt(&sealed, &webhook(id));
+            assert_eq!(refused, Err(CipherError::DoesNotOpen));
         }
-        let refused = Sealer::new(None).open(&sealed, &webhook("a"));
-        assert_eq!(refused, Err(SealError::NoKey));
+        let refused = SecretCipher::new(None).decrypt(&sealed, &webhook("a"));
+        assert_eq!(refused, Err(CipherError::NoKey));
     }
 
     #[test]
     fn the_same_secret_is_never_sealed_alike() {
-        let seal = || sealer(1).seal(&secret(), &webhook("a")).unwrap();
-        assert_ne!(seal(), seal());
+        let encrypt = || cipher(1).encrypt(&secret(), &webhook("a")).unwrap();
+        assert_ne!(encrypt(), encrypt());
     }
 
     #[test]
     fn an_altered_secret_does_not_open() {
-        let sealed = sealer(1).seal(&secret(), &webhook("a")).unwrap();
+        let sealed = cipher(1).encrypt(&secret(), &webhook("a")).unwrap();
         let mut bytes = STANDARD.decode(&sealed[SEALED.len()..]).unwrap();
         *bytes.last_mut().unwrap() ^= 1;
         let altered = format!("{SEALED}{}", STANDARD.encode(bytes));
-        let refused = sealer(1).open(&altered, &webhook("a"));
-        assert_eq!(refused, Err(SealError::DoesNotOpen));
+        let refused = cipher(1).decrypt(&altered, &webhook("a"));
+        assert_eq!(refused, Err(CipherError::DoesNotOpen));
         for text in ["sealed:v1:", "sealed:v1:AAAA", "sealed:v1:!"] {
-            let refused = sealer(1).open(text, &webhook("a"));
-            assert_eq!(refused, Err(SealError::Malformed), "{text}");
+            let refused = cipher(1).decrypt(text, &webhook("a"));
+            assert_eq!(refused, Err(CipherError::Malformed), "{text}");
         }
     }
 
     #[test]
     fn plain_secrets_are_written_without_a_key_and_read_with_and_without() {
-        let plain = Sealer::new(None);
-        assert_eq!(plain.seal(&secret(), &webhook("a")).unwrap(), "hunter2");
-        assert_eq!(plain.open("hunter2", &webhook("a")), Ok(secret()));
-        assert_eq!(sealer(1).open("hunter2", &webhook("a")), Ok(secret()));
+        let plain = SecretCipher::new(None);
+        assert_eq!(plain.encrypt(&secret(), &webhook("a")).unwrap(), "hunter2");
+        assert_eq!(plain.decrypt("hunter2", &webhook("a")), Ok(secret()));
+        assert_eq!(cipher(1).decrypt("hunter2", &webhook("a")), Ok(secret()));
         let confusing = Secret::new("sealed:v1:x").unwrap();
-        let refused = plain.seal(&confusing, &webhook("a"));
-        assert_eq!(refused, Err(SealError::ReservedPrefix));
+        let refused = plain.encrypt(&confusing, &webhook("a"));
+        assert_eq!(refused, Err(CipherError::ReservedPrefix));
     }
 
     #[test]
     fn errors_name_the_mend_and_no_secret() {
-        assert!(SealError::NoKey.to_string().contains("PRISM_SECRET_KEY"));
+        assert!(CipherError::NoKey.to_string().contains("PRISM_SECRET_KEY"));
         assert!(
-            SealError::DoesNotOpen
+            CipherError::DoesNotOpen
                 .to_string()
                 .contains("PRISM_SECRET_KEY")
         );
         assert_eq!(format!("{:?}", SecretKey::new([7; 32])), "SecretKey(***)");
-        assert_eq!(format!("{:?}", sealer(7)), "Sealer { seals: true }");
+        assert_eq!(
+            format!("{:?}", cipher(7)),
+            "SecretCipher { encrypts: true }"
+        );
     }
 }

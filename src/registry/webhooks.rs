@@ -12,7 +12,7 @@ pub use super::error::WebhooksError;
 use super::fields::Fields;
 use super::patch::Effect;
 pub use super::patch::WebhookPatch;
-use super::secrets::SealError;
+use super::secrets::CipherError;
 pub use super::version::{Target, Version};
 use crate::domain::ids::{Organization, WebhookId};
 use crate::domain::matching::EventSubscription;
@@ -119,7 +119,7 @@ impl Webhooks {
         };
         let secret = new
             .secret
-            .map(|secret| self.seal(&secret, &key))
+            .map(|secret| self.encrypt(&secret, &key))
             .transpose()?;
         let stored = |value| StoredSecret {
             value,
@@ -175,7 +175,7 @@ impl Webhooks {
                 position: index + 1,
                 problem: problem.to_string(),
             })?;
-            stored.value = self.seal(&secret, &key)?;
+            stored.value = self.encrypt(&secret, &key)?;
         }
         let json = serde_json::to_string(&document)?;
         let stored = self.read(organization, key.id.as_str(), json.as_bytes())?;
@@ -265,7 +265,7 @@ impl Webhooks {
         let edit = |fields: &mut Fields, key: &WebhookKey| {
             let rotated = rotate(
                 &documents::secrets(fields)?,
-                self.seal(new, key)?,
+                self.encrypt(new, key)?,
                 now,
                 overlap,
             );
@@ -303,8 +303,8 @@ impl Webhooks {
         Err(WebhooksError::Conflict { id })
     }
 
-    fn seal(&self, secret: &Secret, webhook: &WebhookKey) -> Result<String, SealError> {
-        self.reader.sealer().seal(secret, webhook)
+    fn encrypt(&self, secret: &Secret, webhook: &WebhookKey) -> Result<String, CipherError> {
+        self.reader.cipher().encrypt(secret, webhook)
     }
 
     fn read(

@@ -7,7 +7,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::domain::webhook::InvalidWebhook;
-use crate::registry::secrets::SealError;
+use crate::registry::secrets::CipherError;
 use crate::registry::webhooks::WebhooksError;
 use crate::store::Unavailable;
 use crate::store::intake::NotAccepted;
@@ -130,7 +130,7 @@ impl From<WebhooksError> for Problem {
             | WebhooksError::Conflict { .. } => StatusCode::CONFLICT,
             WebhooksError::Changed { .. } => StatusCode::PRECONDITION_FAILED,
             WebhooksError::Invalid(_)
-            | WebhooksError::Secret(SealError::ReservedPrefix | SealError::TooLong) => {
+            | WebhooksError::Secret(CipherError::ReservedPrefix | CipherError::TooLong) => {
                 StatusCode::UNPROCESSABLE_ENTITY
             }
             WebhooksError::Secret(_) => StatusCode::INTERNAL_SERVER_ERROR,

@@ -15,7 +15,7 @@ use prism_webhooks::embedded::{Embedded, Settings};
 use prism_webhooks::engine::clock::Clock;
 use prism_webhooks::engine::ports::{Board, Handover, Log, Pauses, Rates, Source, Subscriptions};
 use prism_webhooks::registry::documents::DocumentReader;
-use prism_webhooks::registry::secrets::Sealer;
+use prism_webhooks::registry::secrets::SecretCipher;
 use prism_webhooks::registry::webhooks::Webhooks;
 use prism_webhooks::store::dead_letters::{Action, Filter, Found, Options, Progress};
 use prism_webhooks::store::delivery_log::{AttemptFilter, Recorded, RecordedAttempt};
@@ -83,7 +83,8 @@ impl<P: Place> Sqlite<P> {
             prefetch: 1000,
             clock: Clock::system(),
         };
-        let reader = DocumentReader::new(Sealer::new(None), EndpointRules { allow_http: true });
+        let reader =
+            DocumentReader::new(SecretCipher::new(None), EndpointRules { allow_http: true });
         let embedded = Embedded::start(database, reader, settings).unwrap();
         *self.embedded.lock().unwrap() = Some(embedded);
         true

@@ -17,7 +17,7 @@ use prism_webhooks::engine;
 use prism_webhooks::engine::chance::Chance;
 use prism_webhooks::engine::clock::Clock;
 use prism_webhooks::registry::documents::{DocumentReader, DocumentStore as _};
-use prism_webhooks::registry::secrets::Sealer;
+use prism_webhooks::registry::secrets::SecretCipher;
 use prism_webhooks::store::retention::LogSettings;
 
 /// The webhooks: each endpoint's path is its id, and says how the receiver is.
@@ -33,7 +33,7 @@ pub fn embedded(database: Arc<Database>, clock: Clock) -> Embedded {
         prefetch: 16,
         clock,
     };
-    let reader = DocumentReader::new(Sealer::new(None), EndpointRules::default());
+    let reader = DocumentReader::new(SecretCipher::new(None), EndpointRules::default());
     Embedded::start(database, reader, settings).unwrap()
 }
 

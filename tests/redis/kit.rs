@@ -24,7 +24,7 @@ use prism_webhooks::redis::pauses::RedisPauses;
 use prism_webhooks::redis::subscriptions::{RedisSubscriptions, SubscriptionsSettings};
 use prism_webhooks::redis::webhooks::webhooks;
 use prism_webhooks::registry::documents::DocumentReader;
-use prism_webhooks::registry::secrets::Sealer;
+use prism_webhooks::registry::secrets::SecretCipher;
 use prism_webhooks::registry::webhooks::{NewWebhook, Webhooks};
 use redis::FromRedisValue;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -65,12 +65,12 @@ impl Space {
     }
 
     pub fn webhooks(&self) -> Webhooks {
-        self.webhooks_with(Sealer::new(None))
+        self.webhooks_with(SecretCipher::new(None))
     }
 
-    pub fn webhooks_with(&self, sealer: Sealer) -> Webhooks {
+    pub fn webhooks_with(&self, cipher: SecretCipher) -> Webhooks {
         let rules = EndpointRules { allow_http: true };
-        let reader = DocumentReader::new(sealer, rules);
+        let reader = DocumentReader::new(cipher, rules);
         webhooks(self.connection.clone(), self.keys.clone(), reader)
     }
 
@@ -93,7 +93,7 @@ impl Space {
         let subscriptions = RedisSubscriptions::start(
             connection.clone(),
             self.keys.clone(),
-            DocumentReader::new(Sealer::new(None), EndpointRules { allow_http: true }),
+            DocumentReader::new(SecretCipher::new(None), EndpointRules { allow_http: true }),
             settings,
             pauses.clone(),
         );

@@ -7,7 +7,7 @@ use prism_webhooks::domain::matching::EventSubscription;
 use prism_webhooks::domain::secret::Secret;
 use prism_webhooks::engine::ports::Log as _;
 use prism_webhooks::redis::log::{LogSettings, RedisLog};
-use prism_webhooks::registry::secrets::{Sealer, SecretKey};
+use prism_webhooks::registry::secrets::{SecretCipher, SecretKey};
 use prism_webhooks::registry::webhooks::{Listed, NewWebhook, WebhookPatch, WebhooksError};
 
 use super::kit::{
@@ -198,8 +198,8 @@ async fn a_rotated_secret_signs_beside_the_new_one_until_its_end() {
 #[tokio::test]
 async fn a_sealed_secret_is_nowhere_in_redis_and_is_read_back() {
     let space = Space::new();
-    let sealer = |byte| Sealer::new(Some(SecretKey::new([byte; 32])));
-    let webhooks = space.webhooks_with(sealer(1));
+    let cipher = |byte| SecretCipher::new(Some(SecretKey::new([byte; 32])));
+    let webhooks = space.webhooks_with(cipher(1));
     let new = NewWebhook {
         secret: Some(Secret::new("hunter2").unwrap()),
         ..new_webhook("n")
@@ -215,7 +215,7 @@ async fn a_sealed_secret_is_nowhere_in_redis_and_is_read_back() {
     assert_eq!(found.webhook.secrets[0].0.expose(), "hunter2");
 
     let wrong = space
-        .webhooks_with(sealer(2))
+        .webhooks_with(cipher(2))
         .get(&organization(), "n")
         .await;
     assert!(wrong.unwrap_err().to_string().contains("PRISM_SECRET_KEY"));

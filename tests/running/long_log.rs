@@ -15,7 +15,7 @@ use prism_webhooks::redis::connection::Connection;
 use prism_webhooks::redis::keys::Keys;
 use prism_webhooks::redis::log::RedisLog;
 use prism_webhooks::registry::documents::DocumentReader;
-use prism_webhooks::registry::secrets::Sealer;
+use prism_webhooks::registry::secrets::SecretCipher;
 use prism_webhooks::store::retention::LogSettings;
 
 use super::site::{Running, SOON, Site};
@@ -92,7 +92,8 @@ async fn embedded_a_long_log_opens_at_once() {
     let directory = tempfile::tempdir().unwrap();
     let id = {
         let database = Arc::new(Database::open(directory.path()).unwrap());
-        let reader = DocumentReader::new(Sealer::new(None), EndpointRules { allow_http: true });
+        let reader =
+            DocumentReader::new(SecretCipher::new(None), EndpointRules { allow_http: true });
         let settings = Settings {
             log: settings(),
             max_organizations: 100,
