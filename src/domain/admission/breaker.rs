@@ -190,6 +190,11 @@ impl Breaker {
         self.shut
     }
 
+    /// Whether it holds nothing back: the receiver is not left alone, nor taken up slowly.
+    pub fn is_open(&self) -> bool {
+        self.shut.is_none() && self.pace.is_none()
+    }
+
     /// Since when it has done nothing but fail, or has not been fully open because of that.
     pub fn down_since(&self) -> Option<Instant> {
         self.down_since

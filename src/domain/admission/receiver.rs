@@ -206,7 +206,9 @@ impl Receiver {
         lag: Duration,
         now: Instant,
     ) -> Option<Notice> {
-        let busy = !self.line.is_empty() || 2 * self.open >= self.limit.now();
+        // While the breaker holds it back, what it gets done says nothing of what it can.
+        let busy =
+            self.breaker.is_open() && (!self.line.is_empty() || 2 * self.open >= self.limit.now());
         let how = match shown {
             Shown::Nothing => {
                 self.withdrawn(began, ticket);
@@ -361,7 +363,7 @@ impl Receiver {
 
     fn apart_unpaced(&self, now: Instant) -> Duration {
         match self.pulse.apart(now) {
-            Some(seen) if self.limit.is_found() => seen,
+            Some(seen) if self.limit.is_found() && self.breaker.is_open() => seen,
             _ => self.pulse.time(now).div_f64(self.reach()),
         }
     }

@@ -298,3 +298,47 @@ fn who_asks_again_when_that_is_over_is_down() {
     // Evenly over as long as it has been down: a thousand would not come back at once.
     assert!(last.max().unwrap() > over + 50 * SECOND);
 }
+
+/// The last time at which what was put off since then comes back.
+fn last_back(world: &World, since: usize, made_at: Duration) -> Duration {
+    let delays = world.later[since..].iter().map(|one| one.1.delay);
+    made_at + delays.max().unwrap_or_default()
+}
+
+#[test]
+fn a_pause_is_no_time_that_the_receiver_takes_however_long_it_lasts() {
+    for name in [NAME, "a/limited-20"] {
+        let mut world = World::new(BOUNDS);
+        for _ in 0..20 {
+            world.ask(name, Kind::Event);
+        }
+        let asks = |_: &str| Some((50 * MS, Shown::Asked(60 * SECOND)));
+        world.run(SECOND, asks);
+        let mut last = Duration::ZERO;
+        for _ in 0..(55 * 3) {
+            world.pass(SECOND / 3);
+            let before = world.later.len();
+            world.ask(name, Kind::Event);
+            last = last.max(last_back(&world, before, world.now - world.start));
+        }
+        let at_rate = if name == NAME { 12 } else { 20 };
+        let limit = (60 + at_rate) * SECOND;
+        assert!(last < limit, "{name}: the last is back after {last:?}");
+    }
+}
+
+#[test]
+fn what_comes_while_it_is_taken_up_slowly_waits_and_is_not_put_off_again() {
+    let mut world = World::new(BOUNDS);
+    let quick = |_: &str| Some((20 * MS, Shown::Delivered));
+    world.ask(NAME, Kind::Event);
+    world.end(0, Shown::Asked(40 * SECOND));
+    world.pass(40 * SECOND);
+    let before = world.deferred(NAME);
+    for _ in 0..200 {
+        world.ask(NAME, Kind::Message);
+        world.run(5 * MS, quick);
+    }
+    world.run(10 * SECOND, quick);
+    assert_eq!((world.deferred(NAME) - before, world.waiting()), (0, 0));
+}
