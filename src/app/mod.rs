@@ -38,16 +38,11 @@ use crate::rabbitmq::consumer;
 use crate::rabbitmq::dead_letter_queue::DeadLetterQueue;
 use crate::rabbitmq::publisher::Publisher;
 use crate::rabbitmq::topology::Topology;
-use crate::redis::attempts::Attempts;
-use crate::redis::board::RedisBoard;
 use crate::redis::connection::Connection;
-use crate::redis::deliveries::Deliveries;
 use crate::redis::delivery_log::RedisDeliveryLog;
 use crate::redis::error::InvalidRedisUrl;
 use crate::redis::keys::Keys;
 use crate::redis::log::RedisLog;
-use crate::redis::probe::Probe;
-use crate::redis::statistics::Statistics;
 use crate::redis::webhooks as redis_webhooks;
 use crate::registry::documents::DocumentReader;
 use crate::registry::secrets::{SecretCipher, SecretKey};
@@ -123,14 +118,7 @@ pub fn webhooks(config: &Config) -> Result<Webhooks, ServerError> {
 
 /// The record in Redis.
 pub fn delivery_log(config: &Config) -> Result<RedisDeliveryLog, ServerError> {
-    let (redis, keys) = (redis(config)?, keys(config));
-    Ok(RedisDeliveryLog {
-        attempts: Attempts::new(redis.clone(), keys.clone()),
-        deliveries: Deliveries::new(redis.clone(), keys.clone()),
-        statistics: Statistics::new(redis.clone(), keys.clone()),
-        board: RedisBoard::new(redis.clone(), keys.clone()),
-        probe: Probe::new(redis, keys),
-    })
+    Ok(RedisDeliveryLog::new(&redis(config)?, &keys(config)))
 }
 
 /// The dead-letter queue.

@@ -9,8 +9,7 @@ use rusqlite::{Connection, params};
 
 use super::documents::registered;
 use super::store::Store;
-use super::writer::Patience;
-use super::writer::Write;
+use super::writer::{Patience, Write};
 use super::{millis, millis_of};
 use crate::domain::admission::{Heard, Pause};
 use crate::domain::ids::{Organization, WebhookId};

@@ -7,8 +7,7 @@ use rusqlite::{Connection, params};
 
 use super::documents::registered;
 use super::store::{ReadError, Store};
-use super::writer::Patience;
-use super::writer::Write;
+use super::writer::{Patience, Write};
 use crate::domain::attempt::Attempt;
 use crate::domain::ids::{Organization, WebhookId};
 use crate::engine::clock::Clock;

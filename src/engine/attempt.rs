@@ -9,10 +9,9 @@ use crate::domain::admission::{Asked, Deferral, Kind, Shown, Why};
 use crate::domain::attempt::Attempt;
 use crate::domain::delivery::{Delivery, Trigger};
 use crate::domain::outcome::{self, FailureKind, Outcome};
-use crate::domain::request;
-use crate::domain::streak;
 use crate::domain::verdict::{self, Circumstances, Verdict};
 use crate::domain::webhook::{Webhook, WebhookKey};
+use crate::domain::{request, streak};
 
 use super::Engine;
 use super::admission::{Admitted, Place};

@@ -11,10 +11,9 @@ use crate::domain::attempt::Attempt;
 use crate::domain::delivery::{Delivery, Trigger};
 use crate::domain::event::Event;
 use crate::domain::ids::{EventId, EventType, InvalidId, Organization};
-use crate::domain::outcome;
 use crate::domain::own_fault::OwnFault;
-use crate::domain::request;
 use crate::domain::webhook::{Webhook, WebhookKey};
+use crate::domain::{outcome, request};
 use crate::engine::faults::Faults;
 use crate::engine::ports::{Entry, Log, Request, Sender};
 

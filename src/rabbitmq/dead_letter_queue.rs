@@ -17,10 +17,8 @@ const LOOK_PATIENCE: Duration = Duration::from_secs(2);
 
 /// The dead-letter queue. Looking through it takes a connection of its own each time.
 pub struct DeadLetterQueue {
-    /// The broker.
-    pub server: Server,
-    /// What is declared there.
-    pub topology: Arc<Topology>,
+    server: Server,
+    topology: Arc<Topology>,
     /// Held by whoever takes letters in large numbers, which nobody else sees meanwhile.
     turn: tokio::sync::Mutex<()>,
 }

@@ -20,8 +20,7 @@ use lapin::types::{AMQPValue, FieldTable};
 use serde::Serialize;
 
 use crate::domain::delay::Steps;
-use crate::domain::ids::EventType;
-use crate::domain::ids::WEBHOOK_DISABLED;
+use crate::domain::ids::{EventType, WEBHOOK_DISABLED};
 
 /// How often a message may be handed out without being settled before it counts as poison. A
 /// worker that goes down hands everything it holds back, and RabbitMQ counts that as well: a limit

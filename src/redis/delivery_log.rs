@@ -9,7 +9,9 @@ use jiff::Timestamp;
 
 use super::attempts::Attempts;
 use super::board::RedisBoard;
+use super::connection::Connection;
 use super::deliveries::Deliveries;
+use super::keys::Keys;
 use super::probe::Probe;
 use super::statistics::Statistics;
 use crate::domain::held_back::HeldBack;
@@ -20,16 +22,25 @@ use crate::store::statistics::{Bucket, Detail};
 
 /// The record in Redis.
 pub struct RedisDeliveryLog {
-    /// Of attempts.
-    pub attempts: Attempts,
-    /// Of deliveries.
-    pub deliveries: Deliveries,
-    /// How many attempts came to what.
-    pub statistics: Statistics,
-    /// Whose deliveries are held back.
-    pub board: RedisBoard,
-    /// Whether Redis takes writes.
-    pub probe: Probe,
+    attempts: Attempts,
+    deliveries: Deliveries,
+    statistics: Statistics,
+    board: RedisBoard,
+    probe: Probe,
+}
+
+impl RedisDeliveryLog {
+    /// Reads what stands under `keys`.
+    pub fn new(connection: &Connection, keys: &Keys) -> Self {
+        let (redis, keys) = (|| connection.clone(), || keys.clone());
+        Self {
+            attempts: Attempts::new(redis(), keys()),
+            deliveries: Deliveries::new(redis(), keys()),
+            statistics: Statistics::new(redis(), keys()),
+            board: RedisBoard::new(redis(), keys()),
+            probe: Probe::new(redis(), keys()),
+        }
+    }
 }
 
 #[async_trait]

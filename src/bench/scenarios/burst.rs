@@ -3,14 +3,13 @@
 
 use std::time::Duration;
 
-use crate::bench::clock;
 use crate::bench::error::BenchError;
 use crate::bench::figures::{Figures, count};
-use crate::bench::load;
 use crate::bench::receivers::{Receivers, taken};
 use crate::bench::receiving::Answer;
 use crate::bench::site::Site;
 use crate::bench::workers::{Logs, Workers};
+use crate::bench::{clock, load};
 use crate::config::Config;
 use crate::domain::ids::Organization;
 use crate::store::intake::NotAccepted;

@@ -6,14 +6,13 @@ use std::time::Duration;
 use crate::bench::child::{Child, PROMPTLY, own_program};
 use crate::bench::error::BenchError;
 use crate::bench::figures::{Figures, count};
-use crate::bench::load;
 use crate::bench::plan::Shape;
 use crate::bench::receivers::{Receivers, seconds_of, taken};
 use crate::bench::receiving::Answer;
 use crate::bench::servers::{Servers, hand_over};
 use crate::bench::site::Site;
-use crate::bench::usage;
 use crate::bench::workers::{Cost, Done, Logs, Workers};
+use crate::bench::{load, usage};
 
 use super::{Bench, organization};
 

@@ -8,14 +8,12 @@ use jiff::Timestamp;
 use crate::app;
 use crate::bench::error::BenchError;
 use crate::bench::figures::{Figures, count};
-use crate::bench::load;
 use crate::bench::plan::{Shape, Sizes};
 use crate::bench::receivers::Receivers;
 use crate::bench::receiving::Answer;
 use crate::bench::servers::loopback;
-use crate::bench::site;
-use crate::bench::usage;
 use crate::bench::workers::Workers;
+use crate::bench::{load, site, usage};
 use crate::config::Config;
 
 use super::drain::Drained;

@@ -1,6 +1,7 @@
 //! The state machine as a whole: what it promises, whatever happens in which order.
 
 mod any_order;
+mod breaker;
 mod by_and_by;
 mod held;
 mod paced;
