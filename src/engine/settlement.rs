@@ -154,17 +154,16 @@ impl Engine {
         Ok(())
     }
 
-    /// Keeps the rest of a wait that no single delay queue could keep exactly.
+    /// Keeps the rest of a wait that no single delay queue could keep.
     pub(super) async fn wait_on(
         &self,
         delivery: &Delivery,
         rest: Duration,
         receipt: &Receipt,
     ) -> Result<(), Stopped> {
-        let step = self.settings.steps.covering(rest);
-        self.hand_over(FollowUp::Delay(delivery.deferred(None), step), receipt)
+        self.hand_over(FollowUp::Defer(delivery.deferred(None), rest), receipt)
             .await?;
-        let state = DeliveryState::Waiting(self.due(step));
+        let state = DeliveryState::Waiting(self.due(rest));
         let record = self.delivery_record(&unsettled(delivery), state, delivery.has_a_past());
         self.ports
             .log

@@ -11,6 +11,7 @@
 //! | [`acks`] | which acknowledgements to send |
 //! | [`confirm`] | publishing one message, confirmed |
 //! | [`publisher`] | the hand-over, which does not give up |
+//! | `waits` | which delay queue keeps what is put off |
 //! | `intake` | taking events in, for whoever asks from outside |
 //! | [`dead_letter_queue`] | the dead letters, for whoever asks from outside |
 //! | [`dead_letters`] | looking through the dead letters and moving them |
@@ -29,3 +30,4 @@ mod letter;
 pub mod message;
 pub mod publisher;
 pub mod topology;
+mod waits;

@@ -18,6 +18,7 @@ use super::confirm::{Confirmer, Unconfirmed};
 use super::connection::{ConnectError, Purpose, STEADY, Server, close, until_dead};
 use super::message::{self, LONGEST_NAME, Outgoing};
 use super::topology::Topology;
+use super::waits::{Place, Waits};
 use crate::domain::event::RawEvent;
 use crate::engine::ports::{FollowUp, Handover, Stopped};
 use crate::reconnect::Reconnect;
@@ -27,6 +28,7 @@ use crate::reconnect::Reconnect;
 pub struct Publisher {
     link: watch::Receiver<Link>,
     topology: Arc<Topology>,
+    waits: Arc<Mutex<Waits>>,
     troubles: Arc<Troubles>,
     stop: CancellationToken,
     supervisor: Arc<tokio::sync::Mutex<Option<JoinHandle<()>>>>,
@@ -72,6 +74,7 @@ impl Publisher {
         Self {
             link,
             topology,
+            waits: Arc::default(),
             troubles: Arc::default(),
             stop,
             supervisor: Arc::new(tokio::sync::Mutex::new(Some(supervisor))),
@@ -139,6 +142,27 @@ impl Publisher {
         }
     }
 
+    /// Chooses where a delivery that is put off waits.
+    fn in_nobodys_way(&self, follow_up: FollowUp) -> FollowUp {
+        let mut waits = self.waits.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = Instant::now();
+        match follow_up {
+            FollowUp::Delay(delivery, step) => {
+                waits.full_step(step, now);
+                FollowUp::Delay(delivery, step)
+            }
+            FollowUp::Defer(delivery, delay) => {
+                match waits.place(delay, self.topology.steps(), now) {
+                    Place::UntilItsEnd => FollowUp::Defer(delivery, delay),
+                    Place::First { step, rest } => {
+                        FollowUp::Delay(delivery.deferred(Some(rest)), step)
+                    }
+                }
+            }
+            other => other,
+        }
+    }
+
     async fn until_confirmed(&self, outgoing: &Outgoing) {
         let mut waits = Reconnect::new();
         let mut link = self.link.clone();
@@ -163,6 +187,7 @@ impl Publisher {
 #[async_trait]
 impl Handover for Publisher {
     async fn hand_over(&self, follow_up: FollowUp) -> Result<(), Stopped> {
+        let follow_up = self.in_nobodys_way(follow_up);
         let outgoing = message::encode(&follow_up, &self.topology, Timestamp::now());
         tokio::select! {
             biased;

@@ -258,7 +258,7 @@ async fn the_rest_of_a_wait_is_kept_before_the_attempt() {
     assert_eq!(
         steps,
         [
-            Step::Delayed("a".to_owned(), 1, 3),
+            Step::Deferred("a".to_owned(), 1, 2),
             Step::wrote("no attempt"),
             Step::Acked(1)
         ]

@@ -41,6 +41,7 @@ in_either_mode! {
     an_endpoint_that_asks_for_patience_is_left_alone_and_then_gets_everything with &[];
     an_endpoint_that_asks_for_patience_is_left_alone_by_who_starts_meanwhile with &[];
     a_large_fan_out_of_one_organization_holds_up_no_retry_of_another with &[];
+    what_one_organization_puts_off_prolongs_no_wait_of_another with &[("PRISM_DELAY_LONGEST", "1h")];
     a_wish_beyond_all_bounds_is_one_attempt_and_ends_when_a_person_gets_through with &[("PRISM_DELAY_LONGEST", "1h")];
     hanging_webhooks_of_one_organization_delay_no_other with &[("PRISM_SEND_TIMEOUT", "60s")];
     a_webhook_that_hangs_holds_four_requests_and_nobody_up with &[("PRISM_SEND_TIMEOUT", "60s")];
@@ -73,13 +74,26 @@ async fn publish_for(running: &Running, organization: &str) {
     assert_eq!(status, 202, "{answer}");
 }
 
-async fn webhook_of(running: &Running, organization: &str, name: &str, url: &str) {
+async fn webhook_of(running: &Running, organization: &str, name: &str, url: &str) -> String {
     let headers = [("x-prism-organization", organization)];
     let body = json!({"name": name, "url": url}).to_string();
     let (status, answer) = running
         .post_as("application/json", "/api/v1/webhooks", body, &headers)
         .await;
     assert_eq!(status, 201, "{answer}");
+    answer["id"].as_str().unwrap().to_owned()
+}
+
+/// Waits until an answer of 429 is on record: from then on it is known what the receiver asked for.
+async fn throttled(running: &Running, organization: &str, webhook: &str) {
+    let path = running.at(&format!("/api/v1/attempts?webhook={webhook}"));
+    let on_record = async || {
+        let request = running.client.get(&path);
+        let request = request.header("x-prism-organization", organization);
+        let text = request.send().await.unwrap().text().await.unwrap();
+        text.contains("throttled").then_some(())
+    };
+    crate::support::deadline::eventually(SOON, "an attempt that is throttled", on_record).await;
 }
 
 /// Answers well from the second request on.
@@ -135,14 +149,7 @@ async fn an_endpoint_that_asks_for_patience_is_left_alone_and_then_gets_everythi
     let receiver = well_after(|| Answer::status(429).header("Retry-After", "4"));
     let id = running.webhook("throttling", &receiver.url(), None).await;
     publish(&running, 1).await;
-    let path = format!("/api/v1/attempts?webhook={id}");
-    let on_record = async || {
-        let answer = running.client.get(running.at(&path)).send().await.unwrap();
-        let text = answer.text().await.unwrap();
-        text.contains("throttled").then_some(())
-    };
-    // From then on it is known what the receiver asked for.
-    crate::support::deadline::eventually(SOON, "the first attempt", on_record).await;
+    throttled(&running, "default", &id).await;
     publish(&running, EVENTS).await;
     let requests = receiver.wait_for(EVENTS + 2, SOON).await;
     let apart = requests[1].arrived - requests[0].arrived;
@@ -195,6 +202,27 @@ async fn a_large_fan_out_of_one_organization_holds_up_no_retry_of_another(world:
     );
 }
 
+async fn what_one_organization_puts_off_prolongs_no_wait_of_another(world: World) {
+    let (_kept, _site, running) = world;
+    // Both would wait in the same delay queue, the shorter behind the longer.
+    let longer = well_after(|| Answer::status(429).header("Retry-After", "24"));
+    let shorter = well_after(|| Answer::status(429).header("Retry-After", "17"));
+    for (organization, receiver) in [("a", &longer), ("b", &shorter)] {
+        let id = webhook_of(&running, organization, "throttling", &receiver.url()).await;
+        publish_for(&running, organization).await;
+        throttled(&running, organization, &id).await;
+        publish_for(&running, organization).await;
+    }
+    // The one that is tried again, and the one that was put off.
+    let requests = shorter.wait_for(3, SOON).await;
+    for request in &requests[1..] {
+        let waited = request.arrived - requests[0].arrived;
+        assert!(waited >= Duration::from_secs(17), "early: {waited:?}");
+        assert!(waited < Duration::from_secs(21), "late: {waited:?}");
+    }
+    assert_eq!(longer.count(), 1, "the longer wait is not over yet");
+}
+
 async fn a_wish_beyond_all_bounds_is_one_attempt_and_ends_when_a_person_gets_through(world: World) {
     // More seconds than any clock holds.
     const WISH: &str = "10000000000000000000";
@@ -202,13 +230,7 @@ async fn a_wish_beyond_all_bounds_is_one_attempt_and_ends_when_a_person_gets_thr
     let receiver = well_after(|| Answer::status(429).header("Retry-After", WISH));
     let id = running.webhook("throttling", &receiver.url(), None).await;
     publish(&running, 1).await;
-    let path = format!("/api/v1/attempts?webhook={id}");
-    let throttled = async || {
-        let answer = running.client.get(running.at(&path)).send().await.unwrap();
-        let text = answer.text().await.unwrap();
-        text.contains("throttled").then_some(())
-    };
-    crate::support::deadline::eventually(SOON, "the first attempt", throttled).await;
+    throttled(&running, "default", &id).await;
     assert_eq!(receiver.count(), 1);
     let delivery = receiver.requests()[0].header("x-prism-delivery").unwrap();
     let path = format!("/api/v1/deliveries/{delivery}/retry");

@@ -1,0 +1,157 @@
+//! Which delay queue keeps what is put off, so that nobody's wait is prolonged by another's.
+//!
+//! A queue ends the waits of its messages in the order they stand in it. The wait of a message put
+//! off ends at a time of its own, so it must not come to stand behind one that ends later: behind
+//! that it would be late by up to a third of its length, and the two may be different
+//! organizations'. Where it would, it stays in the next shorter queue for that one's full step
+//! instead, which nothing in it can prolong, and is put off once more for the rest.
+//!
+//! What other workers have put into a queue is not known here. Messages are shared out evenly, so
+//! each worker sees much the same mixture; what it misses costs a wait's third at most, once.
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use crate::domain::delay::{Steps, Wait};
+
+/// No wait is split that would end this much too late, or a tenth of its length, if that is more:
+/// it is what [`Steps::at_least`] allows.
+const LATE: Duration = Duration::from_secs(1);
+
+/// When the last wait in each delay queue ends, of those that this worker has put there.
+#[derive(Debug, Default)]
+pub(super) struct Waits(HashMap<Duration, Instant>);
+
+impl Waits {
+    /// Takes note of a message that stays in the queue of this step for all of it.
+    pub(super) fn full_step(&mut self, step: Duration, now: Instant) {
+        self.note(step, now + step);
+    }
+
+    /// Where to wait for `delay`: until its end in the queue that covers it, which is one message
+    /// all in all, or first in the next shorter one, if a longer wait is in the way.
+    pub(super) fn place(&mut self, delay: Duration, steps: &Steps, now: Instant) -> Place {
+        let covering = steps.covering(delay);
+        let late = self.0.get(&covering).map_or(Duration::ZERO, |end| {
+            end.saturating_duration_since(now + delay)
+        });
+        let Wait { step, rest } = steps.at_least(delay);
+        match rest {
+            Some(rest) if late > LATE.max(delay / 10) => {
+                self.full_step(step, now);
+                Place::First { step, rest }
+            }
+            _ => {
+                self.note(covering, now + delay);
+                Place::UntilItsEnd
+            }
+        }
+    }
+
+    fn note(&mut self, step: Duration, end: Instant) {
+        let last = self.0.entry(step).or_insert(end);
+        *last = end.max(*last);
+    }
+}
+
+/// Where a message that is put off waits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Place {
+    /// In the queue that covers its wait, until that ends.
+    UntilItsEnd,
+    /// In the queue of this step for all of it, and then for the rest.
+    First {
+        /// The queue's step.
+        step: Duration,
+        /// What is left to wait after it.
+        rest: Duration,
+    },
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const HOUR: Duration = Duration::from_secs(3_600);
+
+    fn steps() -> Steps {
+        Steps::up_to(HOUR)
+    }
+
+    fn secs(seconds: f64) -> Duration {
+        Duration::from_secs_f64(seconds)
+    }
+
+    #[test]
+    fn a_line_of_waits_each_ending_after_the_one_before_is_one_message_each() {
+        let (mut waits, now) = (Waits::default(), Instant::now());
+        for tenth in 10..10_000 {
+            let place = waits.place(secs(f64::from(tenth) / 10.0), &steps(), now);
+            assert_eq!(place, Place::UntilItsEnd, "number {tenth}");
+        }
+    }
+
+    #[test]
+    fn what_would_stand_behind_a_longer_wait_goes_by_way_of_a_shorter_queue() {
+        let (mut waits, now) = (Waits::default(), Instant::now());
+        assert_eq!(waits.place(secs(95.0), &steps(), now), Place::UntilItsEnd);
+        let first = Place::First {
+            step: secs(64.0),
+            rest: secs(2.0),
+        };
+        assert_eq!(waits.place(secs(66.0), &steps(), now), first);
+        // Hardly later is not worth a message.
+        assert_eq!(waits.place(secs(90.0), &steps(), now), Place::UntilItsEnd);
+        // Once the long one is nearly over, it is in nobody's way.
+        let later = now + secs(29.0);
+        assert_eq!(waits.place(secs(66.0), &steps(), later), Place::UntilItsEnd);
+    }
+
+    #[test]
+    fn retries_stand_in_the_way_as_well() {
+        let (mut waits, now) = (Waits::default(), Instant::now());
+        waits.full_step(secs(64.0), now);
+        let first = Place::First {
+            step: secs(48.0),
+            rest: secs(2.0),
+        };
+        assert_eq!(waits.place(secs(50.0), &steps(), now), first);
+    }
+
+    #[test]
+    fn the_shortest_queue_keeps_what_is_shorter_still() {
+        let (mut waits, now) = (Waits::default(), Instant::now());
+        waits.full_step(secs(1.0), now);
+        assert_eq!(waits.place(secs(0.2), &steps(), now), Place::UntilItsEnd);
+    }
+
+    proptest! {
+        /// Every wait that this worker alone hands over, with the queues ending theirs in order.
+        #[test]
+        fn no_wait_is_ended_early_or_late_by_more_than_a_tenth_or_a_second_for_each_stay(
+            delays in prop::collection::vec((0.0..200.0_f64, 0.0..5.0_f64), 1..60),
+        ) {
+            let (mut waits, steps, start) = (Waits::default(), steps(), Instant::now());
+            let mut ends: HashMap<Duration, Instant> = HashMap::new();
+            let mut now = start;
+            for (delay, apart) in delays {
+                now += secs(apart);
+                let delay = secs(delay);
+                let (queue, end, wanted) = match waits.place(delay, &steps, now) {
+                    Place::UntilItsEnd => (steps.covering(delay), now + delay, delay),
+                    Place::First { step, rest } => {
+                        prop_assert_eq!(step + rest, delay);
+                        (step, now + step, step)
+                    }
+                };
+                let last = ends.entry(queue).or_insert(end);
+                *last = end.max(*last);
+                let stayed = last.duration_since(now);
+                prop_assert!(stayed >= wanted);
+                prop_assert!(stayed <= wanted + LATE.max(delay / 10), "{stayed:?} for {wanted:?}");
+            }
+        }
+    }
+}
