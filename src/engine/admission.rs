@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use tokio::sync::{Notify, oneshot};
 use tokio::time::{Instant, sleep_until};
+use url::Url;
 
 use crate::domain::admission::{
     Admission, Answer, Bounds, Deferral, Kind, Load, Notice, Pause, Shown, Ticket, Wanted, Why,
@@ -115,6 +116,11 @@ impl Gatekeeper {
 }
 
 impl Place {
+    /// Whether it was given for a request to this endpoint.
+    pub fn is_for(&self, url: &Url) -> bool {
+        self.gate.lock().admission.is_for(self.ticket, url)
+    }
+
     /// The request has ended after `took`: its webhook may have the next.
     pub fn ended(&self, took: Duration, shown: Shown) {
         let ticket = self.ticket;

@@ -38,6 +38,11 @@ pub enum Asking<'a> {
 }
 
 impl Asking<'_> {
+    /// Whether the answer is still to come.
+    pub fn is_pending(&self) -> bool {
+        matches!(self, Self::Pending(_))
+    }
+
     /// The answer; waits for it for as long as that is likely to be worth it.
     pub async fn answer(self) -> Admitted {
         match self {

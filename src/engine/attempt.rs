@@ -19,6 +19,7 @@ use super::asking::Asking;
 use super::origin::Origin;
 use super::ports::{Request, Stopped};
 use super::settlement::Made;
+use super::standing::Standing;
 
 impl Engine {
     /// Asks admission for the next attempt of `delivery`.
@@ -35,18 +36,49 @@ impl Engine {
     /// Makes the attempt of `delivery` that was asked for, or puts it off, and settles what comes of
     /// it. Returns once that is on record, with the place among the worker's requests, to be held
     /// until the message is acknowledged.
-    pub(super) async fn attempt(
-        &self,
+    pub(super) async fn attempt<'a>(
+        &'a self,
         delivery: &Delivery,
         webhook: &Arc<Webhook>,
-        asking: Asking<'_>,
+        asking: Asking<'a>,
         origin: Origin<'_>,
     ) -> Result<Option<Place>, Stopped> {
+        let has_to_wait = asking.is_pending();
         // Boxed, so that one that only waits takes up little.
         match self.admitted(asking).await? {
+            Admitted::Go(place) if has_to_wait => {
+                Box::pin(self.make_if_wanted(delivery, place, origin)).await
+            }
             Admitted::Go(place) => Box::pin(self.make(delivery, webhook, place, origin)).await,
             Admitted::Later(deferral) => {
                 Box::pin(self.put_off(delivery, webhook, deferral, origin)).await?;
+                Ok(None)
+            }
+        }
+    }
+
+    /// Makes an attempt that was admitted after a wait, as its webhook is now.
+    async fn make_if_wanted(
+        &self,
+        delivery: &Delivery,
+        place: Place,
+        origin: Origin<'_>,
+    ) -> Result<Option<Place>, Stopped> {
+        match self.standing(delivery).await {
+            Standing::Wanted(webhook) if place.is_for(&webhook.url) => {
+                self.make(delivery, &webhook, place, origin).await
+            }
+            Standing::Wanted(webhook) => {
+                // It had waited for another receiver.
+                drop(place);
+                let asking = self.ask(delivery, &webhook, origin.kind());
+                self.attempt(delivery, &webhook, asking, origin).await
+            }
+            Standing::Over(reason, detail) => {
+                drop(place);
+                let delivery = self.told_apart(delivery, origin).await;
+                self.give_up(&delivery, reason, detail, origin.receipt())
+                    .await?;
                 Ok(None)
             }
         }

@@ -1,22 +1,14 @@
 //! One message of the deliveries queue, or of the parts: a retry, a deferral come due, a part of a large fan-out, a
 //! requeue.
 
-use std::sync::Arc;
-
 use crate::domain::dead_letter::Reason;
 use crate::domain::delivery::Delivery;
 use crate::domain::event::RawEvent;
-use crate::domain::webhook::{State, Webhook};
 
 use super::Engine;
 use super::origin::Origin;
 use super::ports::{Receipt, Stopped};
-
-/// What the registered webhooks say about a delivery on its way.
-enum Standing {
-    Wanted(Arc<Webhook>),
-    Over(Reason, String),
-}
+use super::standing::Standing;
 
 impl Engine {
     pub(super) async fn delivery_job(
@@ -57,27 +49,6 @@ impl Engine {
         };
         receipt.ack(None, place);
         Ok(())
-    }
-
-    async fn standing(&self, delivery: &Delivery) -> Standing {
-        let webhooks = self
-            .ports
-            .subscriptions
-            .webhooks(&delivery.event.organization)
-            .await;
-        if let Some(webhook) = webhooks.get(&delivery.webhook) {
-            return match &webhook.state {
-                State::Enabled => Standing::Wanted(webhook.clone()),
-                State::Disabled(why) => Standing::Over(Reason::WebhookDisabled, why.clone()),
-            };
-        }
-        match webhooks.problem(&delivery.webhook) {
-            Some(problem) => Standing::Over(Reason::WebhookInvalid, problem.to_owned()),
-            None => {
-                let detail = "the webhook is no longer registered".to_owned();
-                Standing::Over(Reason::WebhookDeleted, detail)
-            }
-        }
     }
 
     pub(super) async fn refuse_delivery(

@@ -34,6 +34,7 @@ mod pacing;
 mod pausing;
 pub mod ports;
 mod settlement;
+mod standing;
 mod telling_apart;
 mod under_way;
 

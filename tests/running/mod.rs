@@ -15,3 +15,4 @@ mod page;
 mod rates;
 mod servers;
 pub mod site;
+mod waiting;

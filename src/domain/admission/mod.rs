@@ -44,6 +44,7 @@ use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use slab::Slab;
+use url::Url;
 
 use super::ids::Organization;
 use super::rate_limit::{RateLimit, Reserved};
@@ -251,6 +252,16 @@ impl Admission {
         }
         self.pull(receiver, now);
         self.take_turns(now);
+    }
+
+    /// Whether what `ticket` was given, it was given for a request to this endpoint: its webhook may
+    /// have moved there, or away, since it was asked for.
+    pub fn is_for(&self, ticket: Ticket, url: &Url) -> bool {
+        let Request {
+            receiver, moves, ..
+        } = self.requests[ticket];
+        let known = &self.receivers[receiver];
+        moves == known.moves && known.endpoint.as_ref() == Some(url)
     }
 
     /// What came of those who asked, since this was called last.

@@ -1,0 +1,46 @@
+//! What the registered webhooks say about a delivery on its way: whether it is still wanted, and
+//! where.
+//!
+//! A delivery may wait for long before its attempt, in a queue or in this worker, and its webhook be
+//! moved, disabled or deleted meanwhile. So it is looked up whenever one has waited, last of all
+//! when it may be sent.
+
+use std::sync::Arc;
+
+use crate::domain::dead_letter::Reason;
+use crate::domain::delivery::Delivery;
+use crate::domain::webhook::{State, Webhook};
+
+use super::Engine;
+
+/// What becomes of a delivery on its way.
+pub(super) enum Standing {
+    /// It is wanted, and this is its webhook as it is now.
+    Wanted(Arc<Webhook>),
+    /// Nobody wants it any more: why, in a word and a sentence.
+    Over(Reason, String),
+}
+
+impl Engine {
+    /// What the registered webhooks say now.
+    pub(super) async fn standing(&self, delivery: &Delivery) -> Standing {
+        let webhooks = self
+            .ports
+            .subscriptions
+            .webhooks(&delivery.event.organization)
+            .await;
+        if let Some(webhook) = webhooks.get(&delivery.webhook) {
+            return match &webhook.state {
+                State::Enabled => Standing::Wanted(webhook.clone()),
+                State::Disabled(why) => Standing::Over(Reason::WebhookDisabled, why.clone()),
+            };
+        }
+        match webhooks.problem(&delivery.webhook) {
+            Some(problem) => Standing::Over(Reason::WebhookInvalid, problem.to_owned()),
+            None => {
+                let detail = "the webhook is no longer registered".to_owned();
+                Standing::Over(Reason::WebhookDeleted, detail)
+            }
+        }
+    }
+}
