@@ -182,7 +182,7 @@ pub enum FollowUp {
     /// The delivery comes back after a stay in the delay queue of this step.
     Delay(Delivery, Duration),
     /// The delivery, which is put off, comes back after this long. If it comes sooner, it says in
-    /// [`remaining_wait`](Delivery::remaining_wait) what is left; it comes later by a tenth or a
+    /// [`remaining_wait`](Delivery::remaining_wait) what is left; it comes later by about a
     /// second at most, save where another worker's deliveries stand in its way.
     Defer(Delivery, Duration),
     /// The delivery comes back at once, as a message of its own.

@@ -20,6 +20,10 @@ const SEEN_KEPT: f64 = 0.9;
 /// The least share that is reckoned with: that of one of fifty workers.
 const LEAST_SHARE: f64 = 0.02;
 
+/// Whoever is refused leaves others so much of the time that the next can be reserved ahead, the more
+/// the larger a share it has: or whoever happens to ask first would get all of them.
+const COURTESY: Duration = AHEAD.checked_div(2).unwrap();
+
 /// One webhook's pace.
 #[derive(Debug)]
 pub(super) struct Pace {
@@ -41,14 +45,17 @@ pub(super) struct Pace {
 
 impl Pace {
     pub(super) fn new(limit: RateLimit) -> Self {
+        // Until others are seen, it is reckoned to be alone, and believed to be for as long as it
+        // would be had it been.
+        let alone = batch(limit) as f64 / (1.0 - SEEN_KEPT);
         Self {
             limit,
             times: VecDeque::new(),
             asking: false,
             not_before: None,
             next: None,
-            own: 0.0,
-            all: 0.0,
+            own: alone,
+            all: alone,
             in_all: None,
         }
     }
@@ -84,10 +91,7 @@ impl Pace {
     }
 
     fn share(&self) -> f64 {
-        match self.all > 0.0 {
-            true => (self.own / self.all).clamp(LEAST_SHARE, 1.0),
-            false => 1.0,
-        }
+        (self.own / self.all).clamp(LEAST_SHARE, 1.0)
     }
 
     /// Whether a request may begin.
@@ -113,8 +117,9 @@ impl Pace {
             return None;
         }
         let held = self.times.iter().any(|at| !self.is_missed(*at, now));
-        let batch = (AHEAD.as_nanos() / self.limit.apart().as_nanos()).max(1);
-        let wanted = usize::try_from(batch).unwrap_or(waiting).min(waiting);
+        let wanted = usize::try_from(batch(self.limit))
+            .unwrap_or(waiting)
+            .min(waiting);
         // While it has some it leaves the rest to others.
         if held || wanted == 0 {
             return None;
@@ -128,7 +133,8 @@ impl Pace {
         self.asking = false;
         self.see_share(reserved);
         if reserved.count == 0 {
-            self.not_before = Some(now + reserved.first.max(ASK_AGAIN));
+            let courtesy = COURTESY.mul_f64(self.share());
+            self.not_before = Some(now + (reserved.first + courtesy).max(ASK_AGAIN));
             self.next = Some(now + reserved.first + AHEAD);
             return;
         }
@@ -152,6 +158,12 @@ impl Pace {
     fn is_missed(&self, at: Instant, now: Instant) -> bool {
         now > at + self.limit.apart().max(LATE)
     }
+}
+
+/// How many times are reserved at once at most.
+fn batch(limit: RateLimit) -> u64 {
+    let batch = AHEAD.as_nanos() / limit.apart().as_nanos();
+    u64::try_from(batch).unwrap_or(u64::MAX).max(1)
 }
 
 #[cfg(test)]
@@ -212,7 +224,12 @@ mod tests {
         assert_eq!(pace.wants(3, now + TENTH), Some(3));
         pace.reserved(given(0, Duration::ZERO, 20), now + TENTH);
         assert_eq!(pace.wants(10, now + TENTH), None, "refused a moment ago");
-        assert_eq!(pace.wants(10, now + TENTH + ASK_AGAIN), Some(10));
+        let later = now + TENTH + COURTESY;
+        assert_eq!(
+            pace.wants(10, later),
+            Some(10),
+            "it is not for this worker alone"
+        );
     }
 
     #[test]

@@ -78,6 +78,11 @@ pub(super) enum May {
     NotBefore(Instant, Why),
 }
 
+/// What is put off because the line is long begins to come back this long before that is over, or
+/// when a third of it is left: what comes back late, or is fewer than another worker had reckoned
+/// with, finds the line short, and the receiver never idle.
+const SOONER: Duration = Duration::from_secs(15);
+
 impl Receiver {
     pub(super) fn new(key: WebhookKey, tenant: usize, bounds: Bounds, now: Instant) -> Self {
         Self {
@@ -294,7 +299,8 @@ impl Receiver {
         }
         let behind = times(self.apart_unpaced(now), self.line.len());
         let turn = self.paced(|pace| pace.wait_for(self.line.len() + 1, now));
-        let behind = now + behind.max(turn);
+        let behind = behind.max(turn);
+        let behind = now + behind - SOONER.min(behind / 3);
         let first = not_before.map_or(behind, |at| at.max(behind));
         let apart = match (not_before, self.has_answered()) {
             (Some(_), _) => self.apart(now).max(AFTER_SHUT),
