@@ -222,3 +222,55 @@ impl From<app::StartError> for Failure {
         Self::caused(kind, &error)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::{Command as Clap, CommandFactory as _};
+
+    use super::Program;
+
+    /// What every command and argument says of itself, with its name.
+    fn texts(command: &Clap, all: &mut Vec<(String, String)>) {
+        let name = command.get_name();
+        let about = [command.get_about(), command.get_long_about()];
+        all.extend(about.map(|text| {
+            (
+                name.to_owned(),
+                text.map(ToString::to_string).unwrap_or_default(),
+            )
+        }));
+        for argument in command.get_arguments() {
+            let name = format!("{name} {}", argument.get_id());
+            let help = [argument.get_help(), argument.get_long_help()];
+            all.extend(help.map(|text| {
+                (
+                    name.clone(),
+                    text.map(ToString::to_string).unwrap_or_default(),
+                )
+            }));
+        }
+        for command in command.get_subcommands() {
+            texts(command, all);
+        }
+    }
+
+    #[test]
+    fn help_is_prose_and_names_nothing_of_the_code() {
+        let mut all = Vec::new();
+        texts(&Program::command(), &mut all);
+        assert!(all.len() > 100, "{}", all.len());
+        for (name, text) in all {
+            let is_of_the_code = |word: &&str| {
+                let known = ["RabbitMQ", "OpenAPI", "JavaScript", "SQLite"];
+                let inner = word.trim_matches(|c: char| !c.is_alphanumeric());
+                let humps = inner
+                    .as_bytes()
+                    .windows(2)
+                    .filter(|pair| pair[0].is_ascii_lowercase() && pair[1].is_ascii_uppercase());
+                humps.count() > 0 && !known.iter().any(|name| inner.starts_with(name))
+            };
+            let odd = text.split_whitespace().find(is_of_the_code);
+            assert_eq!(odd, None, "{name}: {text}");
+        }
+    }
+}

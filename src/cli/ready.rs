@@ -15,7 +15,7 @@ use super::failure::{Failure, Kind};
 /// How long an answer may take.
 const LIMIT: Duration = Duration::from_secs(4);
 
-/// RelayRequest the `run` of these settings, on this machine, whether it can take events
+/// Ask the `run` of these settings, on this machine, whether it can take events
 ///
 /// For health checks. Exit code 0: it can; 1: it cannot, and says why; 4: nobody answers.
 #[derive(Debug, Args)]

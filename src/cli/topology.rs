@@ -28,7 +28,7 @@ enum TopologyCommand {
         /// Print one JSON array
         #[arg(long)]
         json: bool,
-        /// RelayRequest no broker
+        /// Ask no broker
         #[arg(long)]
         offline: bool,
     },
