@@ -18,8 +18,10 @@ use super::connection::{
     ConnectError, NOT_FOUND, Purpose, STEADY, Server, close, let_acks_land, reply_code, until_dead,
 };
 use super::declare::{self, TopologyError};
-use super::lane::{Lane, Life, Plan};
+use super::lane::{Lane, Plan};
+use super::life::Life;
 use super::message::{self, Received};
+use super::settler::Marks;
 use super::topology::{Kind, Topology};
 use crate::engine::ports::{Message, Source};
 use crate::reconnect::Reconnect;
@@ -124,13 +126,13 @@ pub async fn start(settings: Settings) -> Result<(Source, SourceHandle), StartEr
     let (proven, proven_acks) = mpsc::unbounded_channel();
     let stop = CancellationToken::new();
     let close = CancellationToken::new();
+    let marks = Marks { lost, proven };
     let plan = |queue: &str, prefetch, decode: fn(Received) -> Message, messages| Plan {
         queue: queue.to_owned(),
         prefetch,
         decode,
         messages,
-        lost: lost.clone(),
-        proven: proven.clone(),
+        marks: marks.clone(),
         stop: stop.clone(),
     };
     let topology = &settings.topology;

@@ -7,7 +7,9 @@
 //! | [`connection`] | how a connection is made, and told dead |
 //! | [`message`] | what stands in which property and header |
 //! | [`consumer`] | the source: supervises a connection, starts, stops, closes |
-//! | `lane` | one queue on one channel: reading and settling |
+//! | `lane` | one queue on one channel: reading |
+//! | `settler` | and acknowledging |
+//! | `life` | what lives and dies with a connection |
 //! | [`acks`] | which acknowledgements to send |
 //! | [`confirm`] | publishing one message, confirmed |
 //! | [`publisher`] | the hand-over, which does not give up |
@@ -27,7 +29,9 @@ pub mod declare;
 mod intake;
 mod lane;
 mod letter;
+mod life;
 pub mod message;
 pub mod publisher;
+mod settler;
 pub mod topology;
 mod waits;
