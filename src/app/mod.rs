@@ -26,10 +26,10 @@ use crate::domain::verdict::DisablePolicy;
 use crate::embedded::database::Database;
 use crate::embedded::{self, Embedded};
 use crate::engine;
-use crate::engine::chance::Chance;
 use crate::engine::clock::Clock;
 use crate::engine::faults::Faults;
 use crate::engine::ports::Log;
+use crate::engine::random::RandomSource;
 use crate::http::{self, HttpSender};
 use crate::operations::deployment::Deployment;
 use crate::operations::test::Tester;
@@ -250,7 +250,7 @@ fn engine_settings(config: &Config, shares: Shares, worker: &str) -> engine::Set
         worker: worker.to_owned(),
         grace: config.worker.grace,
         clock: Clock::system(),
-        chance: Chance::system(),
+        random: RandomSource::system(),
     }
 }
 

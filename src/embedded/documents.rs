@@ -53,13 +53,13 @@ impl Documents {
     }
 
     /// Every document of an organization; waits while they cannot be read.
-    pub(super) async fn all_patiently(
+    pub(super) async fn all_retrying(
         &self,
         organization: &Organization,
     ) -> BTreeMap<String, Vec<u8>> {
         let organization = organization.clone();
         let all = move |connection: &Connection| all(connection, &organization);
-        self.store.read_patiently("webhooks", all).await
+        self.store.read_retrying("webhooks", all).await
     }
 
     /// Disables a webhook; `true` if it was this call that did it. Waits while it cannot.

@@ -25,7 +25,7 @@ use crate::domain::ids::{DeliveryId, MessageKey, Organization, WebhookId};
 use crate::domain::streak::Streak;
 use crate::domain::webhook::WebhookKey;
 use crate::engine::clock::Clock;
-use crate::engine::ports::{DeliveryRecord, Entry, Keep, Log, Mark};
+use crate::engine::ports::{DeliveryRecord, Entry, Keep, Log, SettledMarker};
 use crate::store::retention::{LogSettings, MARKS_KEPT, SEQUENCE_KEPT, SERVED_MARKS_KEPT};
 
 /// After so many entries what is over the caps is removed: the caps are kept to about this.
@@ -153,7 +153,7 @@ impl Log for EmbeddedLog {
             let ids = rows.query_map(key, |row| row.get::<_, String>(0))?;
             ids.collect::<rusqlite::Result<Vec<_>>>()
         };
-        let ids = self.store.read_patiently("marks", marked).await;
+        let ids = self.store.read_retrying("marks", marked).await;
         ids.iter()
             .filter_map(|id| WebhookId::new(id).ok())
             .collect()
@@ -174,7 +174,7 @@ impl Log for EmbeddedLog {
             let key = params![delivery.as_str(), organization.as_str(), now];
             row.query_row(key, |row| row.get(0)).optional()
         };
-        let sequence = self.store.read_patiently("deliveries", sequence).await;
+        let sequence = self.store.read_retrying("deliveries", sequence).await;
         sequence.unwrap_or(0)
     }
 
@@ -190,7 +190,7 @@ impl Log for EmbeddedLog {
 /// An entry as rows.
 struct Rows {
     attempt: Option<(WebhookKey, Vec<u8>)>,
-    mark: Option<(Mark, i64)>,
+    mark: Option<(SettledMarker, i64)>,
     delivery: Option<deliveries::Row>,
     unmark: Option<(Organization, MessageKey, i64)>,
 }

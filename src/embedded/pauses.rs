@@ -41,7 +41,7 @@ impl EmbeddedPauses {
         };
         let (own, now) = (organization.clone(), millis(self.clock.now()));
         let pauses = move |connection: &Connection| pauses(connection, &own, now);
-        let found = self.store.read_patiently("pauses", pauses).await;
+        let found = self.store.read_retrying("pauses", pauses).await;
         found.into_iter().map(Heard::Recalled).for_each(heed);
     }
 }

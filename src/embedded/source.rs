@@ -27,7 +27,7 @@ use super::writer::{Patience, Write};
 use crate::domain::dead_letter::Reason;
 use crate::engine::admission::Place;
 use crate::engine::clock::Clock;
-use crate::engine::ports::{Incoming, Mark, Receipt, Settlement, Source};
+use crate::engine::ports::{Incoming, Receipt, SettledMarker, Settlement, Source};
 use crate::store::dead_letters::POISON_DETAIL;
 
 /// How long finishing may take before what is unsettled is left for the next start.
@@ -126,7 +126,7 @@ type Ending = BoxFuture<'static, Ended>;
 struct Ended {
     ids: Vec<i64>,
     /// What will never come again.
-    marks: Vec<Mark>,
+    marks: Vec<SettledMarker>,
     /// Given back now that the messages cannot be repeated any more.
     _places: Vec<Place>,
 }
@@ -140,7 +140,7 @@ struct Lane {
     out: Option<(mpsc::Sender<Incoming>, mpsc::UnboundedSender<Settlement>)>,
     settlements: mpsc::UnboundedReceiver<Settlement>,
     /// Where the marks of what is deleted go.
-    proven: mpsc::UnboundedSender<Mark>,
+    proven: mpsc::UnboundedSender<SettledMarker>,
     /// What is handed out, or being deleted.
     claims: HashSet<i64>,
     /// How often a message was returned.
@@ -157,7 +157,7 @@ impl Lane {
         store: Store,
         clock: Clock,
         out: mpsc::Sender<Incoming>,
-        proven: mpsc::UnboundedSender<Mark>,
+        proven: mpsc::UnboundedSender<SettledMarker>,
         stop: CancellationToken,
     ) -> Self {
         let (settling, settlements) = mpsc::unbounded_channel();
@@ -230,10 +230,7 @@ impl Lane {
         let (kind, claims) = (self.kind.number(), self.claims.clone());
         let now = millis(self.clock.now());
         let find = move |connection: &Connection| find(connection, kind, now, &claims, room);
-        let loaded = self
-            .store
-            .read_patiently("messages to hand out", find)
-            .await;
+        let loaded = self.store.read_retrying("messages to hand out", find).await;
         self.more = loaded.more;
         for row in loaded.rows {
             self.hand_out(row);
@@ -323,7 +320,7 @@ impl Lane {
         &mut self,
         ids: Vec<i64>,
         places: Vec<Place>,
-        marks: Vec<Mark>,
+        marks: Vec<SettledMarker>,
         gone: impl Future<Output = Result<(), super::writer::WriteError>> + Send + 'static,
     ) {
         self.ending.push(Box::pin(async move {

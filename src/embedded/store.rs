@@ -132,7 +132,7 @@ impl Store {
     }
 
     /// Reads, and waits while that cannot be done: to take it for nothing would lose something.
-    pub(super) async fn read_patiently<T: Send + 'static>(
+    pub(super) async fn read_retrying<T: Send + 'static>(
         &self,
         what: &str,
         run: impl Fn(&Connection) -> rusqlite::Result<T> + Clone + Send + 'static,

@@ -40,7 +40,7 @@ impl Subscriptions for EmbeddedSubscriptions {
     async fn webhooks(&self, organization: &Organization) -> Arc<OrganizationWebhooks> {
         let cell = self.documents.known(organization);
         let load = || async {
-            let all = self.documents.all_patiently(organization).await;
+            let all = self.documents.all_retrying(organization).await;
             self.pauses.recall(organization).await;
             Arc::new(self.reader.read_all(organization, all))
         };

@@ -16,10 +16,10 @@ use crate::domain::{request, streak};
 use super::Engine;
 use super::admission::{Admitted, Place};
 use super::asking::Asking;
+use super::eligibility::Eligibility;
 use super::origin::Origin;
 use super::ports::{Request, Stopped};
-use super::settlement::Made;
-use super::standing::Standing;
+use super::settlement::FinishedAttempt;
 
 impl Engine {
     /// Asks admission for the next attempt of `delivery`.
@@ -64,20 +64,20 @@ impl Engine {
         place: Place,
         origin: Origin<'_>,
     ) -> Result<Option<Place>, Stopped> {
-        match self.standing(delivery).await {
-            Standing::Wanted(webhook) if place.is_for(&webhook.url) => {
+        match self.eligibility(delivery).await {
+            Eligibility::Wanted(webhook) if place.is_for(&webhook.url) => {
                 self.make(delivery, &webhook, place, origin).await
             }
-            Standing::Wanted(webhook) => {
+            Eligibility::Wanted(webhook) => {
                 // It had waited for another receiver.
                 drop(place);
                 let asking = self.ask(delivery, &webhook, origin.kind());
                 self.attempt(delivery, &webhook, asking, origin).await
             }
-            Standing::Over(reason, detail) => {
+            Eligibility::Over(reason, detail) => {
                 drop(place);
                 let delivery = self.told_apart(delivery, origin).await;
-                self.give_up(&delivery, reason, detail, origin.receipt())
+                self.dead_letter_without_attempt(&delivery, reason, detail, origin.receipt())
                     .await?;
                 Ok(None)
             }
@@ -96,7 +96,7 @@ impl Engine {
             return Err(Stopped);
         }
         let started_at = self.settings.clock.now();
-        let span = self.settings.chance.draw(delivery).span;
+        let span = self.settings.random.draw(delivery).span;
         let request = Request {
             url: webhook.url.clone(),
             headers: request::headers(webhook, delivery, started_at, span),
@@ -125,7 +125,7 @@ impl Engine {
         let verdict = self.verdict(outcome, delivery, webhook, &key, now).await;
         let worker = &self.settings.worker;
         let record = Attempt::made(delivery, webhook, started_at, outcome, reply, worker);
-        let made = Made {
+        let made = FinishedAttempt {
             key,
             webhook,
             attempt: record,
@@ -168,7 +168,7 @@ impl Engine {
                 retry: self.settings.retry.with(&webhook.retry),
                 disable,
                 steps: &self.settings.steps,
-                random: self.settings.chance.draw(delivery).jitter,
+                random: self.settings.random.draw(delivery).jitter,
             },
         )
     }

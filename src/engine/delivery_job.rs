@@ -6,9 +6,9 @@ use crate::domain::delivery::Delivery;
 use crate::domain::event::RawEvent;
 
 use super::Engine;
+use super::eligibility::Eligibility;
 use super::origin::Origin;
 use super::ports::{Receipt, Stopped};
-use super::standing::Standing;
 
 impl Engine {
     pub(super) async fn delivery_job(
@@ -30,12 +30,13 @@ impl Engine {
             receipt.ack(None, None);
             return Ok(());
         }
-        let place = match self.standing(&delivery).await {
-            Standing::Over(reason, detail) => {
-                self.give_up(&delivery, reason, detail, &receipt).await?;
+        let place = match self.eligibility(&delivery).await {
+            Eligibility::Over(reason, detail) => {
+                self.dead_letter_without_attempt(&delivery, reason, detail, &receipt)
+                    .await?;
                 None
             }
-            Standing::Wanted(webhook) => match delivery.remaining_wait {
+            Eligibility::Wanted(webhook) => match delivery.remaining_wait {
                 Some(rest) => {
                     self.wait_on(&delivery, rest, &receipt).await?;
                     None
@@ -61,7 +62,7 @@ impl Engine {
             problem,
             "a message that is no delivery goes to the dead letters"
         );
-        self.refuse(Reason::InvalidDelivery, raw, problem, receipt)
+        self.dead_letter_message(Reason::InvalidDelivery, raw, problem, receipt)
             .await
     }
 }

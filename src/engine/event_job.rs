@@ -47,10 +47,10 @@ impl Engine {
         if let Some(problem) = webhooks.unreadable.clone() {
             drop(arriving);
             return self
-                .refuse(Reason::WebhookInvalid, raw, problem, receipt)
+                .dead_letter_message(Reason::WebhookInvalid, raw, problem, receipt)
                 .await;
         }
-        let hand_out = self.settings.chance.hand_out();
+        let hand_out = self.settings.random.hand_out();
         let identity = Identity::of(&event, raw.stamp.as_deref(), hand_out);
         let mut wanting = wanting(&event, &webhooks);
         // Decided before what is settled is left out: a part that was sent round by itself must not
@@ -144,7 +144,7 @@ impl Engine {
             let delivery = siblings.first(&id);
             let delivery = self.told_apart(&delivery, origin).await;
             let problem = unusable.problem.clone();
-            self.give_up(&delivery, Reason::WebhookInvalid, problem, receipt)
+            self.dead_letter_without_attempt(&delivery, Reason::WebhookInvalid, problem, receipt)
                 .await?;
         }
         Ok(())
@@ -216,7 +216,7 @@ impl Engine {
             if confirms.len() >= SPLIT_PIPELINE {
                 confirms.next().await.unwrap_or(Ok(()))?;
             }
-            confirms.push(self.send_round(&webhook.id, siblings, receipt));
+            confirms.push(self.enqueue_part(&webhook.id, siblings, receipt));
         }
         while let Some(confirm) = confirms.next().await {
             confirm?;
@@ -224,7 +224,7 @@ impl Engine {
         Ok(())
     }
 
-    async fn send_round(
+    async fn enqueue_part(
         &self,
         webhook: &WebhookId,
         siblings: &Siblings,
@@ -249,11 +249,11 @@ impl Engine {
             problem = detail,
             "a message that is no event goes to the dead letters"
         );
-        self.refuse(Reason::InvalidEvent, raw, detail, receipt)
+        self.dead_letter_message(Reason::InvalidEvent, raw, detail, receipt)
             .await
     }
 
-    pub(super) async fn refuse(
+    pub(super) async fn dead_letter_message(
         &self,
         reason: Reason,
         raw: RawEvent,

@@ -11,7 +11,7 @@ use tokio_util::task::TaskTracker;
 use crate::domain::admission::Kind;
 
 use super::Engine;
-use super::ports::{Entry, Incoming, Mark, Message, Stopped};
+use super::ports::{Entry, Incoming, Message, SettledMarker, Stopped};
 
 /// How many marks are written side by side: what a worker can have unproven of a connection.
 const MARKS_AT_ONCE: usize = 10_000;
@@ -100,8 +100,8 @@ impl Engine {
     /// still put there. All that is known goes out at once: what is lost is soon handed out again.
     pub(super) async fn keep(
         self: Arc<Self>,
-        mut marks: mpsc::UnboundedReceiver<Mark>,
-        entry: fn(Mark) -> Option<Entry>,
+        mut marks: mpsc::UnboundedReceiver<SettledMarker>,
+        entry: fn(SettledMarker) -> Option<Entry>,
         done: CancellationToken,
     ) {
         let mut batch = Vec::new();
@@ -123,7 +123,7 @@ impl Engine {
 
 /// What is settled although the broker does not know: it will hand the message out again, to this
 /// worker or another.
-pub(super) fn lost(mark: Mark) -> Option<Entry> {
+pub(super) fn lost(mark: SettledMarker) -> Option<Entry> {
     Some(Entry {
         mark: Some(mark),
         ..Entry::default()
@@ -133,7 +133,7 @@ pub(super) fn lost(mark: Mark) -> Option<Entry> {
 /// What the broker knows to be settled. Of a message with siblings some were marked; not before
 /// now may the marks go, or a worker that dies with its acknowledgements on their way would have
 /// the whole fan-out repeated.
-pub(super) fn proven(mark: Mark) -> Option<Entry> {
+pub(super) fn proven(mark: SettledMarker) -> Option<Entry> {
     (mark.webhooks.len() > 1).then(|| Entry {
         unmark: Some((mark.organization, mark.message)),
         ..Entry::default()

@@ -20,11 +20,11 @@
 pub mod admission;
 pub mod asking;
 mod attempt;
-pub mod chance;
 pub mod clock;
 pub mod counters;
 mod delivery_job;
 mod disabling;
+mod eligibility;
 mod event_job;
 pub mod faults;
 mod held_back;
@@ -33,8 +33,8 @@ mod origin;
 mod pacing;
 mod pausing;
 pub mod ports;
+pub mod random;
 mod settlement;
-mod standing;
 mod telling_apart;
 mod under_way;
 
@@ -53,11 +53,11 @@ use crate::domain::retry::RetryPolicy;
 use crate::domain::verdict::DisablePolicy;
 
 use admission::Gatekeeper;
-use chance::Chance;
 use clock::Clock;
 use counters::Counters;
 use faults::Faults;
 use ports::{Board, Handover, Log, Pauses, Rates, Sender, Source, Subscriptions};
+use random::RandomSource;
 use under_way::UnderWay;
 
 /// What the engine is told about how to work.
@@ -84,7 +84,7 @@ pub struct Settings {
     /// Where the time of day comes from.
     pub clock: Clock,
     /// Where jitter comes from.
-    pub chance: Chance,
+    pub random: RandomSource,
 }
 
 /// The world that the engine works in.

@@ -8,7 +8,7 @@ use crate::domain::event::Event;
 use crate::domain::identity::Identity;
 use crate::domain::ids::WebhookId;
 
-use super::ports::{Mark, Receipt};
+use super::ports::{Receipt, SettledMarker};
 
 /// What kind of message a delivery came with.
 #[derive(Debug, Clone, Copy)]
@@ -97,13 +97,16 @@ impl Siblings {
     /// on its way when the worker dies, and a broker that lags has many of them on their way. One
     /// without siblings is covered by its acknowledgement alone: a mark for every delivery would
     /// cost more than the few repeats are worth.
-    pub(super) fn settling(&self, webhook: &WebhookId) -> Option<Mark> {
+    pub(super) fn settling(&self, webhook: &WebhookId) -> Option<SettledMarker> {
         self.several.then(|| self.mark([webhook]))
     }
 
     /// That the event is settled for `webhooks`.
-    pub(super) fn mark<'a>(&self, webhooks: impl IntoIterator<Item = &'a WebhookId>) -> Mark {
-        Mark {
+    pub(super) fn mark<'a>(
+        &self,
+        webhooks: impl IntoIterator<Item = &'a WebhookId>,
+    ) -> SettledMarker {
+        SettledMarker {
             organization: self.event.organization.clone(),
             message: self.identity.key.clone(),
             webhooks: webhooks.into_iter().cloned().collect(),

@@ -49,10 +49,10 @@ pub struct Source {
     pub parts: mpsc::Receiver<Incoming>,
     /// Marks of settled messages whose acknowledgement did not reach the broker: they will be
     /// redelivered, here or elsewhere, and must not be sent again.
-    pub lost_acks: mpsc::UnboundedReceiver<Mark>,
+    pub lost_acks: mpsc::UnboundedReceiver<SettledMarker>,
     /// Marks of settled messages whose acknowledgement the broker has carried out: they will never
     /// come again, and what was marked of them has served.
-    pub proven_acks: mpsc::UnboundedReceiver<Mark>,
+    pub proven_acks: mpsc::UnboundedReceiver<SettledMarker>,
 }
 
 /// A message taken from a queue, to be settled exactly once.
@@ -79,7 +79,7 @@ pub enum Message {
 
 /// What is already settled of an event, so that a redelivery does not repeat it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Mark {
+pub struct SettledMarker {
     /// The event's organization.
     pub organization: Organization,
     /// The message that it came with.
@@ -105,7 +105,7 @@ pub enum Settlement {
         /// The source's tag for the message.
         tag: u64,
         /// What to remember should the acknowledgement be lost.
-        mark: Option<Mark>,
+        mark: Option<SettledMarker>,
         /// Given back once the acknowledgement is sent, so that the requests that a crash could
         /// repeat are never more than the worker may have open.
         place: Option<Place>,
@@ -143,7 +143,7 @@ impl Receipt {
     }
 
     /// Acknowledges the message.
-    pub fn ack(mut self, mark: Option<Mark>, place: Option<Place>) {
+    pub fn ack(mut self, mark: Option<SettledMarker>, place: Option<Place>) {
         self.settle(Settlement::Done {
             tag: self.tag,
             mark,
@@ -231,7 +231,7 @@ pub struct Entry {
     /// The attempt made.
     pub attempt: Option<Attempt>,
     /// What else of the same event is still open, so that this much must be marked.
-    pub mark: Option<Mark>,
+    pub mark: Option<SettledMarker>,
     /// The delivery's new state.
     pub delivery: Option<DeliveryRecord>,
     /// Marks that have served, for their event is acknowledged, and need not be kept for long.

@@ -26,7 +26,7 @@ use super::origin::Origin;
 use super::ports::{DeliveryRecord, Entry, FollowUp, Keep, Receipt, Stopped};
 
 /// An attempt that was made.
-pub(super) struct Made<'a> {
+pub(super) struct FinishedAttempt<'a> {
     pub(super) key: WebhookKey,
     pub(super) webhook: &'a Arc<Webhook>,
     pub(super) attempt: Attempt,
@@ -37,7 +37,7 @@ impl Engine {
     pub(super) async fn settle_attempt(
         &self,
         delivery: &Delivery,
-        mut made: Made<'_>,
+        mut made: FinishedAttempt<'_>,
         verdict: Verdict,
         origin: Origin<'_>,
     ) -> Result<(), Stopped> {
@@ -86,7 +86,7 @@ impl Engine {
     async fn carry_out(
         &self,
         delivery: &Delivery,
-        made: &Made<'_>,
+        made: &FinishedAttempt<'_>,
         verdict: Verdict,
         receipt: &Receipt,
     ) -> Result<DeliveryState, Stopped> {
@@ -100,15 +100,21 @@ impl Engine {
                 Ok(DeliveryState::Waiting(self.due(wait.total())))
             }
             Verdict::DeadLetter(reason) => {
-                let detail = last_words(&made.attempt);
-                self.bury(delivery, &made.attempt, reason, detail, receipt)
+                let detail = failure_detail(&made.attempt);
+                self.dead_letter_after_attempt(delivery, &made.attempt, reason, detail, receipt)
                     .await?;
                 Ok(DeliveryState::Dead(reason))
             }
             Verdict::Disable(cause) => {
                 let reason = Reason::WebhookDisabled;
-                self.bury(delivery, &made.attempt, reason, cause.sentence(), receipt)
-                    .await?;
+                self.dead_letter_after_attempt(
+                    delivery,
+                    &made.attempt,
+                    reason,
+                    cause.sentence(),
+                    receipt,
+                )
+                .await?;
                 Ok(DeliveryState::Dead(reason))
             }
         }
@@ -176,7 +182,7 @@ impl Engine {
     }
 
     /// Gives up a delivery that nobody wants any more, without an attempt.
-    pub(super) async fn give_up(
+    pub(super) async fn dead_letter_without_attempt(
         &self,
         delivery: &Delivery,
         reason: Reason,
@@ -205,7 +211,7 @@ impl Engine {
     }
 
     /// Gives up a delivery after its last attempt.
-    async fn bury(
+    async fn dead_letter_after_attempt(
         &self,
         delivery: &Delivery,
         attempt: &Attempt,
@@ -309,7 +315,7 @@ fn unsettled(delivery: &Delivery) -> Delivery {
 }
 
 /// Why the last attempt failed, in a sentence for the dead letter.
-fn last_words(attempt: &Attempt) -> String {
+fn failure_detail(attempt: &Attempt) -> String {
     let number = attempt.attempt;
     match (&attempt.error, attempt.status_code) {
         (Some(error), _) => format!("attempt {number}, the last, failed: {error}"),

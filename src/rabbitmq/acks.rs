@@ -3,7 +3,7 @@
 //! One acknowledgement a message costs the broker 31 µs, one for a run of messages 12 µs a message
 //! (measured on RabbitMQ 3.10). So the tracker acknowledges the run of settled tags up to the
 //! lowest unsettled one with a single frame, and acknowledges one by one only what a slow message
-//! holds up for longer than [`PATIENCE`].
+//! holds up for longer than [`MAX_ACK_DELAY`].
 //!
 //! A broker numbers the messages of a channel 1, 2, 3 …, so the tracker need not be told which
 //! were received. It is good for one channel and dies with it.
@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 /// How long a settled message may wait for an earlier one before it is acknowledged by itself. It
 /// bounds what a permit is held for on behalf of another message; at 10,000 messages a second it
 /// still sends single acknowledgements fifty at a time.
-pub const PATIENCE: Duration = Duration::from_millis(5);
+pub const MAX_ACK_DELAY: Duration = Duration::from_millis(5);
 
 /// What has become of the tags of one channel.
 #[derive(Debug, Default)]
@@ -97,7 +97,7 @@ impl AckTracker {
     pub fn due(&mut self) -> Option<Instant> {
         while let Some((settled_at, tag)) = self.queue.front() {
             if self.waits(*tag) {
-                return Some(*settled_at + PATIENCE);
+                return Some(*settled_at + MAX_ACK_DELAY);
             }
             self.queue.pop_front();
         }
@@ -194,10 +194,10 @@ mod tests {
                 prop_assert!(acked.iter().all(|tag| settled.contains(tag)));
             }
             if let Some(due) = tracker.due() {
-                prop_assert!(due <= now + PATIENCE);
+                prop_assert!(due <= now + MAX_ACK_DELAY);
             }
-            acked.extend(broker.receives(&tracker.plan(now + PATIENCE)));
-            acked.extend(broker.receives(&tracker.plan(now + PATIENCE)));
+            acked.extend(broker.receives(&tracker.plan(now + MAX_ACK_DELAY)));
+            acked.extend(broker.receives(&tracker.plan(now + MAX_ACK_DELAY)));
             prop_assert_eq!(tracker.due(), None);
             let unique: BTreeSet<u64> = acked.iter().copied().collect();
             prop_assert_eq!(unique.len(), acked.len());
@@ -227,7 +227,7 @@ mod tests {
         tracker.settled(3, now);
         assert!(tracker.plan(now).is_empty());
         let due = tracker.due().unwrap();
-        assert_eq!(due, now + PATIENCE);
+        assert_eq!(due, now + MAX_ACK_DELAY);
         assert_eq!(tracker.plan(due).singles, [2, 3]);
         assert_eq!(tracker.due(), None);
         tracker.settled(1, due);

@@ -1,9 +1,9 @@
-//! The source of messages: one connection, a lane for each of the three queues, rebuilt whole
+//! The source of messages: one connection, a consumer for each of the three queues, rebuilt whole
 //! whenever any part of it dies.
 //!
 //! A lost connection, a channel that the broker closed (it does so to one that holds a message for
 //! longer than `consumer_timeout`, 30 minutes by default), a consumer that it cancelled, a peer
-//! that no longer answers: all of them end the *life* of the connection with its lanes, and the
+//! that no longer answers: all of them end the *life* of the connection with its consumers, and the
 //! supervisor starts another, for as long as it takes.
 
 use std::sync::Arc;
@@ -14,14 +14,14 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use super::acker::Marks;
 use super::connection::{
     ConnectError, NOT_FOUND, Purpose, STEADY, Server, close, let_acks_land, reply_code, until_dead,
 };
 use super::declare::{self, TopologyError};
-use super::lane::{Lane, Plan};
 use super::life::Life;
 use super::message::{self, Received};
-use super::settler::Marks;
+use super::queue_consumer::{Plan, QueueConsumer};
 use super::topology::{Kind, Topology};
 use crate::engine::ports::{Message, Source};
 use crate::reconnect::Reconnect;
@@ -144,23 +144,23 @@ pub async fn start(settings: Settings) -> Result<(Source, SourceHandle), StartEr
         plan(topology.parts_queue(), many, delivery, parts_in),
     ];
     let mut waits = Reconnect::new();
-    let mut told = Told::default();
+    let mut outage = OutageLog::default();
     let generation = loop {
         match Generation::build(&settings, &plans).await {
             Ok(generation) => break generation,
-            Err(error) if error.is_passing() => told.failed(&error.to_string()),
+            Err(error) if error.is_passing() => outage.failed(&error.to_string()),
             Err(error) => return Err(error),
         }
         tokio::time::sleep(waits.next_wait()).await;
     };
-    told.works();
+    outage.works();
     let supervisor = Supervisor {
         settings,
         plans,
         stop: stop.clone(),
         close: close.clone(),
         waits,
-        told,
+        outage,
     };
     let supervisor = tokio::spawn(supervisor.run(generation));
     let source = Source {
@@ -186,7 +186,7 @@ struct Supervisor {
     stop: CancellationToken,
     close: CancellationToken,
     waits: Reconnect,
-    told: Told,
+    outage: OutageLog,
 }
 
 impl Supervisor {
@@ -198,7 +198,7 @@ impl Supervisor {
                 () = stop.cancelled() => break,
                 reason = generation.died() => reason,
             };
-            self.told.failed(&reason);
+            self.outage.failed(&reason);
             if generation.born_at.elapsed() > STEADY {
                 self.waits.succeeded();
             }
@@ -208,7 +208,7 @@ impl Supervisor {
                 () = stop.cancelled() => return,
                 generation = self.rebuild() => generation,
             };
-            self.told.works();
+            self.outage.works();
         }
         // The last senders: the engine's receivers end with what is in them.
         drop(self.plans);
@@ -221,7 +221,7 @@ impl Supervisor {
             tokio::time::sleep(self.waits.next_wait()).await;
             match Generation::build(&self.settings, &self.plans).await {
                 Ok(generation) => return generation,
-                Err(error) => self.told.failed(&error.to_string()),
+                Err(error) => self.outage.failed(&error.to_string()),
             }
         }
     }
@@ -242,7 +242,7 @@ async fn first_problem(
 /// One connection and what lives on it.
 struct Generation {
     connection: Connection,
-    lanes: Vec<Lane>,
+    consumers: Vec<QueueConsumer>,
     life: Life,
     born_at: Instant,
 }
@@ -250,13 +250,13 @@ struct Generation {
 impl Generation {
     async fn build(settings: &Settings, plans: &[Plan; 3]) -> Result<Self, StartError> {
         let mut asked = "let us in".to_owned();
-        let building = Self::build_patiently(settings, plans, &mut asked);
+        let building = Self::build_unbounded(settings, plans, &mut asked);
         let in_time = tokio::time::timeout(BUILD_LIMIT, building).await;
         in_time.unwrap_or(Err(StartError::TimedOut { asked }))
     }
 
     /// The same without a limit. `asked` always says what the broker is asked.
-    async fn build_patiently(
+    async fn build_unbounded(
         settings: &Settings,
         plans: &[Plan; 3],
         asked: &mut String,
@@ -269,11 +269,11 @@ impl Generation {
             return Err(problem.into());
         }
         let life = Life::default();
-        let mut lanes = Vec::with_capacity(plans.len());
+        let mut consumers = Vec::with_capacity(plans.len());
         for plan in plans {
             *asked = format!("consume the queue {}", plan.queue);
-            match Lane::open(plan, &connection, &life).await {
-                Ok(lane) => lanes.push(lane),
+            match QueueConsumer::open(plan, &connection, &life).await {
+                Ok(consumer) => consumers.push(consumer),
                 Err(source) => {
                     life.end("another queue could not be consumed");
                     let queue = plan.queue.clone();
@@ -291,7 +291,7 @@ impl Generation {
         }
         Ok(Self {
             connection,
-            lanes,
+            consumers,
             life,
             born_at: Instant::now(),
         })
@@ -313,8 +313,9 @@ impl Generation {
 
     /// Acknowledges what is settled and closes the connection.
     async fn finish(self) {
-        let lanes = futures::future::join_all(self.lanes.into_iter().map(Lane::finish));
-        if tokio::time::timeout(FINISH_LIMIT, lanes).await.is_err() {
+        let consumers =
+            futures::future::join_all(self.consumers.into_iter().map(QueueConsumer::finish));
+        if tokio::time::timeout(FINISH_LIMIT, consumers).await.is_err() {
             tracing::warn!("the last acknowledgements could not be sent in time");
         }
         let_acks_land().await;
@@ -326,11 +327,11 @@ impl Generation {
 /// Says in the log when consuming stops working, why, whenever that changes, and when it works
 /// again: not with every try.
 #[derive(Debug, Default)]
-struct Told {
+struct OutageLog {
     trouble: Option<(Instant, String)>,
 }
 
-impl Told {
+impl OutageLog {
     fn failed(&mut self, reason: &str) {
         let since = match &self.trouble {
             Some((_, told)) if told == reason => return,

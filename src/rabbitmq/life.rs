@@ -1,10 +1,10 @@
-//! The life of one connection and its lanes, which die together.
+//! The life of one connection and its consumers, which die together.
 
 use std::sync::{Arc, OnceLock};
 
 use tokio_util::sync::CancellationToken;
 
-/// The life of one connection and its lanes: they die together.
+/// The life of one connection and its consumers: they die together.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Life {
     over: CancellationToken,

@@ -7,8 +7,8 @@
 //! | [`connection`] | how a connection is made, and told dead |
 //! | [`message`] | what stands in which property and header |
 //! | [`consumer`] | the source: supervises a connection, starts, stops, closes |
-//! | `lane` | one queue on one channel: reading |
-//! | `settler` | and acknowledging |
+//! | `queue_consumer` | one queue on one channel: reading |
+//! | `acker` | and acknowledging |
 //! | `life` | what lives and dies with a connection |
 //! | [`acks`] | which acknowledgements to send |
 //! | [`confirm`] | publishing one message, confirmed |
@@ -19,6 +19,7 @@
 //! | [`dead_letters`] | looking through the dead letters and moving them |
 //! | `letter` | what a dead letter says and becomes |
 
+mod acker;
 pub mod acks;
 pub mod confirm;
 pub mod connection;
@@ -27,11 +28,10 @@ pub mod dead_letter_queue;
 pub mod dead_letters;
 pub mod declare;
 mod intake;
-mod lane;
 mod letter;
 mod life;
 pub mod message;
 pub mod publisher;
-mod settler;
+mod queue_consumer;
 pub mod topology;
 mod waits;

@@ -29,7 +29,7 @@ pub struct Publisher {
     link: watch::Receiver<Link>,
     topology: Arc<Topology>,
     waits: Arc<Mutex<Waits>>,
-    troubles: Arc<Troubles>,
+    troubles: Arc<OutageLog>,
     stop: CancellationToken,
     supervisor: Arc<tokio::sync::Mutex<Option<JoinHandle<()>>>>,
 }
@@ -200,7 +200,7 @@ impl Handover for Publisher {
 /// Which addresses have been failing since when, so that the log says when it begins and when it
 /// is over instead of repeating itself with every try of every message.
 #[derive(Debug, Default)]
-struct Troubles(Mutex<HashMap<(String, String), Trouble>>);
+struct OutageLog(Mutex<HashMap<(String, String), Trouble>>);
 
 #[derive(Debug)]
 struct Trouble {
@@ -208,7 +208,7 @@ struct Trouble {
     failures: u64,
 }
 
-impl Troubles {
+impl OutageLog {
     fn note(&self, message: &Outgoing, error: &Unconfirmed) {
         let mut troubles = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let trouble = troubles.entry(address(message)).or_insert_with(|| {

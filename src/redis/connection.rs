@@ -138,7 +138,7 @@ impl Connection {
             match call().await {
                 Err(error) if error.is_passing() => {
                     failed = true;
-                    self.complain(&error);
+                    self.warn_once(&error);
                     self.pause(&mut reconnect).await;
                 }
                 done => {
@@ -161,7 +161,7 @@ impl Connection {
 
     /// Warns once an outage, however many callers wait. Lost connections are for the keeper to
     /// report.
-    pub(super) fn complain(&self, error: &StoreError) {
+    pub(super) fn warn_once(&self, error: &StoreError) {
         let lost = matches!(error, StoreError::Away { .. } | StoreError::TimedOut { .. });
         if !lost && !self.shared.complained.swap(true, Ordering::Relaxed) {
             tracing::warn!(redis = %self.shared.address, %error, "Redis does not serve; deliveries wait");

@@ -9,9 +9,9 @@ use prism_webhooks::domain::dead_letter::Reason;
 use prism_webhooks::domain::delay::Steps;
 use prism_webhooks::domain::outcome::{Reply, Response};
 use prism_webhooks::domain::own_fault::OwnFault;
-use prism_webhooks::engine::chance::Chance;
 use prism_webhooks::engine::clock::Clock;
 use prism_webhooks::engine::ports::{Entry, Request, Sender};
+use prism_webhooks::engine::random::RandomSource;
 use prism_webhooks::engine::{Engine, Ports};
 use prism_webhooks::store::dead_letters::Filter;
 use prism_webhooks::store::delivery_log::AttemptFilter;
@@ -104,7 +104,7 @@ async fn ends_after_deletion(adapter: &impl Adapter, status: u16) {
         faults: Arc::default(),
     };
     let second = Duration::from_secs(1);
-    let mut settings = engine_settings(Clock::system(), Chance::seeded(1));
+    let mut settings = engine_settings(Clock::system(), RandomSource::seeded(1));
     settings.steps = Steps::up_to(second);
     settings.retry.initial = second;
     let engine = Engine::new(settings, ports, CancellationToken::new());

@@ -10,7 +10,7 @@ use prism_webhooks::domain::dead_letter::Reason;
 use prism_webhooks::domain::delivery::{Delivery, LastAttempt, Trigger};
 use prism_webhooks::domain::delivery_state::DeliveryState;
 use prism_webhooks::domain::ids::{DeliveryId, MessageKey, WebhookId};
-use prism_webhooks::engine::ports::{DeliveryRecord, Entry, Keep, Mark};
+use prism_webhooks::engine::ports::{DeliveryRecord, Entry, Keep, SettledMarker};
 use prism_webhooks::store::delivery_log::{AttemptFilter, Recorded};
 use prism_webhooks::store::statistics::{self, Detail};
 
@@ -184,7 +184,7 @@ pub async fn marks_are_added_up_and_outlast_their_removal(adapter: &impl Adapter
     let id = |text: &str| WebhookId::new(text).unwrap();
     assert!(log.settled(&organization(), &event).await.is_empty());
     for webhooks in [vec![id("a")], vec![id("b"), id("c")], vec![id("a")]] {
-        let mark = Mark {
+        let mark = SettledMarker {
             organization: organization(),
             message: event.clone(),
             webhooks,

@@ -12,9 +12,9 @@ use prism_webhooks::domain::retry::RetryPolicy;
 use prism_webhooks::embedded::Embedded;
 use prism_webhooks::embedded::database::Database;
 use prism_webhooks::engine::Engine;
-use prism_webhooks::engine::chance::Chance;
 use prism_webhooks::engine::clock::Clock;
 use prism_webhooks::engine::ports::{Request, Sender};
+use prism_webhooks::engine::random::RandomSource;
 use prism_webhooks::store::dead_letters::{Action, Filter, Options};
 use tokio_util::sync::CancellationToken;
 
@@ -61,7 +61,7 @@ impl World {
             status: AtomicU16::new(500),
             requests: AtomicU32::new(0),
         });
-        let mut settings = engine_settings(clock, Chance::seeded(1));
+        let mut settings = engine_settings(clock, RandomSource::seeded(1));
         settings.retry = RetryPolicy {
             max_attempts: attempts,
             ..RetryPolicy::default()

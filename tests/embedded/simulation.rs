@@ -15,8 +15,8 @@ use prism_webhooks::domain::event::RawEvent;
 use prism_webhooks::embedded::Embedded;
 use prism_webhooks::embedded::database::Database;
 use prism_webhooks::engine::Engine;
-use prism_webhooks::engine::chance::Chance;
 use prism_webhooks::engine::clock::Clock;
+use prism_webhooks::engine::random::RandomSource;
 use prism_webhooks::store::dead_letters::Filter;
 use prism_webhooks::store::delivery_log::AttemptFilter;
 use rand::rngs::StdRng;
@@ -39,7 +39,7 @@ const LONGEST: Duration = Duration::from_secs(10 * 86_400);
 /// One run: what was put in, what the receivers saw.
 struct Run {
     script: StdRng,
-    chance: Chance,
+    random: RandomSource,
     database: Arc<Database>,
     receivers: Arc<Receivers>,
     /// Events still to be published.
@@ -72,7 +72,7 @@ impl Run {
         Self {
             crashes_left: script.random_range(0..8),
             coming,
-            chance: Chance::seeded(seed),
+            random: RandomSource::seeded(seed),
             script,
             database: Arc::new(Database::in_memory().unwrap()),
             receivers: Arc::new(Receivers::new(seed)),
@@ -120,7 +120,7 @@ impl Run {
             &fuse,
         );
         let engine = Engine::new(
-            engine_settings(clock, self.chance),
+            engine_settings(clock, self.random),
             ports,
             CancellationToken::new(),
         );

@@ -13,8 +13,8 @@ use prism_webhooks::domain::verdict::DisablePolicy;
 use prism_webhooks::embedded::database::Database;
 use prism_webhooks::embedded::{Embedded, Settings};
 use prism_webhooks::engine;
-use prism_webhooks::engine::chance::Chance;
 use prism_webhooks::engine::clock::Clock;
+use prism_webhooks::engine::random::RandomSource;
 use prism_webhooks::registry::documents::{DocumentReader, DocumentStore as _};
 use prism_webhooks::registry::secrets::SecretCipher;
 use prism_webhooks::store::retention::LogSettings;
@@ -63,7 +63,7 @@ pub fn event(id: &str, invalid: bool) -> RawEvent {
     }
 }
 
-pub fn engine_settings(clock: Clock, chance: Chance) -> engine::Settings {
+pub fn engine_settings(clock: Clock, random: RandomSource) -> engine::Settings {
     let types = ["request.completed", WEBHOOK_DISABLED];
     engine::Settings {
         events: EventRules {
@@ -88,6 +88,6 @@ pub fn engine_settings(clock: Clock, chance: Chance) -> engine::Settings {
         worker: "simulated".to_owned(),
         grace: Duration::from_secs(25),
         clock,
-        chance,
+        random,
     }
 }

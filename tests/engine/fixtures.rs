@@ -15,8 +15,8 @@ use prism_webhooks::domain::secret::Secret;
 use prism_webhooks::domain::verdict::DisablePolicy;
 use prism_webhooks::domain::webhook::{Webhook, WebhookDocument};
 use prism_webhooks::engine::Settings;
-use prism_webhooks::engine::chance::Chance;
 use prism_webhooks::engine::clock::Clock;
+use prism_webhooks::engine::random::RandomSource;
 
 pub fn settings() -> Settings {
     let event_types = prism_webhooks::domain::ids::GATEWAY_EVENT_TYPES
@@ -48,7 +48,7 @@ pub fn settings() -> Settings {
         worker: "test".to_owned(),
         grace: Duration::from_secs(25),
         clock: Clock::simulated("2026-01-01T00:00:00Z".parse().unwrap()),
-        chance: Chance::system(),
+        random: RandomSource::system(),
     }
 }
 

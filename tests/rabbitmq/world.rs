@@ -12,7 +12,7 @@ use lapin::types::FieldTable;
 use prism_webhooks::domain::delivery::Delivery;
 use prism_webhooks::domain::event::{Event, Header, RawEvent};
 use prism_webhooks::domain::ids::{EventId, EventType, MessageKey, Organization, WebhookId};
-use prism_webhooks::engine::ports::{Handover, Incoming, Mark, Source};
+use prism_webhooks::engine::ports::{Handover, Incoming, SettledMarker, Source};
 use prism_webhooks::rabbitmq::connection::{Purpose, Server};
 use prism_webhooks::rabbitmq::consumer::{self, Settings, SourceHandle};
 use prism_webhooks::rabbitmq::declare;
@@ -225,8 +225,8 @@ pub fn delivery(id: &str, webhook: &str) -> Delivery {
     Delivery::first(Arc::new(event), WebhookId::new(webhook).unwrap())
 }
 
-pub fn mark(event: &str) -> Mark {
-    Mark {
+pub fn mark(event: &str) -> SettledMarker {
+    SettledMarker {
         organization: Organization::new("acme").unwrap(),
         message: MessageKey::new(event).unwrap(),
         webhooks: vec![WebhookId::new("w").unwrap()],

@@ -10,7 +10,7 @@ use prism_webhooks::domain::delivery::{Delivery, LastAttempt};
 use prism_webhooks::domain::delivery_state::DeliveryState;
 use prism_webhooks::domain::event::Event;
 use prism_webhooks::domain::ids::{DeliveryId, MessageKey, WebhookId};
-use prism_webhooks::engine::ports::{DeliveryRecord, Entry, Keep, Log, Mark};
+use prism_webhooks::engine::ports::{DeliveryRecord, Entry, Keep, Log, SettledMarker};
 use prism_webhooks::redis::attempts::{AttemptFilter, Attempts};
 use prism_webhooks::redis::deliveries::{Deliveries, Recorded};
 use prism_webhooks::redis::log::{LogSettings, RedisLog};
@@ -115,7 +115,7 @@ async fn marks_are_added_up_and_removed_together() {
     let id = |text: &str| WebhookId::new(text).unwrap();
     for webhooks in [vec![id("a")], vec![id("b"), id("c")]] {
         let entry = Entry {
-            mark: Some(Mark {
+            mark: Some(SettledMarker {
                 organization: organization(),
                 message: event.clone(),
                 webhooks,

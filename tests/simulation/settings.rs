@@ -8,8 +8,8 @@ use prism_webhooks::domain::event::EventRules;
 use prism_webhooks::domain::ids::{EventType, WEBHOOK_DISABLED};
 use prism_webhooks::domain::verdict::DisablePolicy;
 use prism_webhooks::engine::Settings;
-use prism_webhooks::engine::chance::Chance;
 use prism_webhooks::engine::clock::Clock;
+use prism_webhooks::engine::random::RandomSource;
 
 use super::scenario::Scenario;
 
@@ -48,6 +48,6 @@ pub fn settings(scenario: &Scenario, clock: Clock) -> Settings {
         worker: "simulated".to_owned(),
         grace: Duration::from_secs(25),
         clock,
-        chance: Chance::seeded(scenario.seed),
+        random: RandomSource::seeded(scenario.seed),
     }
 }

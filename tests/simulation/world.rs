@@ -9,7 +9,7 @@ use prism_webhooks::domain::delivery::Delivery;
 use prism_webhooks::domain::event::{self, Header, RawEvent};
 use prism_webhooks::domain::identity::Identity;
 use prism_webhooks::embedded::rates::EmbeddedRates;
-use prism_webhooks::engine::ports::{Entry, FollowUp, Mark, Settlement};
+use prism_webhooks::engine::ports::{Entry, FollowUp, SettledMarker, Settlement};
 use tokio::sync::{Notify, mpsc};
 use tokio::time::Instant;
 
@@ -174,7 +174,7 @@ impl World {
     pub async fn settle(
         self: Arc<Self>,
         mut settlements: mpsc::UnboundedReceiver<Settlement>,
-        proven: mpsc::UnboundedSender<Mark>,
+        proven: mpsc::UnboundedSender<SettledMarker>,
     ) {
         while let Some(settlement) = settlements.recv().await {
             let mut state = self.now();

@@ -9,7 +9,7 @@ use lapin::types::FieldTable;
 use lapin::{Channel, Connection, Consumer};
 use tokio::time::Instant;
 
-use crate::rabbitmq::acks::{AckTracker, PATIENCE};
+use crate::rabbitmq::acks::{AckTracker, MAX_ACK_DELAY};
 use crate::rabbitmq::connection::let_acks_land;
 use crate::rabbitmq::declare;
 
@@ -108,7 +108,7 @@ impl Taking {
         queue: &str,
     ) -> lapin::Result<()> {
         if self.acked > 0 {
-            self.send_acks(self.started_at + PATIENCE).await?;
+            self.send_acks(self.started_at + MAX_ACK_DELAY).await?;
             let_acks_land().await;
         }
         self.channel.close(200, "OK".into()).await?;

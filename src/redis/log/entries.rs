@@ -8,7 +8,7 @@ use redis::{Cmd, Pipeline, Script};
 use crate::domain::attempt::Attempt;
 use crate::domain::ids::{MessageKey, Organization};
 use crate::domain::webhook::WebhookKey;
-use crate::engine::ports::{DeliveryRecord, Entry, Keep, Mark};
+use crate::engine::ports::{DeliveryRecord, Entry, Keep, SettledMarker};
 use crate::redis::keys::Keys;
 use crate::redis::{attempt_fields, delivery_fields, statistics};
 use crate::store::retention::{
@@ -123,7 +123,7 @@ impl Encoder {
         2 * size
     }
 
-    fn mark(&self, mark: &Mark, pipeline: &mut Pipeline) {
+    fn mark(&self, mark: &SettledMarker, pipeline: &mut Pipeline) {
         if mark.webhooks.is_empty() {
             return;
         }

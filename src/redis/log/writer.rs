@@ -144,7 +144,7 @@ impl Writer {
                 StoreError::TimedOut { .. } => limit = (limit * 2).min(LONGEST_LIMIT),
                 error => {
                     refused = true;
-                    self.connection.complain(error);
+                    self.connection.warn_once(error);
                 }
             }
             self.connection.pause(&mut reconnect).await;

@@ -1,4 +1,4 @@
-//! Chance, as a value that tests can replace: what is drawn for an attempt is then the same each
+//! Randomness, as a value that tests can replace: what is drawn for an attempt is then the same each
 //! time, whatever else is under way.
 
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
@@ -10,20 +10,20 @@ use crate::domain::delivery::Delivery;
 
 /// Where the engine draws from.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Chance {
+pub struct RandomSource {
     seed: Option<u64>,
 }
 
 /// What is drawn for one attempt.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Draw {
+pub struct Sample {
     /// Names the request's span in a trace.
     pub span: u64,
     /// Chooses between two delays: 0 to 1.
     pub jitter: f64,
 }
 
-impl Chance {
+impl RandomSource {
     /// The machine's.
     pub fn system() -> Self {
         Self::default()
@@ -41,9 +41,9 @@ impl Chance {
     }
 
     /// Draws for the next attempt of `delivery`.
-    pub fn draw(&self, delivery: &Delivery) -> Draw {
+    pub fn draw(&self, delivery: &Delivery) -> Sample {
         let Some(seed) = self.seed else {
-            return Draw {
+            return Sample {
                 span: rand::random(),
                 jitter: rand::random(),
             };
@@ -51,7 +51,7 @@ impl Chance {
         let mut hasher = DefaultHasher::new();
         (seed, delivery.id.as_str(), delivery.sequence).hash(&mut hasher);
         let mut random = StdRng::seed_from_u64(hasher.finish());
-        Draw {
+        Sample {
             span: random.random(),
             jitter: random.random(),
         }
@@ -85,7 +85,7 @@ mod tests {
             status: Some(500),
         };
         let second = first.retried(Timestamp::UNIX_EPOCH, last, None);
-        let (one, other) = (Chance::seeded(1), Chance::seeded(2));
+        let (one, other) = (RandomSource::seeded(1), RandomSource::seeded(2));
         assert_eq!(one.draw(&first), one.draw(&first));
         assert_ne!(one.draw(&first), one.draw(&second));
         assert_ne!(one.draw(&first), other.draw(&first));

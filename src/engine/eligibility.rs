@@ -14,7 +14,7 @@ use crate::domain::webhook::{State, Webhook};
 use super::Engine;
 
 /// What becomes of a delivery on its way.
-pub(super) enum Standing {
+pub(super) enum Eligibility {
     /// It is wanted, and this is its webhook as it is now.
     Wanted(Arc<Webhook>),
     /// Nobody wants it any more: why, in a word and a sentence.
@@ -23,7 +23,7 @@ pub(super) enum Standing {
 
 impl Engine {
     /// What the registered webhooks say now.
-    pub(super) async fn standing(&self, delivery: &Delivery) -> Standing {
+    pub(super) async fn eligibility(&self, delivery: &Delivery) -> Eligibility {
         let webhooks = self
             .ports
             .subscriptions
@@ -31,15 +31,15 @@ impl Engine {
             .await;
         if let Some(webhook) = webhooks.get(&delivery.webhook) {
             return match &webhook.state {
-                State::Enabled => Standing::Wanted(webhook.clone()),
-                State::Disabled(why) => Standing::Over(Reason::WebhookDisabled, why.clone()),
+                State::Enabled => Eligibility::Wanted(webhook.clone()),
+                State::Disabled(why) => Eligibility::Over(Reason::WebhookDisabled, why.clone()),
             };
         }
         match webhooks.problem(&delivery.webhook) {
-            Some(problem) => Standing::Over(Reason::WebhookInvalid, problem.to_owned()),
+            Some(problem) => Eligibility::Over(Reason::WebhookInvalid, problem.to_owned()),
             None => {
                 let detail = "the webhook is no longer registered".to_owned();
-                Standing::Over(Reason::WebhookDeleted, detail)
+                Eligibility::Over(Reason::WebhookDeleted, detail)
             }
         }
     }

@@ -1,7 +1,7 @@
 //! Acknowledging what is settled, on one channel, and knowing what has arrived.
 //!
 //! An acknowledgement that was written to the socket need not have arrived. The broker does not
-//! confirm acknowledgements, so every now and then the settler asks the channel for something that
+//! confirm acknowledgements, so every now and then the acker asks the channel for something that
 //! is answered: the answer shows that the channel has what was sent before. Having it is not all:
 //! RabbitMQ may hold an acknowledgement back in the channel for some milliseconds, and loses it
 //! when the channel dies just then. So a mark is kept until a second answer, [`PROVE_AFTER`] later.
@@ -18,10 +18,10 @@ use lapin::options::{BasicAckOptions, BasicNackOptions, BasicQosOptions};
 use tokio::sync::mpsc;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use super::acks::{AckTracker, PATIENCE};
+use super::acks::{AckTracker, MAX_ACK_DELAY};
 use super::life::Life;
 use crate::engine::admission::Place;
-use crate::engine::ports::{Mark, Settlement};
+use crate::engine::ports::{SettledMarker, Settlement};
 
 /// How soon after an acknowledgement it is proven that the broker has it: it bounds the marks that
 /// are kept for the case that it has not, and costs four small frames a second.
@@ -40,13 +40,13 @@ const BATCH: usize = 1_024;
 #[derive(Debug, Clone)]
 pub(super) struct Marks {
     /// The marks of those that were lost with their channel, perhaps.
-    pub lost: mpsc::UnboundedSender<Mark>,
+    pub lost: mpsc::UnboundedSender<SettledMarker>,
     /// The marks of those that the broker has.
-    pub proven: mpsc::UnboundedSender<Mark>,
+    pub proven: mpsc::UnboundedSender<SettledMarker>,
 }
 
 /// What acknowledges on one channel.
-pub(super) struct Settler {
+pub(super) struct Acker {
     channel: Channel,
     prefetch: u16,
     life: Life,
@@ -56,19 +56,19 @@ pub(super) struct Settler {
     /// The places of what is settled and not yet acknowledged.
     places: BTreeMap<u64, Place>,
     /// The marks of what was acknowledged, or is about to be, since the last question.
-    unproven: Vec<Mark>,
+    unproven: Vec<SettledMarker>,
     /// Those of what was acknowledged before it, and is proven by the answer after the next.
-    half_proven: Vec<Mark>,
+    half_proven: Vec<SettledMarker>,
     marks: Marks,
 }
 
 /// A question to the broker under way, and the marks of what its answer proves.
 struct Question {
     answer: Pin<Box<dyn Future<Output = Result<(), String>> + Send>>,
-    proves: Vec<Mark>,
+    proves: Vec<SettledMarker>,
 }
 
-impl Settler {
+impl Acker {
     /// For `channel`, which has this prefetch. Acknowledges what comes by way of `settlements`; told
     /// to flush, what is there, and no more.
     pub(super) fn new(
@@ -141,7 +141,7 @@ impl Settler {
                 reason = life.ended() => return Err(reason.to_owned()),
                 received = self.settlements.recv_many(&mut batch, BATCH) => {
                     if received == 0 {
-                        // The pump goes when the connection dies, and may be the last to: nothing
+                        // The reader goes when the connection dies, and may be the last to: nothing
                         // is proven by that.
                         let dead = life.over().is_cancelled();
                         return if dead { Err(life.ended().await.to_owned()) } else { Ok(()) };
@@ -195,7 +195,9 @@ impl Settler {
                 }
             }
         }
-        let plan = self.tracker.plan(if all { now + PATIENCE } else { now });
+        let plan = self
+            .tracker
+            .plan(if all { now + MAX_ACK_DELAY } else { now });
         let failed = |error| format!("an acknowledgement failed: {error}");
         // First of all, what is returned: an acknowledgement of everything up to a later tag would
         // take it along.

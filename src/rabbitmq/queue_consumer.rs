@@ -1,8 +1,8 @@
 //! One queue being consumed on one channel, until the channel dies.
 //!
-//! Two tasks share the work. The *pump* reads messages and offers them to the engine; a message
+//! Two tasks share the work. The *reader* reads messages and offers them to the engine; a message
 //! that is not taken leaves no room for the next, and the prefetch bounds what lapin has buffered
-//! meanwhile. The [settler](Settler) alone acknowledges. It owns the channel, and a lapin channel without
+//! meanwhile. The [acker](Acker) alone acknowledges. It owns the channel, and a lapin channel without
 //! recovery never comes back to life, so a tag can only ever reach the channel that it came from.
 
 use std::time::Duration;
@@ -15,15 +15,15 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use super::acker::{Acker, Marks};
 use super::life::Life;
 use super::message::Received;
-use super::settler::{Marks, Settler};
 use crate::engine::ports::{Incoming, Message, Receipt, Settlement};
 
 /// How long cancelling a consumer may take when the intake stops.
 const CANCEL_LIMIT: Duration = Duration::from_secs(5);
 
-/// What a lane is made with.
+/// What a consumer of a queue is made with.
 #[derive(Debug, Clone)]
 pub(super) struct Plan {
     /// The queue.
@@ -42,13 +42,13 @@ pub(super) struct Plan {
 
 /// A queue being consumed.
 #[derive(Debug)]
-pub(super) struct Lane {
-    pump: JoinHandle<()>,
+pub(super) struct QueueConsumer {
+    reader: JoinHandle<()>,
     flush: CancellationToken,
     flushed: CancellationToken,
 }
 
-impl Lane {
+impl QueueConsumer {
     /// Starts to consume on a new channel of `connection`.
     pub(super) async fn open(
         plan: &Plan,
@@ -70,19 +70,19 @@ impl Lane {
         let (settlements, settled) = mpsc::unbounded_channel();
         let flush = CancellationToken::new();
         let flushed = CancellationToken::new();
-        let settler = Settler::new(&channel, plan.prefetch, life, &plan.marks, settled, &flush);
+        let acker = Acker::new(&channel, plan.prefetch, life, &plan.marks, settled, &flush);
         let done = flushed.clone().drop_guard();
-        tokio::spawn(async move { settler.run(done).await });
-        let pump = Pump {
+        tokio::spawn(async move { acker.run(done).await });
+        let reader = Reader {
             channel,
             consumer,
             plan: plan.clone(),
             settlements,
             life: life.clone(),
         };
-        let pump = tokio::spawn(pump.run());
+        let reader = tokio::spawn(reader.run());
         Ok(Self {
-            pump,
+            reader,
             flush,
             flushed,
         })
@@ -91,15 +91,15 @@ impl Lane {
     /// After the intake has been stopped: returns once what was settled so far is acknowledged.
     pub(super) async fn finish(self) {
         // A panic in it has been reported already.
-        let _ = self.pump.await;
+        let _ = self.reader.await;
         self.flush.cancel();
         self.flushed.cancelled().await;
     }
 }
 
-// --------------------------------------------------------------------------------------- the pump
+// ------------------------------------------------------------------------------------- the reader
 
-struct Pump {
+struct Reader {
     channel: Channel,
     consumer: Consumer,
     plan: Plan,
@@ -107,7 +107,7 @@ struct Pump {
     life: Life,
 }
 
-impl Pump {
+impl Reader {
     async fn run(mut self) {
         let life = self.life.clone();
         tokio::select! {
@@ -126,7 +126,7 @@ impl Pump {
                 () = stop.cancelled() => return,
                 room = self.plan.messages.reserve() => room,
             };
-            // Nobody receives any more, which stops this lane as well.
+            // Nobody receives any more, which stops this consumer as well.
             let Ok(room) = room else { return };
             let next = tokio::select! {
                 biased;
