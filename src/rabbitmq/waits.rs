@@ -7,7 +7,8 @@
 //! instead, which nothing in it can prolong, and is put off once more for the rest.
 //!
 //! What other workers have put into a queue is not known here. Messages are shared out evenly, so
-//! each worker sees much the same mixture; what it misses costs a wait's third at most, once.
+//! each worker sees much the same mixture. What it misses, above all when it has just started, costs
+//! up to a third of the wait.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};

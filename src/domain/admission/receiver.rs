@@ -80,7 +80,7 @@ pub(super) enum May {
 
 /// What is put off because the line is long begins to come back this long before that is over, or
 /// when a third of it is left: what comes back late, or is fewer than another worker had reckoned
-/// with, finds the line short, and the receiver never idle.
+/// with, finds a line that is short and not empty.
 const SOONER: Duration = Duration::from_secs(15);
 
 impl Receiver {
