@@ -195,11 +195,11 @@ async fn a_large_fan_out_of_one_organization_holds_up_no_retry_of_another(world:
     let requests = failing.wait_for(2, SOON).await;
     let came = many.count();
     let waited = requests[1].arrived - requests[0].arrived;
+    // A machine that is busy is late by itself, but does not deliver thousands of the fan-out while
+    // the retry is due: that much more is delivered if it stands behind them.
+    let in_time = waited < Duration::from_secs(2) || came < 4_000;
+    assert!(in_time, "{waited:?} with {came} of the fan-out delivered");
     assert!(came < WEBHOOKS * EVENTS, "over before the retry was due");
-    assert!(
-        waited < Duration::from_secs(2),
-        "{waited:?} with {came} of the fan-out delivered"
-    );
 }
 
 async fn what_one_organization_puts_off_prolongs_no_wait_of_another(world: World) {

@@ -10,7 +10,7 @@ use crate::support::deadline::eventually;
 use crate::support::receiver::Receiver;
 
 /// Events for a webhook that may have one every second, so that all but the first wait in line.
-const EVENTS: usize = 12;
+const EVENTS: usize = 8;
 
 super::api::in_either_mode! { &[] =>
     what_waits_goes_where_its_webhook_has_moved,
