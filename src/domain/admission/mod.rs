@@ -254,8 +254,8 @@ impl Admission {
         self.take_turns(now);
     }
 
-    /// Whether what `ticket` was given, it was given for a request to this endpoint: its webhook may
-    /// have moved there, or away, since it was asked for.
+    /// Whether the request that `ticket` may have is one to this endpoint: its webhook may have moved
+    /// since it was asked for.
     pub fn is_for(&self, ticket: Ticket, url: &Url) -> bool {
         let Request {
             receiver, moves, ..

@@ -20,9 +20,10 @@ const SEEN_KEPT: f64 = 0.9;
 /// The least share that is reckoned with: that of one of fifty workers.
 const LEAST_SHARE: f64 = 0.02;
 
-/// Whoever is refused leaves others so much of the time that the next can be reserved ahead, the more
-/// the larger a share it has: or whoever happens to ask first would get all of them.
-const COURTESY: Duration = AHEAD.checked_div(2).unwrap();
+/// How much of the time in which the next can be reserved a worker leaves to others before it asks
+/// again, if it has had all of those before: the smaller its share, the less. Or whoever happens to
+/// ask first would get every time.
+const COURTESY: f64 = 0.5;
 
 /// One webhook's pace.
 #[derive(Debug)]
@@ -45,8 +46,8 @@ pub(super) struct Pace {
 
 impl Pace {
     pub(super) fn new(limit: RateLimit) -> Self {
-        // Until others are seen, it is reckoned to be alone, and believed to be for as long as it
-        // would be had it been.
+        // It is believed to be alone until others have been seen for as long as it takes to forget
+        // that it was.
         let alone = batch(limit) as f64 / (1.0 - SEEN_KEPT);
         Self {
             limit,
@@ -105,9 +106,20 @@ impl Pace {
     pub(super) fn take(&mut self, now: Instant) {
         while let Some(at) = self.times.pop_front() {
             if !self.is_missed(at, now) {
-                return;
+                break;
             }
         }
+        // Where times are closer, one would be missed, and nobody gets more than half of those that
+        // can be reserved anyway.
+        if self.times.is_empty() && self.limit.apart() >= AHEAD / 2 {
+            let next_can_be_reserved = now + self.limit.apart().saturating_sub(AHEAD);
+            self.not_before = Some(next_can_be_reserved + self.courtesy());
+        }
+    }
+
+    fn courtesy(&self) -> Duration {
+        let time = self.limit.apart().min(AHEAD);
+        time.mul_f64(COURTESY * self.share())
     }
 
     /// How many times are to be asked for, if any, for so many that wait. Whoever asks
@@ -133,8 +145,8 @@ impl Pace {
         self.asking = false;
         self.see_share(reserved);
         if reserved.count == 0 {
-            let courtesy = COURTESY.mul_f64(self.share());
-            self.not_before = Some(now + (reserved.first + courtesy).max(ASK_AGAIN));
+            let wait = (reserved.first + self.courtesy()).max(ASK_AGAIN);
+            self.not_before = Some(now + wait);
             self.next = Some(now + reserved.first + AHEAD);
             return;
         }
@@ -224,7 +236,7 @@ mod tests {
         assert_eq!(pace.wants(3, now + TENTH), Some(3));
         pace.reserved(given(0, Duration::ZERO, 20), now + TENTH);
         assert_eq!(pace.wants(10, now + TENTH), None, "refused a moment ago");
-        let later = now + TENTH + COURTESY;
+        let later = now + TENTH + pace.courtesy().max(ASK_AGAIN);
         assert_eq!(
             pace.wants(10, later),
             Some(10),

@@ -6,6 +6,7 @@ mod by_and_by;
 mod held;
 mod paced;
 mod paused;
+mod sharing;
 mod world;
 
 use super::*;

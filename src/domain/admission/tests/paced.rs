@@ -1,7 +1,5 @@
 //! Webhooks with a rate limit.
 
-use std::time::Duration;
-
 use super::super::{Kind, Shown, Why};
 use super::world::{BOUNDS, MS, SECOND, World};
 
@@ -89,52 +87,6 @@ fn two_workers_share_a_limit_and_put_off_by_their_shares() {
             "{apart:?} for half of 10/s"
         );
     }
-}
-
-#[test]
-fn a_backlog_that_workers_share_keeps_the_pace_without_a_gap_and_each_has_its_part() {
-    let mut workers = [(); 3].map(|()| World::new(BOUNDS));
-    for _ in 0..300 {
-        for world in &mut workers {
-            world.ask("a/limited-1", Kind::Event);
-        }
-    }
-    let mut calendars = workers[0].calendars.clone();
-    let mut coming_back: Vec<Duration> = Vec::new();
-    let (mut clock, mut begun) = (Duration::ZERO, Vec::new());
-    for step in 0..18_000 {
-        // Whoever comes first in a step is always the same.
-        for world in &mut workers {
-            world.calendars = calendars;
-            world.run(5 * MS, |_| Some((MS, Shown::Delivered)));
-            calendars = std::mem::take(&mut world.calendars);
-        }
-        clock += 5 * MS;
-        for world in &mut workers {
-            let later = world.later.drain(..);
-            coming_back.extend(later.map(|(_, deferral)| clock + deferral.delay));
-        }
-        let due: Vec<_> = coming_back.extract_if(.., |due| *due <= clock).collect();
-        let which = step % workers.len();
-        let world = &mut workers[which];
-        world.calendars = calendars;
-        for _ in due {
-            world.ask("a/limited-1", Kind::Message);
-        }
-        calendars = std::mem::take(&mut world.calendars);
-        if clock.as_millis() % 10_000 == 0 {
-            begun.push(workers.iter().map(|world| world.begun).sum::<usize>());
-        }
-    }
-    for (seconds, begun) in (10..).step_by(10).zip(begun) {
-        // Before the clock began, each had one.
-        assert!(
-            (seconds..=seconds + 3).contains(&begun),
-            "{begun} after {seconds} s"
-        );
-    }
-    let each = workers.each_ref().map(|world| world.begun);
-    assert!(each.iter().all(|begun| *begun >= 15), "{each:?}");
 }
 
 #[test]
