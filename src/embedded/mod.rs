@@ -10,6 +10,7 @@
 //! | `signals` | news of messages for whoever hands them out |
 //! | [`handover`] | taking events in, and taking what comes next |
 //! | [`source`] | handing out what is due, settling it |
+//! | `due` | which messages that are |
 //! | [`log`] | the record, for the engine |
 //! | [`board`], [`rates`] | what is known in memory: whose deliveries are held back, rate limits |
 //! | `health` | when a webhook last answered well, and its streak of failures |
@@ -31,6 +32,7 @@ pub mod dead_letters;
 pub mod deliveries;
 mod delivery_log;
 pub mod documents;
+mod due;
 pub mod handover;
 mod health;
 mod intake;

@@ -116,7 +116,7 @@ impl Gatekeeper {
 }
 
 impl Place {
-    /// Whether it was given for a request to this endpoint.
+    /// Whether it is for a request to this endpoint.
     pub fn is_for(&self, url: &Url) -> bool {
         self.gate.lock().admission.is_for(self.ticket, url)
     }

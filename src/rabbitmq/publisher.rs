@@ -29,7 +29,7 @@ pub struct Publisher {
     link: watch::Receiver<Link>,
     topology: Arc<Topology>,
     waits: Arc<Mutex<Waits>>,
-    troubles: Arc<OutageLog>,
+    outages: Arc<OutageLog>,
     stop: CancellationToken,
     supervisor: Arc<tokio::sync::Mutex<Option<JoinHandle<()>>>>,
 }
@@ -75,7 +75,7 @@ impl Publisher {
             link,
             topology,
             waits: Arc::default(),
-            troubles: Arc::default(),
+            outages: Arc::default(),
             stop,
             supervisor: Arc::new(tokio::sync::Mutex::new(Some(supervisor))),
         }
@@ -143,7 +143,7 @@ impl Publisher {
     }
 
     /// Chooses where a delivery that is put off waits.
-    fn in_nobodys_way(&self, follow_up: FollowUp) -> FollowUp {
+    fn choose_queue(&self, follow_up: FollowUp) -> FollowUp {
         let mut waits = self.waits.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();
         match follow_up {
@@ -176,8 +176,8 @@ impl Publisher {
                 return std::future::pending().await;
             };
             match confirmer.publish(outgoing).await {
-                Ok(()) => return self.troubles.over(outgoing),
-                Err(error) => self.troubles.note(outgoing, &error),
+                Ok(()) => return self.outages.over(outgoing),
+                Err(error) => self.outages.note(outgoing, &error),
             }
             tokio::time::sleep(waits.next_wait()).await;
         }
@@ -187,7 +187,7 @@ impl Publisher {
 #[async_trait]
 impl Handover for Publisher {
     async fn hand_over(&self, follow_up: FollowUp) -> Result<(), Stopped> {
-        let follow_up = self.in_nobodys_way(follow_up);
+        let follow_up = self.choose_queue(follow_up);
         let outgoing = message::encode(&follow_up, &self.topology, Timestamp::now());
         tokio::select! {
             biased;
@@ -200,25 +200,25 @@ impl Handover for Publisher {
 /// Which addresses have been failing since when, so that the log says when it begins and when it
 /// is over instead of repeating itself with every try of every message.
 #[derive(Debug, Default)]
-struct OutageLog(Mutex<HashMap<(String, String), Trouble>>);
+struct OutageLog(Mutex<HashMap<(String, String), Outage>>);
 
 #[derive(Debug)]
-struct Trouble {
+struct Outage {
     since: Instant,
     failures: u64,
 }
 
 impl OutageLog {
     fn note(&self, message: &Outgoing, error: &Unconfirmed) {
-        let mut troubles = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let trouble = troubles.entry(address(message)).or_insert_with(|| {
+        let mut outages = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let trouble = outages.entry(address(message)).or_insert_with(|| {
             tracing::warn!(
                 exchange = message.exchange.as_str(),
                 routing_key = message.routing_key.as_str(),
                 %error,
                 "a message could not be handed over; trying again until it can"
             );
-            Trouble {
+            Outage {
                 since: Instant::now(),
                 failures: 0,
             }
@@ -227,11 +227,11 @@ impl OutageLog {
     }
 
     fn over(&self, message: &Outgoing) {
-        let mut troubles = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if troubles.is_empty() {
+        let mut outages = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if outages.is_empty() {
             return;
         }
-        if let Some(trouble) = troubles.remove(&address(message)) {
+        if let Some(trouble) = outages.remove(&address(message)) {
             tracing::warn!(
                 exchange = message.exchange.as_str(),
                 routing_key = message.routing_key.as_str(),

@@ -2,13 +2,13 @@
 //!
 //! A queue ends the waits of its messages in the order they stand in it. The wait of a message put
 //! off ends at a time of its own, so it must not come to stand behind one that ends later: behind
-//! that it would be late by up to a third of its length, and the two may be different
+//! that it would be late by up to half of its length, and the two may be different
 //! organizations'. Where it would, it stays in the next shorter queue for that one's full step
 //! instead, which nothing in it can prolong, and is put off once more for the rest.
 //!
 //! What other workers have put into a queue is not known here. Messages are shared out evenly, so
 //! each worker sees much the same mixture. What it misses, above all when it has just started, costs
-//! up to a third of the wait.
+//! up to half of the wait.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};

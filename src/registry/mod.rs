@@ -3,6 +3,7 @@
 //! | file | holds |
 //! |---|---|
 //! | [`webhooks`] | registering, finding and changing webhooks, for commands and the API |
+//! | `stored` | a webhook to be registered, and one that is |
 //! | [`documents`] | what a store of documents does, and how a document is read |
 //! | [`secrets`] | how signing secrets are encrypted at rest |
 //! | `error` | why a webhook could not be found or changed |
@@ -17,5 +18,6 @@ mod error;
 mod fields;
 mod patch;
 pub mod secrets;
+mod stored;
 mod version;
 pub mod webhooks;

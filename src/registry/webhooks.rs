@@ -1,6 +1,5 @@
 //! The registered webhooks, for commands and the API.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,15 +12,11 @@ use super::fields::Fields;
 use super::patch::Effect;
 pub use super::patch::WebhookPatch;
 use super::secrets::CipherError;
+pub use super::stored::{Listed, NewWebhook, StoredWebhook};
 pub use super::version::{Target, Version};
 use crate::domain::ids::{Organization, WebhookId};
-use crate::domain::matching::EventSubscription;
-use crate::domain::rate_limit::RateLimit;
-use crate::domain::retry::RetryOverrides;
 use crate::domain::secret::Secret;
-use crate::domain::webhook::{
-    InvalidWebhook, StoredSecret, Webhook, WebhookDocument, WebhookKey, rotate,
-};
+use crate::domain::webhook::{InvalidWebhook, StoredSecret, WebhookDocument, WebhookKey, rotate};
 
 /// How often a change is made anew on top of somebody else's before it is given up.
 const TRIES: usize = 5;
@@ -31,67 +26,6 @@ const TRIES: usize = 5;
 pub struct Webhooks {
     documents: Arc<dyn DocumentStore>,
     reader: DocumentReader,
-}
-
-/// A webhook to be registered.
-#[derive(Debug, Clone)]
-pub struct NewWebhook {
-    /// What people call it; unique in its organization.
-    pub name: String,
-    /// The endpoint.
-    pub url: String,
-    /// The signing secret; none: requests are not signed.
-    pub secret: Option<Secret>,
-    /// What it is for.
-    pub description: Option<String>,
-    /// Which event types it wants; none: all.
-    pub events: Vec<EventSubscription>,
-    /// Request headers of its own.
-    pub headers: BTreeMap<String, String>,
-    /// What differs from the deployment's retry policy.
-    pub retry: Option<RetryOverrides>,
-    /// How often it may be sent a request, if that is to be limited.
-    pub rate_limit: Option<RateLimit>,
-}
-
-/// A registered webhook.
-#[derive(Debug, Clone)]
-pub struct StoredWebhook {
-    /// The document as it is stored, secrets sealed if they are.
-    pub document: WebhookDocument,
-    /// What the engine makes of it.
-    pub webhook: Webhook,
-    /// Which version of it this is.
-    pub version: Version,
-}
-
-/// A registered webhook, or a document that describes none.
-#[derive(Debug)]
-pub enum Listed {
-    /// A webhook.
-    Valid(Box<StoredWebhook>),
-    /// A document that the engine cannot use.
-    Invalid {
-        /// The field that it stands under.
-        id: String,
-        /// What is wrong with it.
-        reason: InvalidWebhook,
-    },
-}
-
-impl StoredWebhook {
-    /// The document with its secrets as they are: what moves a webhook somewhere else.
-    pub fn exported(self) -> WebhookDocument {
-        let secrets = self.webhook.secrets.iter();
-        let secrets = secrets.map(|(secret, expires_at)| StoredSecret {
-            value: secret.expose().to_owned(),
-            expires_at: *expires_at,
-        });
-        WebhookDocument {
-            secrets: secrets.collect(),
-            ..self.document
-        }
-    }
 }
 
 impl Webhooks {

@@ -1,0 +1,71 @@
+//! A webhook to be registered, and one that is.
+
+use std::collections::BTreeMap;
+
+use super::version::Version;
+use crate::domain::matching::EventSubscription;
+use crate::domain::rate_limit::RateLimit;
+use crate::domain::retry::RetryOverrides;
+use crate::domain::secret::Secret;
+use crate::domain::webhook::{InvalidWebhook, StoredSecret, Webhook, WebhookDocument};
+
+/// A webhook to be registered.
+#[derive(Debug, Clone)]
+pub struct NewWebhook {
+    /// What people call it; unique in its organization.
+    pub name: String,
+    /// The endpoint.
+    pub url: String,
+    /// The signing secret; none: requests are not signed.
+    pub secret: Option<Secret>,
+    /// What it is for.
+    pub description: Option<String>,
+    /// Which event types it wants; none: all.
+    pub events: Vec<EventSubscription>,
+    /// Request headers of its own.
+    pub headers: BTreeMap<String, String>,
+    /// What differs from the deployment's retry policy.
+    pub retry: Option<RetryOverrides>,
+    /// How often it may be sent a request, if that is to be limited.
+    pub rate_limit: Option<RateLimit>,
+}
+
+/// A registered webhook.
+#[derive(Debug, Clone)]
+pub struct StoredWebhook {
+    /// The document as it is stored, secrets sealed if they are.
+    pub document: WebhookDocument,
+    /// What the engine makes of it.
+    pub webhook: Webhook,
+    /// Which version of it this is.
+    pub version: Version,
+}
+
+/// A registered webhook, or a document that describes none.
+#[derive(Debug)]
+pub enum Listed {
+    /// A webhook.
+    Valid(Box<StoredWebhook>),
+    /// A document that the engine cannot use.
+    Invalid {
+        /// The field that it stands under.
+        id: String,
+        /// What is wrong with it.
+        reason: InvalidWebhook,
+    },
+}
+
+impl StoredWebhook {
+    /// The document with its secrets as they are: what moves a webhook somewhere else.
+    pub fn exported(self) -> WebhookDocument {
+        let secrets = self.webhook.secrets.iter();
+        let secrets = secrets.map(|(secret, expires_at)| StoredSecret {
+            value: secret.expose().to_owned(),
+            expires_at: *expires_at,
+        });
+        WebhookDocument {
+            secrets: secrets.collect(),
+            ..self.document
+        }
+    }
+}
