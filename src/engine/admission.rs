@@ -163,6 +163,11 @@ impl Gate {
         self.lock().admission.pauses().collect()
     }
 
+    /// The webhooks that have something waiting, open or put off.
+    pub(super) fn concerned(&self) -> Vec<WebhookKey> {
+        self.lock().admission.concerned(now())
+    }
+
     /// What is open and held back.
     pub(super) fn load(&self) -> Load {
         self.lock().admission.load(now())

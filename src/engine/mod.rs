@@ -20,6 +20,7 @@
 pub mod admission;
 pub mod asking;
 mod attempt;
+mod changing;
 pub mod clock;
 pub mod counters;
 mod delivery_job;
@@ -200,6 +201,13 @@ impl Engine {
         beside.spawn(async move { engine.gatekeeper.keep_time().await });
         let engine = self.clone();
         beside.spawn(async move { engine.gatekeeper.keep_pace(&*engine.ports.rates).await });
+        let engine = self.clone();
+        beside.spawn(async move {
+            engine
+                .gatekeeper
+                .keep_up(&*engine.ports.subscriptions)
+                .await
+        });
         let engine = self.clone();
         beside.spawn(async move {
             let (board, clock) = (&*engine.ports.board, &engine.settings.clock);

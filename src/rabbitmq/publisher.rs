@@ -74,7 +74,7 @@ impl Publisher {
         Self {
             link,
             topology,
-            waits: Arc::default(),
+            waits: Arc::new(Mutex::new(Waits::new(Instant::now()))),
             outages: Arc::default(),
             stop,
             supervisor: Arc::new(tokio::sync::Mutex::new(Some(supervisor))),

@@ -6,9 +6,10 @@
 //! organizations'. Where it would, it stays in the next shorter queue for that one's full step
 //! instead, which nothing in it can prolong, and is put off once more for the rest.
 //!
-//! What other workers have put into a queue is not known here. Messages are shared out evenly, so
-//! each worker sees much the same mixture. What it misses, above all when it has just started, costs
-//! up to half of the wait.
+//! What other workers have put into a queue is not known here. A worker that has just started takes
+//! it that the longest wait there may be has just begun. Later it goes by its own: messages are shared
+//! out evenly, so each worker sees much the same mixture. What it misses costs up to half of the
+//! wait.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -18,11 +19,23 @@ use crate::domain::delay::{Steps, Wait};
 /// No wait is split that would end too late by less.
 const LATE: Duration = Duration::from_secs(1);
 
-/// When the last wait in each delay queue ends, of those that this worker has put there.
-#[derive(Debug, Default)]
-pub(super) struct Waits(HashMap<Duration, Instant>);
+/// When the last wait in each delay queue ends, as far as this worker knows.
+#[derive(Debug)]
+pub(super) struct Waits {
+    /// Of those that it has put there.
+    own: HashMap<Duration, Instant>,
+    started: Instant,
+}
 
 impl Waits {
+    /// Those of a worker that starts now.
+    pub(super) fn new(now: Instant) -> Self {
+        Self {
+            own: HashMap::new(),
+            started: now,
+        }
+    }
+
     /// Takes note of a message that stays in the queue of this step for all of it.
     pub(super) fn full_step(&mut self, step: Duration, now: Instant) {
         self.note(step, now + step);
@@ -32,9 +45,12 @@ impl Waits {
     /// all in all, or first in the next shorter one, if a longer wait is in the way.
     pub(super) fn place(&mut self, delay: Duration, steps: &Steps, now: Instant) -> Place {
         let covering = steps.covering(delay);
-        let late = self.0.get(&covering).map_or(Duration::ZERO, |end| {
-            end.saturating_duration_since(now + delay)
-        });
+        let others = self.started + covering;
+        let last = self
+            .own
+            .get(&covering)
+            .map_or(others, |own| others.max(*own));
+        let late = last.saturating_duration_since(now + delay);
         let Wait { step, rest } = steps.at_least(delay);
         match rest {
             Some(rest) if late > LATE => {
@@ -49,7 +65,7 @@ impl Waits {
     }
 
     fn note(&mut self, step: Duration, end: Instant) {
-        let last = self.0.entry(step).or_insert(end);
+        let last = self.own.entry(step).or_insert(end);
         *last = end.max(*last);
     }
 }
@@ -80,13 +96,19 @@ mod tests {
         Steps::up_to(HOUR)
     }
 
+    /// Those of a worker that has run for long.
+    fn waits() -> (Waits, Instant) {
+        let started = Instant::now();
+        (Waits::new(started), started + HOUR)
+    }
+
     fn secs(seconds: f64) -> Duration {
         Duration::from_secs_f64(seconds)
     }
 
     #[test]
     fn a_line_of_waits_each_ending_after_the_one_before_is_one_message_each() {
-        let (mut waits, now) = (Waits::default(), Instant::now());
+        let (mut waits, now) = waits();
         for tenth in 10..10_000 {
             let place = waits.place(secs(f64::from(tenth) / 10.0), &steps(), now);
             assert_eq!(place, Place::UntilItsEnd, "number {tenth}");
@@ -95,7 +117,7 @@ mod tests {
 
     #[test]
     fn what_would_stand_behind_a_longer_wait_goes_by_way_of_a_shorter_queue() {
-        let (mut waits, now) = (Waits::default(), Instant::now());
+        let (mut waits, now) = waits();
         assert_eq!(waits.place(secs(95.0), &steps(), now), Place::UntilItsEnd);
         let first = Place::First {
             step: secs(64.0),
@@ -110,8 +132,22 @@ mod tests {
     }
 
     #[test]
+    fn a_worker_that_has_just_started_does_not_know_what_is_in_the_way() {
+        let now = Instant::now();
+        let mut waits = Waits::new(now);
+        let first = Place::First {
+            step: secs(64.0),
+            rest: secs(2.0),
+        };
+        assert_eq!(waits.place(secs(66.0), &steps(), now), first);
+        // What another put there before is over by then.
+        let later = now + secs(29.0);
+        assert_eq!(waits.place(secs(66.0), &steps(), later), Place::UntilItsEnd);
+    }
+
+    #[test]
     fn retries_stand_in_the_way_as_well() {
-        let (mut waits, now) = (Waits::default(), Instant::now());
+        let (mut waits, now) = waits();
         waits.full_step(secs(64.0), now);
         let first = Place::First {
             step: secs(48.0),
@@ -122,7 +158,7 @@ mod tests {
 
     #[test]
     fn the_shortest_queue_keeps_what_is_shorter_still() {
-        let (mut waits, now) = (Waits::default(), Instant::now());
+        let (mut waits, now) = waits();
         waits.full_step(secs(1.0), now);
         assert_eq!(waits.place(secs(0.2), &steps(), now), Place::UntilItsEnd);
     }
@@ -133,7 +169,8 @@ mod tests {
         fn no_stay_is_ended_early_or_late_by_more_than_a_second(
             delays in prop::collection::vec((0.0..200.0_f64, 0.0..5.0_f64), 1..60),
         ) {
-            let (mut waits, steps, start) = (Waits::default(), steps(), Instant::now());
+            let (mut waits, start) = waits();
+            let steps = steps();
             let mut ends: HashMap<Duration, Instant> = HashMap::new();
             let mut now = start;
             for (delay, apart) in delays {

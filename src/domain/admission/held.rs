@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use super::{Admission, Deferral};
+use super::{Admission, Deferral, Why};
 use crate::domain::held_back::HeldBack;
 use crate::domain::webhook::WebhookKey;
 
@@ -33,6 +33,11 @@ impl Held {
     /// anything holds it back.
     pub(super) fn over(&mut self) {
         self.put_off = None;
+    }
+
+    /// The same, if it was put off because of `why`.
+    pub(super) fn over_for(&mut self, why: Why) {
+        self.put_off.take_if(|put_off| put_off.why == why);
     }
 
     /// What there is to tell at `now` of a receiver that is left alone as `shut` says. While it is

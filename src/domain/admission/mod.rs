@@ -26,6 +26,7 @@
 mod breaker;
 mod hand;
 mod held;
+mod known;
 mod lanes;
 mod limit;
 mod load;
@@ -215,10 +216,10 @@ impl Admission {
             receiver, moves, ..
         } = *request;
         let known = &mut self.receivers[receiver];
-        let shown = match moves == known.moves {
-            true => shown,
-            false => Shown::Nothing,
-        };
+        if moves != known.moves {
+            // It went to where its webhook was before.
+            return;
+        }
         if let Some(notice) = known.ended(ticket, began, took, shown, self.lag, now) {
             self.notices.push((known.key.clone(), notice));
             self.held.insert(receiver);
@@ -246,7 +247,9 @@ impl Admission {
             }
             State::Open { began, lane, .. } => {
                 self.give_back(lane, tenant, request.trial);
-                self.receivers[receiver].withdrawn(began, ticket);
+                if request.moves == self.receivers[receiver].moves {
+                    self.receivers[receiver].withdrawn(began, ticket);
+                }
             }
             State::Settling(lane) => self.give_back(lane, tenant, request.trial),
         }
@@ -316,58 +319,6 @@ impl Admission {
     /// Whether time alone may bring something about.
     pub fn waits_for_time(&self) -> bool {
         self.waiting != [0; 2]
-    }
-
-    /// Forgets receivers of which nothing needs to be known, so that memory follows traffic.
-    pub fn forget_idle(&mut self, now: Instant) {
-        let tenants = &mut self.tenants;
-        let (by_key, by_organization) = (&mut self.by_key, &mut self.by_organization);
-        let requests = &self.requests;
-        let in_use: std::collections::HashSet<usize> = requests
-            .iter()
-            .map(|(_, request)| request.receiver)
-            .collect();
-        self.receivers.retain(|index, receiver| {
-            if !receiver.is_idle(now) || in_use.contains(&index) {
-                return true;
-            }
-            by_key.remove(&receiver.key);
-            tenants[receiver.tenant].receivers -= 1;
-            if tenants[receiver.tenant].receivers == 0 {
-                let tenant = tenants.remove(receiver.tenant);
-                by_organization.remove(&tenant.organization);
-            }
-            false
-        });
-    }
-
-    fn receiver(&mut self, asked: Asked<'_>, now: Instant) -> usize {
-        let index = match self.by_key.get(asked.key) {
-            Some(index) => *index,
-            None => self.new_receiver(asked.key, now),
-        };
-        self.receivers[index].meet(asked.url, asked.rate, now);
-        index
-    }
-
-    fn new_receiver(&mut self, key: &WebhookKey, now: Instant) -> usize {
-        let organization = &key.organization;
-        let tenant = match self.by_organization.get(organization) {
-            Some(tenant) => *tenant,
-            None => {
-                let tenant = self.tenants.insert(Tenant {
-                    organization: organization.clone(),
-                    ..Tenant::default()
-                });
-                self.by_organization.insert(organization.clone(), tenant);
-                tenant
-            }
-        };
-        self.tenants[tenant].receivers += 1;
-        let receiver = Receiver::new(key.clone(), tenant, self.bounds, now);
-        let index = self.receivers.insert(receiver);
-        self.by_key.insert(key.clone(), index);
-        index
     }
 
     fn put_off(&mut self, ticket: Ticket, until: Option<Instant>, why: Why, now: Instant) {

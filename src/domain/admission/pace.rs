@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use super::receiver::times;
+use super::schedule::times;
 use crate::domain::rate_limit::{AHEAD, RateLimit, Reserved};
 
 /// A time that was missed by less than this, or by less than the distance of two, is still good: the

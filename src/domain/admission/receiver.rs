@@ -12,7 +12,7 @@ use super::limit::{Ended, Limit};
 use super::pace::Pace;
 use super::pauses::Elsewhere;
 use super::pulse::Pulse;
-use super::schedule::{self, Schedule, Spread};
+use super::schedule::{self, Schedule, Spread, times};
 use super::{Bounds, Deferral, MOMENT, Notice, Shown, Ticket, Why};
 use crate::domain::held_back::HeldBack;
 use crate::domain::rate_limit::{RateLimit, Reserved};
@@ -107,16 +107,22 @@ impl Receiver {
         }
     }
 
-    /// Takes note of its endpoint and rate limit: another one starts afresh.
+    /// Whether this is its endpoint and its rate limit.
+    pub(super) fn is_as(&self, url: &Url, rate: Option<RateLimit>) -> bool {
+        self.endpoint.as_ref() == Some(url) && self.pace.as_ref().map(Pace::limit) == rate
+    }
+
+    /// Takes note of its endpoint and rate limit: another one starts afresh, and what is open to the
+    /// old endpoint is no business of the new.
     pub(super) fn meet(&mut self, url: &Url, rate: Option<RateLimit>, now: Instant) {
         self.seen = now;
         if self.pace.as_ref().map(Pace::limit) != rate {
             self.pace = rate.map(Pace::new);
+            self.held.over_for(Why::Rate);
         }
         if self.endpoint.as_ref() != Some(url) {
             let elsewhere = self.elsewhere_from();
             *self = Self {
-                open: self.open,
                 line: std::mem::take(&mut self.line),
                 pace: self.pace.take(),
                 moves: self.moves + 1,
@@ -347,13 +353,16 @@ impl Receiver {
 
     /// Whether nothing would be lost by forgetting it.
     pub(super) fn is_idle(&self, now: Instant) -> bool {
-        self.open == 0
-            && self.line.is_empty()
+        !self.is_concerned(now)
             && now > self.seen + REMEMBERED
             && self.breaker.is_idle(now)
             && self.elsewhere.is_over(now)
             && self.schedule.until().is_none_or(|at| at <= now)
-            && self.held.until().is_none_or(|at| at <= now)
+    }
+
+    /// Whether something of it is open, waits, or is put off.
+    pub(super) fn is_concerned(&self, now: Instant) -> bool {
+        self.open > 0 || !self.line.is_empty() || self.held.until().is_some_and(|at| at > now)
     }
 
     /// How far apart deliveries are that it takes one after the other, as many at once as it may
@@ -387,12 +396,4 @@ pub(super) fn why(cause: Cause) -> Why {
         Cause::Failures => Why::Failures,
         Cause::Asked => Why::Asked,
     }
-}
-
-/// `span` so many times, within what can be put off.
-pub(super) fn times(span: Duration, count: usize) -> Duration {
-    let count = u32::try_from(count).unwrap_or(u32::MAX);
-    span.checked_mul(count)
-        .unwrap_or(schedule::LONGEST)
-        .min(schedule::LONGEST)
 }

@@ -89,6 +89,12 @@ fn scaled(span: Duration, from: Duration, to: Duration) -> Duration {
     Duration::from_secs_f64((span.as_secs_f64() * ratio).clamp(0.0, longest))
 }
 
+/// `span` so many times, within what can be put off.
+pub fn times(span: Duration, count: usize) -> Duration {
+    let count = u32::try_from(count).unwrap_or(u32::MAX);
+    span.checked_mul(count).unwrap_or(LONGEST).min(LONGEST)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::super::{Bounds, Kind, Shown, schedule};
-use super::world::{ENDPOINT, MS, SECOND, World};
+use super::world::{ENDPOINT, MS, OTHER_ENDPOINT, SECOND, World};
 
 #[derive(Debug, Clone, Copy)]
 enum Step {
@@ -12,6 +12,7 @@ enum Step {
     GiveUp(u8),
     Pass(u16),
     Hear(u8, u8),
+    Change(u8, u8),
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
@@ -21,6 +22,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         1 => any::<u8>().prop_map(Step::GiveUp),
         3 => (0..3_000_u16).prop_map(Step::Pass),
         1 => (0..12_u8, any::<u8>()).prop_map(|(who, wait)| Step::Hear(who, wait)),
+        1 => (0..12_u8, any::<u8>()).prop_map(|(who, how)| Step::Change(who, how)),
     ];
     prop::collection::vec(step, 0..400)
 }
@@ -31,6 +33,11 @@ fn name(who: u8) -> String {
         4 | 8 => format!("o{}/limited-20-w{who}", who % 3),
         _ => format!("o{}/w{who}", who % 3),
     }
+}
+
+/// Three of them move.
+fn moves(who: u8) -> bool {
+    who % 4 == 3
 }
 
 proptest! {
@@ -77,6 +84,11 @@ proptest! {
                 Step::Hear(who, wait) => {
                     world.hear(&name(who), ENDPOINT, SECOND * u32::from(wait));
                 }
+                Step::Change(who, how) => {
+                    let url = if moves(who) && how % 2 == 0 { OTHER_ENDPOINT } else { ENDPOINT };
+                    let rate = [None, Some("20/s"), Some("1/s")][usize::from(how) % 3];
+                    world.changed(&name(who), url, rate);
+                }
                 Step::End(..) => {}
             }
             let put_off = world.later[before..].to_vec();
@@ -89,7 +101,7 @@ proptest! {
             prop_assert_eq!(in_quick + in_slow, world.open.len());
             let waiting = world.waiting();
             prop_assert_eq!(asked, ended + given_up + world.open.len() + waiting + world.later.len());
-            for who in 0..12 {
+            for who in (0..12).filter(|who| !moves(*who)) {
                 prop_assert!(world.open_to(&name(who)) <= 8);
             }
             for (_, deferral) in &world.later {

@@ -3,6 +3,7 @@
 mod any_order;
 mod breaker;
 mod by_and_by;
+mod changed;
 mod held;
 mod paced;
 mod paused;

@@ -107,6 +107,12 @@ impl World {
         self.ask_at(ENDPOINT, name, kind, by_hand, Self::rate(name));
     }
 
+    /// The webhook has this rate limit, and one more delivery.
+    pub fn ask_limited(&mut self, name: &str, rate: Option<&str>) {
+        let rate = rate.map(|rate| rate.parse().unwrap());
+        self.ask_at(ENDPOINT, name, Kind::Event, false, rate);
+    }
+
     /// The webhook has no rate limit any more, and one more delivery.
     pub fn lift(&mut self, name: &str) {
         self.ask_at(ENDPOINT, name, Kind::Event, false, None);
@@ -116,6 +122,15 @@ impl World {
     pub fn moved(&mut self, name: &str) {
         let rate = Self::rate(name);
         self.ask_at(OTHER_ENDPOINT, name, Kind::Event, false, rate);
+    }
+
+    /// Nothing new comes of the webhook, but it is known to be this now.
+    pub fn changed(&mut self, name: &str, url: &str, rate: Option<&str>) {
+        let url = Url::parse(url).unwrap();
+        let rate = rate.map(|rate| rate.parse().unwrap());
+        self.admission
+            .changed(&Self::key(name), &url, rate, self.now);
+        self.look();
     }
 
     fn ask_at(

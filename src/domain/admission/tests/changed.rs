@@ -1,0 +1,126 @@
+//! Webhooks that change while something of them waits, is open, or is put off.
+
+use super::super::{Bounds, Kind, Shown, Why};
+use super::world::{BOUNDS, ENDPOINT, MS, OTHER_ENDPOINT, SECOND, World};
+
+const NAME: &str = "a/changed";
+
+/// How many begin within `seconds`, of receivers that take 20 ms.
+fn begun_within(world: &mut World, seconds: u32) -> usize {
+    let before = world.begun;
+    world.run(seconds * SECOND, |_| Some((20 * MS, Shown::Delivered)));
+    world.begun - before
+}
+
+#[test]
+fn a_rate_limit_holds_for_what_waits_already() {
+    for before in [None, Some("20/s")] {
+        let mut world = World::new(BOUNDS);
+        for _ in 0..600 {
+            world.ask_limited(NAME, before);
+        }
+        world.run(100 * MS, |_| Some((20 * MS, Shown::Delivered)));
+        world.changed(NAME, ENDPOINT, Some("2/s"));
+        let begun = begun_within(&mut world, 10);
+        assert!((19..=22).contains(&begun), "{before:?}: {begun} in 10 s");
+        assert!(world.waiting() <= 90, "no more than a line may be long");
+        assert_eq!(world.held(NAME).unwrap().why, Why::Rate);
+    }
+}
+
+#[test]
+fn a_rate_limit_that_is_lifted_holds_up_nothing_that_waits_and_nobody_is_told_of_it() {
+    let mut world = World::new(BOUNDS);
+    for _ in 0..100 {
+        world.ask_limited(NAME, Some("1/s"));
+    }
+    assert_eq!(world.held(NAME).unwrap().why, Why::Rate);
+    let (waiting, begun) = (world.waiting(), world.begun);
+    world.changed(NAME, ENDPOINT, None);
+    assert_eq!(world.held(NAME), None);
+    begun_within(&mut world, 1);
+    assert_eq!(world.begun, begun + waiting);
+}
+
+#[test]
+fn where_a_webhook_moves_waits_for_no_request_to_where_it_was() {
+    let mut world = World::new(BOUNDS);
+    for _ in 0..50 {
+        world.ask(NAME, Kind::Event);
+    }
+    let hanging = world.open_to(NAME);
+    world.run(SECOND, |_| None);
+    assert_eq!(
+        (world.open_to(NAME), world.waiting()),
+        (hanging, 50 - hanging)
+    );
+    world.changed(NAME, OTHER_ENDPOINT, None);
+    let begun = world.open_to(NAME) - hanging;
+    assert_eq!(begun, hanging, "as many as to any that is new");
+}
+
+#[test]
+fn what_an_endpoint_asks_for_once_its_webhook_is_gone_from_it_holds_up_nothing() {
+    let mut world = World::new(BOUNDS);
+    for _ in 0..10 {
+        world.ask(NAME, Kind::Event);
+    }
+    assert!(world.waiting() > 0);
+    world.pass(SECOND);
+    world.changed(NAME, OTHER_ENDPOINT, None);
+    let start = world.start;
+    while let Some(old) = world.open.iter().position(|one| one.1 == start) {
+        world.end(old, Shown::Asked(40 * SECOND));
+    }
+    assert_eq!(world.admission.pauses().count(), 0);
+    world.run(SECOND, |_| Some((20 * MS, Shown::Delivered)));
+    assert_eq!((world.deferred(NAME), world.waiting()), (0, 0));
+}
+
+#[test]
+fn what_had_its_turn_for_where_a_webhook_was_is_for_where_it_is() {
+    let quick = 4;
+    let mut world = World::new(Bounds { quick, ..BOUNDS });
+    for name in ["a/other", NAME] {
+        world.ask(name, Kind::Event);
+        world.run(50 * MS, |_| Some((20 * MS, Shown::Delivered)));
+    }
+    for _ in 0..4 {
+        world.ask("a/other", Kind::Event);
+    }
+    for _ in 0..4 {
+        world.ask(NAME, Kind::Event);
+    }
+    assert_eq!(
+        (world.open_to(NAME), world.waiting()),
+        (0, 4),
+        "they have a turn"
+    );
+    world.changed(NAME, OTHER_ENDPOINT, None);
+    assert_eq!(world.waiting(), 4);
+    while !world.open.is_empty() {
+        world.end(0, Shown::Delivered);
+        world.pass(30 * MS);
+        let new = OTHER_ENDPOINT.parse().unwrap();
+        for (ticket, _, name) in &world.open {
+            assert_eq!(world.admission.is_for(*ticket, &new), name == NAME);
+        }
+    }
+    assert_eq!((world.waiting(), world.deferred(NAME)), (0, 0));
+    assert_eq!(world.admission.places(), (0, 0));
+}
+
+#[test]
+fn whoever_has_something_waiting_open_or_put_off_is_concerned() {
+    let mut world = World::new(BOUNDS);
+    let concerned = |world: &World| world.admission.concerned(world.now).len();
+    assert_eq!(concerned(&world), 0);
+    world.ask(NAME, Kind::Event);
+    assert_eq!(concerned(&world), 1, "open");
+    world.end(0, Shown::Asked(20 * SECOND));
+    assert_eq!(concerned(&world), 0);
+    world.ask(NAME, Kind::Event);
+    assert_eq!((concerned(&world), world.deferred(NAME)), (1, 1), "put off");
+    world.pass(25 * SECOND);
+    assert_eq!(concerned(&world), 0);
+}
