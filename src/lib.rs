@@ -55,7 +55,7 @@
 //! | the Webhooks page | `web::page`, one file each |
 //! | the port that both answer on | [`web`] |
 //! | a command | [`cli`], one file each |
-//! | what is started and stopped, in what order | [`app`] |
+//! | what is started and stopped, in what order; which mode it is | [`app`] |
 //! | what `demo` shows | [`demo`] |
 //! | the receiver behind `listen` | [`receiver`] |
 //! | what `bench` measures, and how | `bench`, one file a scenario |

@@ -1,17 +1,21 @@
 //! The composition root: what the settings are made into, what is started, in what order, and how
 //! it is stopped.
 
+pub mod backend;
+mod embedded;
 pub mod handles;
 mod run;
+mod servers;
 mod worker;
 
-use std::path::Path;
 use std::sync::Arc;
 
-use tokio_util::sync::CancellationToken;
-
+use backend::{Backend, NoData};
+use embedded::OnEmbedded;
 use handles::Shares;
 pub use run::{Run, Scope};
+use servers::OnServers;
+pub use servers::{publisher, webhooks};
 pub use worker::Worker;
 
 use crate::config::{Config, KeepBodies, NotSet};
@@ -23,30 +27,18 @@ use crate::domain::event::EventRules;
 use crate::domain::ids::EventType;
 use crate::domain::retry::RetryPolicy;
 use crate::domain::verdict::DisablePolicy;
-use crate::embedded::database::Database;
-use crate::embedded::{self, Embedded};
 use crate::engine;
 use crate::engine::clock::Clock;
 use crate::engine::faults::Faults;
-use crate::engine::ports::Log;
 use crate::engine::random::RandomSource;
 use crate::http::{self, HttpSender};
-use crate::operations::deployment::Deployment;
 use crate::operations::test::Tester;
 use crate::rabbitmq::connection::{InvalidUrl, Server};
 use crate::rabbitmq::consumer;
-use crate::rabbitmq::dead_letter_queue::DeadLetterQueue;
-use crate::rabbitmq::publisher::Publisher;
 use crate::rabbitmq::topology::Topology;
-use crate::redis::connection::Connection;
-use crate::redis::delivery_log::RedisDeliveryLog;
 use crate::redis::error::InvalidRedisUrl;
-use crate::redis::keys::Keys;
-use crate::redis::log::RedisLog;
-use crate::redis::webhooks as redis_webhooks;
 use crate::registry::documents::DocumentReader;
 use crate::registry::secrets::{SecretCipher, SecretKey};
-use crate::registry::webhooks::Webhooks;
 use crate::store::retention::LogSettings;
 
 /// Why the settings name no usable server.
@@ -77,7 +69,10 @@ pub enum StartError {
     Source(Box<consumer::StartError>),
     /// The embedded store cannot be used.
     #[error(transparent)]
-    Embedded(#[from] embedded::StartError),
+    Embedded(#[from] crate::embedded::StartError),
+    /// There is no embedded data.
+    #[error(transparent)]
+    NoData(#[from] NoData),
     /// API and page cannot be served.
     #[error(transparent)]
     Api(#[from] crate::web::ServeError),
@@ -107,101 +102,18 @@ pub fn server(config: &Config, client: &str) -> Result<Server, ServerError> {
     )?)
 }
 
-/// The registered webhooks in Redis.
-pub fn webhooks(config: &Config) -> Result<Webhooks, ServerError> {
-    Ok(redis_webhooks::webhooks(
-        redis(config)?,
-        keys(config),
-        document_reader(config),
-    ))
-}
-
-/// The record in Redis.
-pub fn delivery_log(config: &Config) -> Result<RedisDeliveryLog, ServerError> {
-    Ok(RedisDeliveryLog::new(&redis(config)?, &keys(config)))
-}
-
-/// The dead-letter queue.
-pub fn dead_letters(config: &Config, client: &str) -> Result<DeadLetterQueue, ServerError> {
-    let topology = Arc::new(topology(config));
-    Ok(DeadLetterQueue::new(server(config, client)?, topology))
-}
-
-/// A publisher that connects in the background; it is to be closed.
-pub fn publisher(config: &Config, client: &str) -> Result<Publisher, ServerError> {
-    let (server, topology) = (server(config, client)?, Arc::new(topology(config)));
-    Ok(Publisher::start(server, topology, CancellationToken::new()))
-}
-
-/// The deployment on RabbitMQ and Redis, on this publisher; `client` names the program in the
-/// broker's lists.
-pub fn servers(
+/// Who sends test events, and puts them on record in this backend; must be called on a Tokio runtime.
+pub fn tester(
     config: &Config,
-    publisher: Publisher,
-    client: &str,
-) -> Result<Deployment, ServerError> {
-    Ok(Deployment {
-        webhooks: webhooks(config)?,
-        intake: Arc::new(publisher),
-        delivery_log: Arc::new(delivery_log(config)?),
-        dead_letters: Arc::new(dead_letters(config, client)?),
-    })
-}
-
-/// Who sends test events, and puts them on record in Redis; must be called on a Tokio runtime.
-pub fn tester(config: &Config, faults: Arc<Faults>) -> Result<Tester, StartError> {
-    let log = RedisLog::start(redis(config)?, keys(config), log_settings(config));
-    Ok(tester_on(config, Arc::new(log), faults)?)
-}
-
-/// Who sends test events, and puts them on record in this log.
-pub fn tester_on(
-    config: &Config,
-    log: Arc<dyn Log>,
+    backend: &dyn Backend,
     faults: Arc<Faults>,
-) -> Result<Tester, http::BuildError> {
+) -> Result<Tester, StartError> {
     Ok(Tester {
         sender: Arc::new(HttpSender::new(sender_settings(config, 0))?),
         faults,
-        log,
+        log: backend.log()?,
         worker: worker_name(config),
     })
-}
-
-/// The embedded store in `directory`, in place of RabbitMQ and Redis; must be called on a Tokio
-/// runtime.
-pub fn embedded(config: &Config, directory: &Path) -> Result<Embedded, embedded::StartError> {
-    let settings = embedded::Settings {
-        log: log_settings(config),
-        max_organizations: config.subscriptions.max_organizations,
-        prefetch: usize::from(prefetch(config)),
-        clock: Clock::system(),
-    };
-    let database = Arc::new(Database::open(directory)?);
-    Ok(Embedded::start(
-        database,
-        document_reader(config),
-        settings,
-    )?)
-}
-
-/// The deployment on this store.
-pub fn deployment_on(embedded: &Embedded) -> Deployment {
-    let kept = Arc::new(embedded.clone());
-    Deployment {
-        webhooks: embedded.webhooks(),
-        intake: kept.clone(),
-        delivery_log: kept,
-        dead_letters: Arc::new(embedded.dead_letters()),
-    }
-}
-
-fn redis(config: &Config) -> Result<Connection, ServerError> {
-    Ok(Connection::open(config.redis_url()?.expose())?)
-}
-
-fn keys(config: &Config) -> Keys {
-    Keys::new(&config.namespace)
 }
 
 fn document_reader(config: &Config) -> DocumentReader {

@@ -5,15 +5,14 @@ use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
+use super::backend::{self, Backend};
 use super::handles::{self, Shares};
 use super::{StartError, Worker};
-use crate::config::{Config, Mode};
-use crate::embedded::Embedded;
+use crate::config::Config;
 use crate::engine::faults::Faults;
 use crate::operations::deployment::Deployment;
 use crate::operations::passes::Passes;
 use crate::operations::test::Tester;
-use crate::rabbitmq::publisher::Publisher;
 use crate::web;
 use crate::web::state::AppState;
 
@@ -33,16 +32,8 @@ pub struct Run {
     shares: Shares,
     listener: web::Listener,
     state: AppState,
-    store: Store,
+    backend: Arc<dyn Backend>,
     stop: CancellationToken,
-}
-
-/// What the worker is started on.
-enum Store {
-    /// RabbitMQ and Redis, with the publisher that the API uses.
-    Servers(Publisher),
-    /// SQLite.
-    Embedded(Box<Embedded>),
 }
 
 impl Run {
@@ -59,23 +50,11 @@ impl Run {
         };
         let shares = handles::shares(config, true);
         let faults = Arc::new(Faults::default());
-        let (store, deployment, tester) = match config.mode() {
-            Mode::Servers => {
-                let publisher = super::publisher(config, client)?;
-                let deployment = super::servers(config, publisher.clone(), client)?;
-                let tester = super::tester(config, faults.clone())?;
-                (Store::Servers(publisher), deployment, tester)
-            }
-            Mode::Embedded => {
-                let embedded = super::embedded(config, &config.data_dir)?;
-                let deployment = super::deployment_on(&embedded);
-                let tester = super::tester_on(config, embedded.log(), faults.clone())?;
-                (Store::Embedded(Box::new(embedded)), deployment, tester)
-            }
-        };
+        let backend = backend::open(config, client)?;
+        let tester = super::tester(config, &*backend, faults.clone())?;
         let listener = web::Listener::bind(config.listen, &config.api.token, shares.port).await?;
         let state = AppState {
-            deployment,
+            deployment: backend.deployment()?,
             rules: Arc::new(super::event_rules(config)),
             egress: Arc::new(super::egress(config)),
             tester,
@@ -91,7 +70,7 @@ impl Run {
             shares,
             listener,
             state,
-            store,
+            backend,
             stop,
         })
     }
@@ -111,25 +90,9 @@ impl Run {
         &self.state.tester
     }
 
-    /// The store, in embedded mode.
-    pub fn embedded(&self) -> Option<&Embedded> {
-        match &self.store {
-            Store::Servers(_) => None,
-            Store::Embedded(embedded) => Some(embedded),
-        }
-    }
-
-    /// The mode, and where the data is, as it follows "is running".
-    pub fn mode(&self) -> String {
-        match &self.store {
-            Store::Servers(_) => {
-                format!("on RabbitMQ and Redis, namespace {}", self.config.namespace)
-            }
-            Store::Embedded(embedded) => {
-                let directory = embedded.store().directory().display();
-                format!("embedded, with its data in {directory}")
-            }
-        }
+    /// What it runs on.
+    pub fn backend(&self) -> &Arc<dyn Backend> {
+        &self.backend
     }
 
     /// Runs until told to stop; then takes nothing more, finishes what is in flight, and tells what
@@ -141,26 +104,16 @@ impl Run {
         let (config, shares, stop) = (self.config, self.shares, self.stop);
         let (started, faults) = (self.state.started.clone(), self.state.faults.clone());
         let serving = tokio::spawn(self.listener.serve(self.state, stop.clone()));
-        let worker = match self.store {
-            Store::Embedded(embedded) => {
-                let worker = Worker::on_embedded(&config, *embedded, shares, faults, stop.clone());
-                worker.map(|worker| (worker, None))
-            }
-            Store::Servers(publisher) => {
-                let starting = Worker::on_servers(&config, shares, faults, stop.clone());
-                tokio::select! {
-                    worker = starting => worker.map(|worker| (worker, Some(publisher))),
-                    () = stop.cancelled() => return Ok("nothing".to_owned()),
-                }
-            }
+        let starting = Worker::start(&config, &*self.backend, shares, faults, stop.clone());
+        let worker = tokio::select! {
+            worker = starting => worker,
+            () = stop.cancelled() => return Ok("nothing".to_owned()),
         };
         let result = match worker {
-            Ok((worker, publisher)) => {
+            Ok(worker) => {
                 started.cancel();
                 let report = worker.run().await;
-                if let Some(publisher) = publisher {
-                    publisher.close().await;
-                }
+                self.backend.close().await;
                 Ok(report)
             }
             Err(error) => {
@@ -177,10 +130,7 @@ impl Run {
     async fn serve(self) -> String {
         self.state.started.cancel();
         self.listener.serve(self.state, self.stop).await;
-        match self.store {
-            Store::Servers(publisher) => publisher.close().await,
-            Store::Embedded(embedded) => embedded.store().close().await,
-        }
+        self.backend.close().await;
         "the API".to_owned()
     }
 }

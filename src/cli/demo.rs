@@ -57,7 +57,7 @@ pub async fn run(args: &DemoArgs, console: &mut Console) -> Result<(), Failure> 
     let run = Run::start(&config, Scope::Everything, stop.clone()).await?;
     let address = run.address();
     let out = &mut console.out;
-    writeln!(out, "prism-webhooks, {}.\n", run.mode())?;
+    writeln!(out, "prism-webhooks, {}.\n", run.backend().describe())?;
     let mut stage = Stage::set(&run, out).await?;
     let running = tokio::spawn(run.run());
     let told = tokio::select! {

@@ -29,7 +29,7 @@ use clap::{Parser, Subcommand};
 use tokio::runtime::{Builder, Runtime};
 
 use crate::app::{self, Scope};
-use crate::config::{Config, ConfigError, Mode, NotSet};
+use crate::config::{Config, ConfigError, NotSet};
 use crate::web::ServeError;
 
 use config::{ConfigArgs, ConfigCommandError, GlobalArgs, prism_environment};
@@ -159,14 +159,7 @@ async fn with_settings(
         }
         command => {
             let follows = matches!(command, Command::Attempts(_));
-            let asking = async {
-                match config.mode() {
-                    Mode::Servers => store_commands::servers(command, config, console).await,
-                    Mode::Embedded => {
-                        store_commands::embedded(command, arguments, config, console).await
-                    }
-                }
-            };
+            let asking = store_commands::run(command, arguments, config, console);
             tokio::select! {
                 result = asking => result,
                 // A publisher must know how many were confirmed; whoever follows has seen enough.
@@ -212,7 +205,7 @@ impl From<app::ServerError> for Failure {
 impl From<app::StartError> for Failure {
     fn from(error: app::StartError) -> Self {
         let kind = match &error {
-            app::StartError::Server(_) => Kind::Settings,
+            app::StartError::Server(_) | app::StartError::NoData(_) => Kind::Settings,
             app::StartError::Sender(_) => Kind::Failed,
             app::StartError::Source(_) => Kind::Unavailable,
             app::StartError::Embedded(_) => Kind::Unavailable,

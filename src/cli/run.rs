@@ -1,12 +1,15 @@
 //! The commands `run` and `api`: a process with an API, until told to stop.
 
+use std::path::Path;
+use std::sync::Arc;
+
 use clap::Args;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::app::{self, Run, Scope};
+use crate::app::backend::Backend;
+use crate::app::{Run, Scope};
 use crate::config::Config;
-use crate::embedded::Embedded;
 use crate::operations::test::Tester;
 
 use super::console::Console;
@@ -41,19 +44,23 @@ pub async fn run(scope: Scope, config: &Config, console: &mut Console) -> Result
     let stop = CancellationToken::new();
     let run = Run::start(config, scope, stop.clone()).await?;
     let tester = run.tester().clone();
-    let embedded = run.embedded().cloned();
-    let relaying = embedded
-        .as_ref()
-        .map(|embedded| relay(embedded, tester, config, &stop));
-    let relaying = relaying.transpose()?;
-    let (mode, address) = (run.mode(), run.address());
+    let backend = run.backend().clone();
+    let relaying = match backend.embedded() {
+        Some(embedded) => {
+            let directory = embedded.store().directory();
+            Some(relay(directory, &backend, tester, config, &stop)?)
+        }
+        None => None,
+    };
+    let address = run.address();
     let doing = match scope {
         Scope::Everything => "running",
         Scope::Api => "serving the API",
     };
     writeln!(
         out,
-        "prism-webhooks is {doing} {mode}; look at http://{address}/"
+        "prism-webhooks is {doing} {}; look at http://{address}/",
+        backend.describe()
     )?;
     out.flush()?;
     let report = signals::until_finished(run.run(), &stop).await;
@@ -62,7 +69,7 @@ pub async fn run(scope: Scope, config: &Config, console: &mut Console) -> Result
         None => writeln!(out, "stopped at once")?,
     }
     drop(relaying);
-    if let Some(embedded) = embedded
+    if let Some(embedded) = backend.embedded()
         && let Ok(waiting) = embedded.unsettled().await
     {
         writeln!(out, "{waiting} events and deliveries wait in the data")?;
@@ -72,12 +79,12 @@ pub async fn run(scope: Scope, config: &Config, console: &mut Console) -> Result
 
 /// Takes the commands of other processes for the store that this one has open.
 fn relay(
-    embedded: &Embedded,
+    directory: &Path,
+    backend: &Arc<dyn Backend>,
     tester: Tester,
     config: &Config,
     stop: &CancellationToken,
 ) -> Result<AbortOnDropHandle<()>, Failure> {
-    let directory = embedded.store().directory();
     let relay = Relay::open(directory).map_err(|error| {
         let directory = directory.display();
         Failure::new(
@@ -85,11 +92,11 @@ fn relay(
             format_args!("{directory}: cannot take commands: {error}"),
         )
     })?;
-    let (deployment, config) = (app::deployment_on(embedded), config.clone());
+    let (backend, config) = (backend.clone(), config.clone());
     let run = move |asked, console| {
-        let (deployment, tester) = (deployment.clone(), tester.clone());
+        let (backend, tester) = (backend.clone(), tester.clone());
         let config = config.clone();
-        async move { store_commands::relayed(asked, &deployment, &tester, &config, console).await }
+        async move { store_commands::relayed(asked, &*backend, &tester, &config, console).await }
     };
     let serving = tokio::spawn(relay.serve(run, stop.clone()));
     Ok(AbortOnDropHandle::new(serving))

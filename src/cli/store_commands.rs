@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use crate::app;
+use crate::app::backend::{self, Backend};
+use crate::app::{self, StartError};
 use crate::config::Config;
-use crate::embedded::StartError;
+use crate::embedded;
 use crate::embedded::database::OpenError;
-use crate::operations::deployment::Deployment;
 use crate::operations::test::Tester;
 use crate::store::Unavailable;
 
@@ -17,66 +17,26 @@ use super::failure::{Failure, Kind};
 use super::relay::RelayRequest;
 use super::{Command, Program, attempts, dead_letters, deliveries, publish, relay, webhooks};
 
-/// Asks RabbitMQ and Redis, and of the two only the one that is needed.
-pub(super) async fn servers(
-    command: Command,
-    config: &Config,
-    console: &mut Console,
-) -> Result<(), Failure> {
-    match command {
-        Command::Webhooks(args) => {
-            let store = app::webhooks(config)?;
-            let tester = || Ok(app::tester(config, Arc::default())?);
-            webhooks::run(args, &store, tester, Timestamp::now(), console).await
-        }
-        Command::Attempts(args) => attempts::run(args, &app::delivery_log(config)?, console).await,
-        Command::Deliveries(args) => {
-            let publisher = app::publisher(config, "commands")?;
-            let deployment = app::servers(config, publisher.clone(), "commands")?;
-            let result = deliveries::run(args, &deployment, config, console).await;
-            publisher.close().await;
-            result
-        }
-        Command::DeadLetters(args) => {
-            let letters = app::dead_letters(config, "commands")?;
-            dead_letters::run(args, &letters, console).await
-        }
-        Command::Publish(args) => {
-            let publisher = app::publisher(config, "publish")?;
-            let result = publish::run(args, &publisher, &app::event_rules(config), console).await;
-            publisher.close().await;
-            result
-        }
-        _ => Err(not_a_question()),
-    }
-}
-
-/// Asks the embedded store, or the process that has it open.
-pub(super) async fn embedded(
+/// Asks what the settings name, or the process that has the embedded store open.
+pub(super) async fn run(
     command: Command,
     arguments: Vec<String>,
     config: &Config,
     console: &mut Console,
 ) -> Result<(), Failure> {
-    let directory = &config.data_dir;
-    if !directory.is_dir() && !matches!(command, Command::Publish(_) | Command::Webhooks(_)) {
-        let directory = directory.display();
-        let message = format!(
-            "there is no data in {directory}: name RabbitMQ and Redis by PRISM_AMQP_URL and \
-             PRISM_REDIS_URL, or for embedded mode the right PRISM_DATA_DIR"
-        );
-        return Err(Failure::new(Kind::Settings, message));
-    }
-    match app::embedded(config, directory) {
-        Ok(embedded) => {
-            let deployment = app::deployment_on(&embedded);
-            let tester = app::tester_on(config, embedded.log(), Arc::default())
-                .map_err(app::StartError::from)?;
-            let result = on(command, &deployment, &tester, config, console).await;
-            embedded.store().close().await;
+    let opened = match &command {
+        Command::Publish(_) => backend::open(config, "publish"),
+        Command::Webhooks(_) => backend::open(config, "commands"),
+        _ => backend::open_existing(config, "commands"),
+    };
+    match opened {
+        Ok(backend) => {
+            let tester = || Ok(app::tester(config, &*backend, Arc::default())?);
+            let result = ask(command, &*backend, tester, config, console).await;
+            backend.close().await;
             result
         }
-        Err(StartError::Open(OpenError::InUse { .. })) => {
+        Err(StartError::Embedded(embedded::StartError::Open(OpenError::InUse { .. }))) => {
             let arguments = match &command {
                 Command::Publish(args) => {
                     let file = match args.path() {
@@ -87,52 +47,48 @@ pub(super) async fn embedded(
                 }
                 _ => arguments,
             };
-            relay::ask(directory, arguments, console).await
+            relay::ask(&config.data_dir, arguments, console).await
         }
-        Err(error) => Err(app::StartError::from(error).into()),
+        Err(error) => Err(error.into()),
     }
 }
 
 /// Runs a command that another process hands over to this one, which has the store open.
 pub(super) async fn relayed(
-    ask: RelayRequest,
-    deployment: &Deployment,
+    asked: RelayRequest,
+    backend: &dyn Backend,
     tester: &Tester,
     config: &Config,
     mut console: Console,
 ) -> Result<(), Failure> {
-    let parsed = <Program as clap::Parser>::try_parse_from(ask.arguments);
+    let parsed = <Program as clap::Parser>::try_parse_from(asked.arguments);
     let program = parsed.map_err(|error| Failure::new(Kind::Failed, error))?;
-    on(program.command, deployment, tester, config, &mut console).await
+    let tester = || Ok(tester.clone());
+    ask(program.command, backend, tester, config, &mut console).await
 }
 
-async fn on(
+async fn ask(
     command: Command,
-    deployment: &Deployment,
-    tester: &Tester,
+    backend: &dyn Backend,
+    tester: impl FnOnce() -> Result<Tester, Failure>,
     config: &Config,
     console: &mut Console,
 ) -> Result<(), Failure> {
     match command {
         Command::Webhooks(args) => {
-            let tester = || Ok(tester.clone());
-            webhooks::run(
-                args,
-                &deployment.webhooks,
-                tester,
-                Timestamp::now(),
-                console,
-            )
-            .await
+            let webhooks = backend.webhooks()?;
+            webhooks::run(args, &webhooks, tester, Timestamp::now(), console).await
         }
-        Command::Attempts(args) => attempts::run(args, &*deployment.delivery_log, console).await,
-        Command::Deliveries(args) => deliveries::run(args, deployment, config, console).await,
+        Command::Attempts(args) => attempts::run(args, &*backend.delivery_log()?, console).await,
+        Command::Deliveries(args) => {
+            deliveries::run(args, &backend.deployment()?, config, console).await
+        }
         Command::DeadLetters(args) => {
-            dead_letters::run(args, &*deployment.dead_letters, console).await
+            dead_letters::run(args, &*backend.dead_letters()?, console).await
         }
         Command::Publish(args) => {
             let rules = app::event_rules(config);
-            publish::run(args, &*deployment.intake, &rules, console).await
+            publish::run(args, &*backend.intake()?, &rules, console).await
         }
         _ => Err(not_a_question()),
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use clap::Args;
 use tokio_util::sync::CancellationToken;
 
-use crate::app::{Worker, handles};
+use crate::app::{Worker, backend, handles};
 use crate::config::Config;
 
 use super::console::Console;
@@ -24,8 +24,10 @@ pub async fn run(_: &WorkerArgs, config: &Config, console: &mut Console) -> Resu
     let out = &mut console.out;
     let shares = handles::shares(config, false);
     let stop = CancellationToken::new();
+    let backend = backend::open_shared(config, "worker");
+    let starting = Worker::start(config, &*backend, shares, Arc::default(), stop.clone());
     let worker = tokio::select! {
-        worker = Worker::on_servers(config, shares, Arc::default(), stop.clone()) => worker?,
+        worker = starting => worker?,
         () = signals::stop() => return Ok(()),
     };
     writeln!(out, "worker {} is delivering", worker.name())?;

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use jiff::Timestamp;
 
-use crate::app;
+use crate::app::{StartError, backend};
 use crate::bench::error::BenchError;
 use crate::bench::figures::{Figures, count};
 use crate::bench::plan::{Shape, Sizes};
@@ -61,10 +61,11 @@ async fn fill(
         allow_http: true,
         allow_networks: vec![loopback()],
         listen: (Ipv4Addr::LOCALHOST, 0).into(),
+        data_dir: directory.to_owned(),
         ..Config::default()
     };
-    let embedded = app::embedded(&config, directory).map_err(app::StartError::from)?;
-    let deployment = app::deployment_on(&embedded);
+    let backend = backend::open(&config, "bench")?;
+    let deployment = backend.deployment().map_err(StartError::from)?;
     let mut organizations = Vec::new();
     for (index, endpoint) in (0..shape.webhooks()).zip(0..receivers.endpoints()) {
         let of = organization(shape, index)?;
@@ -75,6 +76,6 @@ async fn fill(
     }
     let of = |n: u64| &organizations[usize::try_from(n).unwrap_or_default() % organizations.len()];
     let filled = load::backlog(&*deployment.intake, events, |n| load::event(n, of(n))).await;
-    embedded.store().close().await;
+    backend.close().await;
     Ok(filled?)
 }
