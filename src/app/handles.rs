@@ -8,7 +8,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use crate::config::Config;
 
 /// Kept for what is neither request nor port: standard streams and the runtime, the log, the
-/// connections to RabbitMQ and Redis with those of passes and commands, or SQLite's files; and the
+/// connections to RabbitMQ and Redis with those of jobs and commands, or SQLite's files; and the
 /// files that a lookup of a name opens for a moment.
 const RESERVE: usize = 64;
 

@@ -11,7 +11,7 @@ use super::{StartError, Worker};
 use crate::config::Config;
 use crate::engine::faults::Faults;
 use crate::operations::deployment::Deployment;
-use crate::operations::passes::Passes;
+use crate::operations::jobs::Jobs;
 use crate::operations::test::Tester;
 use crate::web;
 use crate::web::state::AppState;
@@ -59,7 +59,7 @@ impl Run {
             egress: Arc::new(super::egress(config)),
             tester,
             faults,
-            passes: Passes::default(),
+            jobs: Jobs::default(),
             tokens: config.api.token.clone().into(),
             started: CancellationToken::new(),
             stop: stop.clone(),

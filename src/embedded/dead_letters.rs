@@ -16,7 +16,7 @@ use super::writer::{Patience, Write, WriteError};
 use crate::engine::clock::Clock;
 use crate::store::Unavailable;
 use crate::store::dead_letters::{
-    self, Action, Fate, Filter, Found, Options, Pace, Progress, Report, Summary,
+    self, Action, Disposition, Filter, Found, Options, Pace, Progress, Report, Summary,
 };
 
 /// How many letters are looked at or moved at once.
@@ -121,12 +121,12 @@ impl DeadLetters {
                     after = i64::MAX;
                     break;
                 }
-                let fate = match action {
-                    _ if !filter.matches(&letter.summary) => Fate::Kept,
-                    Action::Requeue if !letter.usable => Fate::Unusable,
-                    _ => Fate::Done,
+                let disposition = match action {
+                    _ if !filter.matches(&letter.summary) => Disposition::Kept,
+                    Action::Requeue if !letter.usable => Disposition::Unusable,
+                    _ => Disposition::Done,
                 };
-                if fate == Fate::Done && !options.dry_run {
+                if disposition == Disposition::Done && !options.dry_run {
                     tokio::select! {
                         biased;
                         () = options.stop.cancelled() => {}
@@ -137,14 +137,14 @@ impl DeadLetters {
                     after = i64::MAX;
                     break;
                 }
-                if fate == Fate::Done && !options.dry_run {
+                if disposition == Disposition::Done && !options.dry_run {
                     chosen.push(letter.id);
                     if chosen.len() >= at_once {
                         self.act(action, std::mem::take(&mut chosen), &progress)
                             .await?;
                     }
                 }
-                progress.note(&letter.summary, fate);
+                progress.note(&letter.summary, disposition);
                 if at_once == 1 {
                     report(&progress);
                 }

@@ -8,12 +8,12 @@
 //! | [`inspect`] | what is on record of a delivery, and the request as it was sent |
 //! | [`explain`] | would a webhook get events of a type, and if not, why |
 //! | [`statistics`] | how a webhook did over a time |
-//! | [`passes`] | requeues and purges of dead letters under way, with their progress |
+//! | [`jobs`] | requeues and purges of dead letters under way, with their progress |
 
 pub mod deployment;
 pub mod explain;
 pub mod inspect;
-pub mod passes;
+pub mod jobs;
 pub mod retry;
 pub mod statistics;
 pub mod test;

@@ -43,7 +43,7 @@ impl DeadLetterQueue {
 #[async_trait]
 impl dead_letters::DeadLetters for DeadLetterQueue {
     async fn list(&self, filter: &Filter, limit: usize) -> Result<Found, Unavailable> {
-        // After a while it looks all the same: a pass may take long.
+        // After a while it looks all the same: a job may take long.
         let _turn = tokio::time::timeout(LOOK_PATIENCE, self.turn.lock()).await;
         let letters = self.connect().await?;
         let found = letters.list(filter, limit).await;

@@ -17,18 +17,18 @@
 //! | `intake` | taking events in, for whoever asks from outside |
 //! | [`dead_letter_queue`] | the dead letters, for whoever asks from outside |
 //! | [`dead_letters`] | looking through the dead letters and moving them |
-//! | `letter` | what a dead letter says and becomes |
+//! | `dead_letter_message` | what a dead letter says and becomes |
 
 mod acker;
 pub mod acks;
 pub mod confirm;
 pub mod connection;
 pub mod consumer;
+mod dead_letter_message;
 pub mod dead_letter_queue;
 pub mod dead_letters;
 pub mod declare;
 mod intake;
-mod letter;
 mod life;
 pub mod message;
 pub mod publisher;

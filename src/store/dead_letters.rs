@@ -34,7 +34,7 @@ pub trait DeadLetters: Send + Sync {
     ) -> Result<Progress, Unavailable>;
 }
 
-/// Who is told, now and then, how far a pass through the dead letters is.
+/// Who is told, now and then, how far a job through the dead letters is.
 pub type Report<'a> = &'a mut (dyn for<'p> FnMut(&'p Progress) + Send + 'a);
 
 /// What a dead letter says, for people and filters. What a header does not say legibly is absent.
@@ -168,7 +168,7 @@ pub struct Progress {
 
 /// What becomes of a letter that was looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Fate {
+pub(crate) enum Disposition {
     /// It is acted upon.
     Done,
     /// It does not match.
@@ -179,12 +179,12 @@ pub(crate) enum Fate {
 
 impl Progress {
     /// Counts a letter that was looked at.
-    pub(crate) fn note(&mut self, letter: &Summary, fate: Fate) {
+    pub(crate) fn note(&mut self, letter: &Summary, disposition: Disposition) {
         self.looked_at += 1;
-        match fate {
-            Fate::Kept => self.kept += 1,
-            Fate::Unusable => self.unusable += 1,
-            Fate::Done => {
+        match disposition {
+            Disposition::Kept => self.kept += 1,
+            Disposition::Unusable => self.unusable += 1,
+            Disposition::Done => {
                 self.done += 1;
                 let reason = letter.reason.map_or("unknown", Reason::name);
                 *self.by_reason.entry(reason.to_owned()).or_default() += 1;

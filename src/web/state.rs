@@ -9,7 +9,7 @@ use crate::domain::egress::Egress;
 use crate::domain::event::EventRules;
 use crate::engine::faults::Faults;
 use crate::operations::deployment::Deployment;
-use crate::operations::passes::Passes;
+use crate::operations::jobs::Jobs;
 use crate::operations::test::Tester;
 
 /// What is asked, told and allowed over the port.
@@ -25,8 +25,8 @@ pub struct AppState {
     pub tester: Tester,
     /// Whether requests can be made.
     pub faults: Arc<Faults>,
-    /// Passes through the dead letters that are under way here.
-    pub passes: Passes,
+    /// Jobs through the dead letters that are under way here.
+    pub jobs: Jobs,
     /// Who may ask; nobody in particular if there are none.
     pub tokens: Arc<[ApiToken]>,
     /// Cancelled once everything behind the API has been set up.

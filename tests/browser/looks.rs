@@ -155,10 +155,10 @@ async fn what_comes_of_a_click_is_for_everybody() {
         .await;
     browser.click("button", "Requeue all that match").await;
     browser.find("heading", "Requeue running").await;
-    faults.look(&browser, "pass-running").await;
+    faults.look(&browser, "job-running").await;
     browser.click("button", "Stop").await;
     browser.find("heading", "Requeue stopped").await;
-    faults.look(&browser, "pass").await;
+    faults.look(&browser, "job").await;
     browser.open("/webhooks/nobody").await;
     browser.forgive("404");
     faults.look(&browser, "trouble").await;

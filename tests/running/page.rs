@@ -186,7 +186,7 @@ async fn what_is_too_large_or_malformed_is_refused_and_changes_nothing() {
         ("/webhooks/nobody/attempts/1'--", 404),
         ("/webhooks?after=%3Cscript%3E", 200),
         ("/dead-letters?reason=%3Cscript%3E&webhook=%22%3E", 200),
-        ("/dead-letters/passes/nobody", 400),
+        ("/dead-letters/jobs/nobody", 400),
     ] {
         let response = browser.get(path).await;
         assert_eq!(response.status(), status, "{path}");

@@ -51,12 +51,9 @@ fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(deliveries::get))
         .routes(routes!(deliveries::retry))
         .routes(routes!(dead_letters::list))
-        .routes(routes!(dead_letters::passes::requeue))
-        .routes(routes!(dead_letters::passes::purge))
-        .routes(routes!(
-            dead_letters::passes::get,
-            dead_letters::passes::stop
-        ));
+        .routes(routes!(dead_letters::jobs::requeue))
+        .routes(routes!(dead_letters::jobs::purge))
+        .routes(routes!(dead_letters::jobs::get, dead_letters::jobs::stop));
     OpenApiRouter::with_openapi(document::frame())
         .nest("/api/v1", resources)
         .routes(routes!(document::serve))

@@ -141,7 +141,7 @@ pub fn flash(word: &str) -> Markup {
         "disabled" => "Disabled. It gets no deliveries until it is enabled again.",
         "deleted" => "The webhook and its Delivery Log are gone.",
         "retried" => "The delivery starts again from attempt 1. Its result appears in the log.",
-        "stopping" => "The pass stops. What it has done stays done.",
+        "stopping" => "The job stops. What it has done stays done.",
         _ => return html! {},
     };
     html! { p.card.notice.good role="status" { (text) } }

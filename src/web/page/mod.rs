@@ -11,7 +11,7 @@
 //! | `webhook` | what every page about one webhook begins with |
 //! | `overview`, `chart` | how it does, in pictures |
 //! | `log`, `attempts`, `attempt` | the Delivery Log, live; one attempt as a row; one opened |
-//! | `dead_letters`, `passes` | what was given up; requeues and purges under way |
+//! | `dead_letters`, `jobs` | what was given up; requeues and purges under way |
 //! | `settings`, `secret` | changing a webhook; secrets, shown once |
 //! | `verify` | what a receiver needs |
 //! | `test` | a test event, and what came back |
@@ -24,10 +24,10 @@ mod chart;
 mod dead_letters;
 mod error;
 mod form;
+mod jobs;
 mod layout;
 mod log;
 mod overview;
-mod passes;
 mod protection;
 mod secret;
 mod session;
@@ -78,8 +78,8 @@ pub(crate) fn router(app: &AppState) -> Router<AppState> {
             "/dead-letters",
             get(dead_letters::all).post(dead_letters::act::act),
         )
-        .route("/dead-letters/passes/{id}", get(passes::show))
-        .route("/dead-letters/passes/{id}/stop", post(passes::stop))
+        .route("/dead-letters/jobs/{id}", get(jobs::show))
+        .route("/dead-letters/jobs/{id}/stop", post(jobs::stop))
         .route("/organization", post(session::choose_organization))
         .route("/sign-out", post(session::sign_out))
         .layer(middleware::from_fn_with_state(

@@ -12,7 +12,7 @@ use crate::support::receiver::{Answer, Receiver};
 
 in_either_mode! { &[("PRISM_RETRY_MAX_ATTEMPTS", "1")] =>
     dead_letters_are_listed_by_cursor_and_chosen_ones_requeued,
-    a_pass_at_a_rate_shows_its_progress_and_can_be_stopped,
+    a_job_at_a_rate_shows_its_progress_and_can_be_stopped,
     a_purge_keeps_to_its_filter_and_a_dry_run_touches_nothing,
 }
 
@@ -42,12 +42,12 @@ async fn letters(running: &Running, many: usize) -> Vec<Value> {
     .await
 }
 
-/// Waits for the end of a pass.
-async fn ended(running: &Running, pass: &Value) -> Value {
-    let path = format!("/dead-letters/passes/{}", pass["id"].as_str().unwrap());
-    eventually(SOON, "the pass has ended", async || {
-        let pass = running.get(&path).await.is(200).body;
-        (pass["state"] != "running").then_some(pass)
+/// Waits for the end of a job.
+async fn ended(running: &Running, job: &Value) -> Value {
+    let path = format!("/dead-letters/jobs/{}", job["id"].as_str().unwrap());
+    eventually(SOON, "the job has ended", async || {
+        let job = running.get(&path).await.is(200).body;
+        (job["state"] != "running").then_some(job)
     })
     .await
 }
@@ -75,14 +75,14 @@ async fn dead_letters_are_listed_by_cursor_and_chosen_ones_requeued(running: &Ru
 
     well.store(true, Ordering::Relaxed);
     let chosen = json!({"ids": [ids[1], ids[3]]});
-    let pass = running
+    let job = running
         .ask("POST", "/dead-letters/requeue", Some(chosen))
         .await
         .is(202);
-    let place = pass.header("location").to_owned();
-    let pass = ended(running, &pass.body).await;
-    assert!(place.ends_with(pass["id"].as_str().unwrap()), "{place}");
-    assert_eq!((&pass["state"], &pass["done"]), (&json!("done"), &json!(2)));
+    let place = job.header("location").to_owned();
+    let job = ended(running, &job.body).await;
+    assert!(place.ends_with(job["id"].as_str().unwrap()), "{place}");
+    assert_eq!((&job["state"], &job["done"]), (&json!("done"), &json!(2)));
     receiver.wait_for(7, SOON).await;
     let left = letters(running, 3).await;
     let mut left: Vec<_> = left.iter().map(|one| one["id"].clone()).collect();
@@ -92,17 +92,17 @@ async fn dead_letters_are_listed_by_cursor_and_chosen_ones_requeued(running: &Ru
     assert_eq!(left, expected);
 }
 
-async fn a_pass_at_a_rate_shows_its_progress_and_can_be_stopped(running: &Running) {
+async fn a_job_at_a_rate_shows_its_progress_and_can_be_stopped(running: &Running) {
     let (well, _receiver) = dead(running, 4).await;
     well.store(true, Ordering::Relaxed);
     let slowly = json!({"all": true, "rate": 0.01});
     let started = running.ask("POST", "/dead-letters/requeue", Some(slowly.clone()));
-    let pass = started.await.is(202).body;
-    assert_eq!(pass["state"], "running");
-    let path = format!("/dead-letters/passes/{}", pass["id"].as_str().unwrap());
+    let job = started.await.is(202).body;
+    assert_eq!(job["state"], "running");
+    let path = format!("/dead-letters/jobs/{}", job["id"].as_str().unwrap());
     eventually(SOON, "the first is done", async || {
-        let pass = running.get(&path).await.is(200).body;
-        (pass["done"].as_u64() >= Some(1)).then_some(())
+        let job = running.get(&path).await.is(200).body;
+        (job["done"].as_u64() >= Some(1)).then_some(())
     })
     .await;
     let second = running
@@ -110,15 +110,15 @@ async fn a_pass_at_a_rate_shows_its_progress_and_can_be_stopped(running: &Runnin
         .await;
     second.is(409);
     running.ask("DELETE", &path, None).await.is(202);
-    let stopped = ended(running, &pass).await;
+    let stopped = ended(running, &job).await;
     assert_eq!(stopped["state"], "stopped");
     letters(running, 3).await;
     let rest = json!({"all": true});
-    let pass = running
+    let job = running
         .ask("POST", "/dead-letters/requeue", Some(rest))
         .await
         .is(202);
-    assert_eq!(ended(running, &pass.body).await["state"], "done");
+    assert_eq!(ended(running, &job.body).await["state"], "done");
     letters(running, 0).await;
 }
 
@@ -133,21 +133,21 @@ async fn a_purge_keeps_to_its_filter_and_a_dry_run_touches_nothing(running: &Run
         refused.await.is(422);
     }
     let dry = json!({"event_type": "budget.exceeded", "dry_run": true});
-    let pass = running
+    let job = running
         .ask("POST", "/dead-letters/purge", Some(dry))
         .await
         .is(202);
-    let pass = ended(running, &pass.body).await;
-    assert_eq!((&pass["done"], &pass["dry_run"]), (&json!(2), &json!(true)));
+    let job = ended(running, &job.body).await;
+    assert_eq!((&job["done"], &job["dry_run"]), (&json!(2), &json!(true)));
     letters(running, 4).await;
     let purge = json!({"event_type": "budget.exceeded"});
-    let pass = running
+    let job = running
         .ask("POST", "/dead-letters/purge", Some(purge))
         .await
         .is(202);
-    ended(running, &pass.body).await;
+    ended(running, &job.body).await;
     let left = letters(running, 2).await;
     assert!(left.iter().all(|one| one["event_type"] == "error.occurred"));
     assert_eq!(receiver.count(), 4);
-    running.get("/dead-letters/passes/nobody").await.is(404);
+    running.get("/dead-letters/jobs/nobody").await.is(404);
 }

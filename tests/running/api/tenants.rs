@@ -70,8 +70,8 @@ async fn what_is_anothers_is_neither_seen_nor_touched(running: &Running) {
     }
     let all = Some(json!({"all": true}));
     let purge = running.ask_as("POST", "/dead-letters/purge", all, &[OTHER]);
-    let pass = purge.await.is(202).body;
-    let path = format!("/dead-letters/passes/{}", pass["id"].as_str().unwrap());
+    let job = purge.await.is(202).body;
+    let path = format!("/dead-letters/jobs/{}", job["id"].as_str().unwrap());
     running.ask_as("GET", &path, None, &[ACME]).await.is(404);
     assert_eq!(letters(ACME).await, 1, "what is acme's is still there");
     // A token bound to one organization names no other; one bound to none names any.

@@ -1,8 +1,8 @@
 //! Dead letters of the organization: looking through them, sending them round again, throwing them
 //! away.
 
+pub(super) mod jobs;
 mod model;
-pub(super) mod passes;
 
 use axum::extract::State;
 use serde::{Deserialize, Serialize};

@@ -15,7 +15,7 @@ use crate::web::page::layout::{Place, page_at};
 use crate::web::page::visitor::Visitor;
 use crate::web::state::AppState;
 
-/// How long the answer to a form waits for a pass that is soon through.
+/// How long the answer to a form waits for a job that is soon through.
 const SOON: Duration = Duration::from_millis(800);
 
 /// What a form asks to be done.
@@ -74,7 +74,7 @@ impl Asked {
     }
 }
 
-/// Begins a pass, and leads to its progress. Throwing away is asked about first.
+/// Begins a job, and leads to its progress. Throwing away is asked about first.
 pub async fn act(
     State(app): State<AppState>,
     visitor: Visitor,
@@ -95,8 +95,8 @@ pub async fn act(
     };
     let letters = app.deployment.dead_letters.clone();
     let organization = &visitor.organization;
-    let passes = &app.passes;
-    let started = passes.start(
+    let jobs = &app.jobs;
+    let started = jobs.start(
         letters,
         organization,
         asked.action,
@@ -104,12 +104,9 @@ pub async fn act(
         options,
         &app.stop,
     );
-    let pass = started.map_err(|error| PageError::new(StatusCode::CONFLICT, error.to_string()))?;
-    let pass = passes.wait(pass, SOON).await;
-    Ok(Ok(Redirect::to(&format!(
-        "/dead-letters/passes/{}",
-        pass.id
-    ))))
+    let job = started.map_err(|error| PageError::new(StatusCode::CONFLICT, error.to_string()))?;
+    let job = jobs.wait(job, SOON).await;
+    Ok(Ok(Redirect::to(&format!("/dead-letters/jobs/{}", job.id))))
 }
 
 fn confirm(visitor: &Visitor, form: &[u8], asked: &Asked) -> Html<String> {

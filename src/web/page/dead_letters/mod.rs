@@ -11,7 +11,7 @@ use maud::{Markup, html};
 use serde::Deserialize;
 
 use crate::domain::dead_letter::Reason;
-use crate::operations::passes::Pass;
+use crate::operations::jobs::Job;
 use crate::registry::webhooks::Listed;
 use crate::store::dead_letters::{Action, Filter, Found, Summary};
 use crate::web::page::error::PageError;
@@ -64,7 +64,7 @@ pub async fn all(
 ) -> Result<Html<String>, PageError> {
     let found = look(&app, &visitor, &wanted).await?;
     let names = names(&app, &visitor).await?;
-    let running = app.passes.running(&visitor.organization);
+    let running = app.jobs.running(&visitor.organization);
     let content = html! {
         h1 { "Dead letters" }
         p.quiet { "What could not be delivered, of every webhook of the organization, and events that break the contract." }
@@ -94,7 +94,7 @@ pub async fn of_webhook(
         ..wanted
     };
     let found = look(&app, &visitor, &wanted).await?;
-    let running = app.passes.running(&visitor.organization);
+    let running = app.jobs.running(&visitor.organization);
     let content = html! {
         (under_way(running.as_ref()))
         (content(&app, &place, &wanted, &found, None))
@@ -117,13 +117,13 @@ async fn names(app: &AppState, visitor: &Visitor) -> Result<Names, PageError> {
 }
 
 /// What is being done about them already: letters that are under way are not listed.
-fn under_way(pass: Option<&Pass>) -> Markup {
+fn under_way(job: Option<&Job>) -> Markup {
     html! {
-        @if let Some(pass) = pass {
+        @if let Some(job) = job {
             p.card.notice {
-                @match pass.action { Action::Requeue => "A requeue", Action::Purge => "A purge" }
+                @match job.action { Action::Requeue => "A requeue", Action::Purge => "A purge" }
                 " is under way; what it has in hand is not listed. "
-                a href={ "/dead-letters/passes/" (pass.id) } { "How far it is" }
+                a href={ "/dead-letters/jobs/" (job.id) } { "How far it is" }
             }
         }
     }

@@ -1,6 +1,6 @@
 //! Requeues and purges of dead letters under way, with their progress.
 //!
-//! A pass over many letters, or at a low rate, outlasts any request: it goes on in the process that
+//! A job over many letters, or at a low rate, outlasts any request: it goes on in the process that
 //! began it, and is asked how far it is. Stopping one, or losing the process, loses no letter: each
 //! leaves the dead letters only once what becomes of it is durable.
 
@@ -15,25 +15,25 @@ use uuid::Uuid;
 use crate::domain::ids::Organization;
 use crate::store::dead_letters::{Action, DeadLetters, Filter, Options, Progress};
 
-/// How many ended passes are remembered.
+/// How many ended jobs are remembered.
 const REMEMBERED: usize = 100;
 
-/// The passes of this process.
+/// The jobs of this process.
 #[derive(Clone, Default)]
-pub struct Passes {
+pub struct Jobs {
     all: Arc<Mutex<BTreeMap<Uuid, Slot>>>,
 }
 
 struct Slot {
-    pass: Pass,
+    job: Job,
     stop: CancellationToken,
     /// Cancelled once it has ended.
     ended: CancellationToken,
 }
 
-/// One pass through the dead letters.
+/// One job through the dead letters.
 #[derive(Debug, Clone)]
-pub struct Pass {
+pub struct Job {
     /// Its id.
     pub id: Uuid,
     /// Whose letters are meant.
@@ -47,12 +47,12 @@ pub struct Pass {
     /// How far it is.
     pub progress: Progress,
     /// Whether it goes on.
-    pub state: PassState,
+    pub state: JobState,
 }
 
-/// Whether a pass goes on.
+/// Whether a job goes on.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum PassState {
+pub enum JobState {
     /// It does.
     Running,
     /// It has been through.
@@ -63,15 +63,15 @@ pub enum PassState {
     Failed(String),
 }
 
-/// A pass of the organization is under way already.
+/// A job of the organization is under way already.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "pass {0} through the dead letters of this organization is under way; wait for it or stop it"
+    "job {0} through the dead letters of this organization is under way; wait for it or stop it"
 )]
 pub struct UnderWay(pub Uuid);
 
-impl Passes {
-    /// Begins a pass with what `filter` means of an organization's letters; one at a time for each
+impl Jobs {
+    /// Begins a job with what `filter` means of an organization's letters; one at a time for each
     /// organization. It ends early when `stop` is cancelled.
     pub fn start(
         &self,
@@ -81,28 +81,28 @@ impl Passes {
         filter: Filter,
         options: Options,
         stop: &CancellationToken,
-    ) -> Result<Pass, UnderWay> {
+    ) -> Result<Job, UnderWay> {
         let mut all = self.lock();
         if let Some(running) = under_way(&all, organization) {
             return Err(UnderWay(running.id));
         }
-        let pass = Pass {
+        let job = Job {
             id: Uuid::now_v7(),
             organization: organization.clone(),
             action,
             dry_run: options.dry_run,
             started_at: Timestamp::now(),
             progress: Progress::default(),
-            state: PassState::Running,
+            state: JobState::Running,
         };
         let stop = stop.child_token();
         let slot = Slot {
-            pass: pass.clone(),
+            job: job.clone(),
             stop: stop.clone(),
             ended: CancellationToken::new(),
         };
         let ended = slot.ended.clone().drop_guard();
-        all.insert(pass.id, slot);
+        all.insert(job.id, slot);
         forget_oldest(&mut all);
         drop(all);
 
@@ -114,65 +114,64 @@ impl Passes {
             stop: stop.clone(),
             ..options
         };
-        let (passes, id) = (self.clone(), pass.id);
+        let (jobs, id) = (self.clone(), job.id);
         tokio::spawn(async move {
             let mut report = |progress: &Progress| {
-                passes.update(id, |pass| {
-                    pass.progress.clone_from(progress);
+                jobs.update(id, |job| {
+                    job.progress.clone_from(progress);
                 })
             };
             let processing = letters.process(action, &filter, &options, &mut report);
             let state = match processing.await {
                 Ok(progress) => {
                     let state = end_state(&progress, stop.is_cancelled());
-                    passes.update(id, |pass| pass.progress = progress);
+                    jobs.update(id, |job| job.progress = progress);
                     state
                 }
-                Err(error) => PassState::Failed(error.to_string()),
+                Err(error) => JobState::Failed(error.to_string()),
             };
-            passes.update(id, |pass| pass.state = state);
+            jobs.update(id, |job| job.state = state);
             drop(ended);
         });
-        Ok(pass)
+        Ok(job)
     }
 
-    /// The pass with this id, if it is the organization's.
-    pub fn get(&self, organization: &Organization, id: Uuid) -> Option<Pass> {
+    /// The job with this id, if it is the organization's.
+    pub fn get(&self, organization: &Organization, id: Uuid) -> Option<Job> {
         let all = self.lock();
-        let pass = all.get(&id).map(|slot| &slot.pass);
-        pass.filter(|pass| pass.organization == *organization)
-            .cloned()
+        let job = all.get(&id).map(|slot| &slot.job);
+        job.filter(|job| job.organization == *organization).cloned()
     }
 
-    /// The pass that is under way for an organization.
-    pub fn running(&self, organization: &Organization) -> Option<Pass> {
+    /// The job that is under way for an organization.
+    pub fn running(&self, organization: &Organization) -> Option<Job> {
         under_way(&self.lock(), organization).cloned()
     }
 
-    /// The pass as it is once it has ended, or after `limit`.
-    pub async fn wait(&self, pass: Pass, limit: Duration) -> Pass {
-        let ended = self.lock().get(&pass.id).map(|slot| slot.ended.clone());
+    /// The job as it is once it has ended, or after `limit`.
+    pub async fn wait(&self, job: Job, limit: Duration) -> Job {
+        let ended = self.lock().get(&job.id).map(|slot| slot.ended.clone());
         if let Some(ended) = ended {
             // Either way it is looked at.
             let _ = tokio::time::timeout(limit, ended.cancelled()).await;
         }
-        self.get(&pass.organization, pass.id).unwrap_or(pass)
+        self.get(&job.organization, job.id).unwrap_or(job)
     }
 
-    /// Tells a pass of the organization to stop; `false` if there is none with this id.
+    /// Tells a job of the organization to stop; `false` if there is none with this id.
     pub fn stop(&self, organization: &Organization, id: Uuid) -> bool {
         let all = self.lock();
         let slot = all.get(&id);
-        let own = slot.filter(|slot| slot.pass.organization == *organization);
+        let own = slot.filter(|slot| slot.job.organization == *organization);
         if let Some(slot) = own {
             slot.stop.cancel();
         }
         own.is_some()
     }
 
-    fn update(&self, id: Uuid, change: impl FnOnce(&mut Pass)) {
+    fn update(&self, id: Uuid, change: impl FnOnce(&mut Job)) {
         if let Some(slot) = self.lock().get_mut(&id) {
-            change(&mut slot.pass);
+            change(&mut slot.job);
         }
     }
 
@@ -181,23 +180,23 @@ impl Passes {
     }
 }
 
-fn under_way<'a>(all: &'a BTreeMap<Uuid, Slot>, organization: &Organization) -> Option<&'a Pass> {
-    let mut passes = all.values().map(|slot| &slot.pass);
-    passes.find(|pass| pass.organization == *organization && pass.state == PassState::Running)
+fn under_way<'a>(all: &'a BTreeMap<Uuid, Slot>, organization: &Organization) -> Option<&'a Job> {
+    let mut jobs = all.values().map(|slot| &slot.job);
+    jobs.find(|job| job.organization == *organization && job.state == JobState::Running)
 }
 
-/// What a pass that came to an end with this progress is.
-fn end_state(progress: &Progress, stopped: bool) -> PassState {
+/// What a job that came to an end with this progress is.
+fn end_state(progress: &Progress, stopped: bool) -> JobState {
     if stopped && progress.looked_at < progress.total {
-        PassState::Stopped
+        JobState::Stopped
     } else if progress.cut_short {
-        PassState::Failed(format!(
+        JobState::Failed(format!(
             "it looked at {} of {}: somebody else is going through the rest; start it again once \
              that is over",
             progress.looked_at, progress.total
         ))
     } else {
-        PassState::Done
+        JobState::Done
     }
 }
 
@@ -205,7 +204,7 @@ fn end_state(progress: &Progress, stopped: bool) -> PassState {
 fn forget_oldest(all: &mut BTreeMap<Uuid, Slot>) {
     let ended = all
         .iter()
-        .filter(|(_, slot)| slot.pass.state != PassState::Running);
+        .filter(|(_, slot)| slot.job.state != JobState::Running);
     let ended: Vec<Uuid> = ended.map(|(id, _)| *id).collect();
     for id in ended.iter().rev().skip(REMEMBERED) {
         all.remove(id);
@@ -217,19 +216,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_pass_is_done_only_if_it_has_seen_all_that_it_was_to_see() {
+    fn a_job_is_done_only_if_it_has_seen_all_that_it_was_to_see() {
         let progress = |looked_at, cut_short| Progress {
             total: 5,
             looked_at,
             cut_short,
             ..Progress::default()
         };
-        assert_eq!(end_state(&progress(5, false), false), PassState::Done);
-        assert_eq!(end_state(&progress(5, false), true), PassState::Done);
+        assert_eq!(end_state(&progress(5, false), false), JobState::Done);
+        assert_eq!(end_state(&progress(5, false), true), JobState::Done);
         // It had a limit, and reached it.
-        assert_eq!(end_state(&progress(2, false), false), PassState::Done);
-        assert_eq!(end_state(&progress(2, false), true), PassState::Stopped);
+        assert_eq!(end_state(&progress(2, false), false), JobState::Done);
+        assert_eq!(end_state(&progress(2, false), true), JobState::Stopped);
         let failed = end_state(&progress(2, true), false);
-        assert!(matches!(failed, PassState::Failed(why) if why.contains("2 of 5")));
+        assert!(matches!(failed, JobState::Failed(why) if why.contains("2 of 5")));
     }
 }

@@ -15,7 +15,7 @@ use crate::store::dead_letters::{POISON_DETAIL, Summary};
 
 /// A dead letter as it came from the queue.
 #[derive(Debug)]
-pub(super) struct Letter {
+pub(super) struct DeadLetterMessage {
     received: Received,
     /// What the broker notes of a message that it gave up itself.
     death: Option<Death>,
@@ -31,7 +31,7 @@ struct Death {
     at: Option<Timestamp>,
 }
 
-impl Letter {
+impl DeadLetterMessage {
     pub(super) fn new(received: Received, topology: &Topology) -> Self {
         let headers = Headers::of(&received.properties);
         // A letter of ours says its reason; what the broker noted before that is history.

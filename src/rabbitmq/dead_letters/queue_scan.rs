@@ -21,7 +21,7 @@ const SILENCE: Duration = Duration::from_secs(3);
 const BACK_LIMIT: Duration = Duration::from_secs(5);
 
 /// The letters that were there at the start, one after the other.
-pub(super) struct Taking {
+pub(super) struct QueueScan {
     channel: Channel,
     consumer: Consumer,
     total: u64,
@@ -31,7 +31,7 @@ pub(super) struct Taking {
     started_at: std::time::Instant,
 }
 
-impl Taking {
+impl QueueScan {
     /// Starts to take the first `total` messages of `queue`, holding `prefetch` of them at most.
     pub(super) async fn start(
         connection: &Connection,

@@ -1,4 +1,4 @@
-//! Requeuing and purging: passes through the dead letters that go on after the answer.
+//! Requeuing and purging: jobs through the dead letters that go on after the answer.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use super::model::ReasonName;
 use crate::domain::ids::{EventType, Organization, WebhookId};
-use crate::operations::passes::{Pass, PassState};
+use crate::operations::jobs::{Job, JobState};
 use crate::store::dead_letters::{Action, Filter, Options};
 use crate::web::api::answers::{ForOrganization, Usual, WithBody};
 use crate::web::api::authentication::CurrentOrganization;
@@ -22,7 +22,7 @@ use crate::web::api::query::Path;
 use crate::web::problem::Problem;
 use crate::web::state::AppState;
 
-/// How long an answer waits for a pass that is soon through.
+/// How long an answer waits for a job that is soon through.
 const SOON: Duration = Duration::from_secs(1);
 
 /// The most letters that can be chosen one by one.
@@ -31,7 +31,7 @@ const CHOSEN: usize = 1_000;
 /// Which dead letters are meant, and how to go about them.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub(in crate::web::api) struct StartPass {
+pub(in crate::web::api) struct StartJob {
     /// All of the organization's: needed if nothing else says which.
     #[serde(default)]
     all: bool,
@@ -57,9 +57,9 @@ pub(in crate::web::api) struct StartPass {
     dry_run: bool,
 }
 
-/// A pass through the dead letters.
+/// A job through the dead letters.
 #[derive(Debug, Serialize, ToSchema)]
-pub(in crate::web::api) struct PassView {
+pub(in crate::web::api) struct JobView {
     /// Its id.
     #[schema(format = "uuid")]
     id: String,
@@ -88,27 +88,27 @@ pub(in crate::web::api) struct PassView {
     by_webhook: BTreeMap<String, u64>,
 }
 
-impl From<Pass> for PassView {
-    fn from(pass: Pass) -> Self {
-        let progress = pass.progress;
+impl From<Job> for JobView {
+    fn from(job: Job) -> Self {
+        let progress = job.progress;
         Self {
-            id: pass.id.to_string(),
-            action: match pass.action {
+            id: job.id.to_string(),
+            action: match job.action {
                 Action::Requeue => "requeue",
                 Action::Purge => "purge",
             },
-            dry_run: pass.dry_run,
-            state: match pass.state {
-                PassState::Running => "running",
-                PassState::Done => "done",
-                PassState::Stopped => "stopped",
-                PassState::Failed(_) => "failed",
+            dry_run: job.dry_run,
+            state: match job.state {
+                JobState::Running => "running",
+                JobState::Done => "done",
+                JobState::Stopped => "stopped",
+                JobState::Failed(_) => "failed",
             },
-            error: match pass.state {
-                PassState::Failed(error) => Some(error),
+            error: match job.state {
+                JobState::Failed(error) => Some(error),
                 _ => None,
             },
-            started_at: pass.started_at,
+            started_at: job.started_at,
             total: progress.total,
             looked_at: progress.looked_at,
             done: progress.done,
@@ -119,7 +119,7 @@ impl From<Pass> for PassView {
     }
 }
 
-impl StartPass {
+impl StartJob {
     fn meant(self) -> Result<(Filter, Options), Problem> {
         let chosen = self.webhook.is_some()
             || self.event_type.is_some()
@@ -164,7 +164,7 @@ impl StartPass {
 
 /// Requeue dead letters
 ///
-/// Each starts again from attempt 1. The pass goes on after the answer, unless it is soon through;
+/// Each starts again from attempt 1. The job goes on after the answer, unless it is soon through;
 /// one at a time for an organization.
 #[utoipa::path(
     post,
@@ -172,25 +172,25 @@ impl StartPass {
     operation_id = "requeue_dead_letters",
     tag = "dead letters",
     params(ForOrganization),
-    request_body = StartPass,
+    request_body = StartJob,
     responses(
-        (status = 202, description = "The pass, and how far it is", body = PassView,
-         headers(("Location" = String, description = "The pass"))),
-        (status = 409, description = "Another pass is under way", body = Problem, content_type = "application/problem+json"),
+        (status = 202, description = "The job, and how far it is", body = JobView,
+         headers(("Location" = String, description = "The job"))),
+        (status = 409, description = "Another job is under way", body = Problem, content_type = "application/problem+json"),
         Usual, WithBody,
     )
 )]
 pub(in crate::web::api) async fn requeue(
     State(app): State<AppState>,
     CurrentOrganization(organization): CurrentOrganization,
-    Json(asked): Json<StartPass>,
+    Json(asked): Json<StartJob>,
 ) -> Result<Response, Problem> {
     start(&app, &organization, Action::Requeue, asked).await
 }
 
 /// Purge dead letters
 ///
-/// They are thrown away for good. The pass goes on after the answer, unless it is soon through; one
+/// They are thrown away for good. The job goes on after the answer, unless it is soon through; one
 /// at a time for an organization.
 #[utoipa::path(
     post,
@@ -198,18 +198,18 @@ pub(in crate::web::api) async fn requeue(
     operation_id = "purge_dead_letters",
     tag = "dead letters",
     params(ForOrganization),
-    request_body = StartPass,
+    request_body = StartJob,
     responses(
-        (status = 202, description = "The pass, and how far it is", body = PassView,
-         headers(("Location" = String, description = "The pass"))),
-        (status = 409, description = "Another pass is under way", body = Problem, content_type = "application/problem+json"),
+        (status = 202, description = "The job, and how far it is", body = JobView,
+         headers(("Location" = String, description = "The job"))),
+        (status = 409, description = "Another job is under way", body = Problem, content_type = "application/problem+json"),
         Usual, WithBody,
     )
 )]
 pub(in crate::web::api) async fn purge(
     State(app): State<AppState>,
     CurrentOrganization(organization): CurrentOrganization,
-    Json(asked): Json<StartPass>,
+    Json(asked): Json<StartJob>,
 ) -> Result<Response, Problem> {
     start(&app, &organization, Action::Purge, asked).await
 }
@@ -218,30 +218,30 @@ async fn start(
     app: &AppState,
     organization: &Organization,
     action: Action,
-    asked: StartPass,
+    asked: StartJob,
 ) -> Result<Response, Problem> {
     let (filter, options) = asked.meant()?;
     let letters = app.deployment.dead_letters.clone();
-    let passes = &app.passes;
-    let started = passes.start(letters, organization, action, filter, options, &app.stop);
-    let pass = started.map_err(|error| Problem::new(StatusCode::CONFLICT, error.to_string()))?;
-    let pass = passes.wait(pass, SOON).await;
-    let location = format!("/api/v1/dead-letters/passes/{}", pass.id);
+    let jobs = &app.jobs;
+    let started = jobs.start(letters, organization, action, filter, options, &app.stop);
+    let job = started.map_err(|error| Problem::new(StatusCode::CONFLICT, error.to_string()))?;
+    let job = jobs.wait(job, SOON).await;
+    let location = format!("/api/v1/dead-letters/jobs/{}", job.id);
     let location = HeaderValue::from_str(&location).unwrap_or(HeaderValue::from_static("/"));
-    let view = axum::Json(PassView::from(pass));
+    let view = axum::Json(JobView::from(job));
     Ok((StatusCode::ACCEPTED, [(header::LOCATION, location)], view).into_response())
 }
 
-/// Get a pass through the dead letters
+/// Get a job through the dead letters
 #[utoipa::path(
     get,
-    path = "/dead-letters/passes/{id}",
-    operation_id = "get_dead_letters_pass",
+    path = "/dead-letters/jobs/{id}",
+    operation_id = "get_dead_letters_job",
     tag = "dead letters",
     params(ForOrganization, ("id" = String, Path, description = "Its id")),
     responses(
-        (status = 200, description = "How far it is", body = PassView),
-        (status = 404, description = "This process knows of no such pass", body = Problem, content_type = "application/problem+json"),
+        (status = 200, description = "How far it is", body = JobView),
+        (status = 404, description = "This process knows of no such job", body = Problem, content_type = "application/problem+json"),
         Usual,
     )
 )]
@@ -249,25 +249,25 @@ pub(in crate::web::api) async fn get(
     State(app): State<AppState>,
     CurrentOrganization(organization): CurrentOrganization,
     Path(id): Path<String>,
-) -> Result<axum::Json<PassView>, Problem> {
+) -> Result<axum::Json<JobView>, Problem> {
     let id = id.parse::<Uuid>().ok();
-    let pass = id.and_then(|id| app.passes.get(&organization, id));
-    let pass = pass.ok_or_else(no_such_pass)?;
-    Ok(axum::Json(PassView::from(pass)))
+    let job = id.and_then(|id| app.jobs.get(&organization, id));
+    let job = job.ok_or_else(no_such_job)?;
+    Ok(axum::Json(JobView::from(job)))
 }
 
-/// Stop a pass through the dead letters
+/// Stop a job through the dead letters
 ///
 /// What it has done stays done; the rest stays as it was.
 #[utoipa::path(
     delete,
-    path = "/dead-letters/passes/{id}",
-    operation_id = "stop_dead_letters_pass",
+    path = "/dead-letters/jobs/{id}",
+    operation_id = "stop_dead_letters_job",
     tag = "dead letters",
     params(ForOrganization, ("id" = String, Path, description = "Its id")),
     responses(
-        (status = 202, description = "It stops; how far it came", body = PassView),
-        (status = 404, description = "This process knows of no such pass", body = Problem, content_type = "application/problem+json"),
+        (status = 202, description = "It stops; how far it came", body = JobView),
+        (status = 404, description = "This process knows of no such job", body = Problem, content_type = "application/problem+json"),
         Usual,
     )
 )]
@@ -275,15 +275,15 @@ pub(in crate::web::api) async fn stop(
     State(app): State<AppState>,
     CurrentOrganization(organization): CurrentOrganization,
     Path(id): Path<String>,
-) -> Result<(StatusCode, axum::Json<PassView>), Problem> {
-    let id = id.parse::<Uuid>().ok().ok_or_else(no_such_pass)?;
-    app.passes.stop(&organization, id);
-    let pass = app.passes.get(&organization, id).ok_or_else(no_such_pass)?;
-    let pass = app.passes.wait(pass, SOON).await;
-    Ok((StatusCode::ACCEPTED, axum::Json(PassView::from(pass))))
+) -> Result<(StatusCode, axum::Json<JobView>), Problem> {
+    let id = id.parse::<Uuid>().ok().ok_or_else(no_such_job)?;
+    app.jobs.stop(&organization, id);
+    let job = app.jobs.get(&organization, id).ok_or_else(no_such_job)?;
+    let job = app.jobs.wait(job, SOON).await;
+    Ok((StatusCode::ACCEPTED, axum::Json(JobView::from(job))))
 }
 
-fn no_such_pass() -> Problem {
-    let detail = "there is no such pass: it ended long ago, or another process has it";
+fn no_such_job() -> Problem {
+    let detail = "there is no such job: it ended long ago, or another process has it";
     Problem::new(StatusCode::NOT_FOUND, detail)
 }

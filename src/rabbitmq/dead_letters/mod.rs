@@ -6,7 +6,7 @@
 //! becomes of it is confirmed: the new message, or the letter itself again at the queue's tail.
 //! Nothing is ever refused back to the queue one by one, so no delivery limit is spent.
 
-mod taking;
+mod queue_scan;
 
 use std::sync::Arc;
 
@@ -15,15 +15,15 @@ use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
 use lapin::Connection;
 
-use self::taking::Taking;
+use self::queue_scan::QueueScan;
 use super::confirm::{Confirmer, Unconfirmed};
 use super::connection::{self, ConnectError, NOT_FOUND, Purpose, Server, reply_code};
+use super::dead_letter_message::DeadLetterMessage;
 use super::declare;
-use super::letter::Letter;
 use super::message::Outgoing;
 use super::topology::Topology;
 pub use crate::store::dead_letters::{Action, Filter, Found, Options, Progress, Summary};
-use crate::store::dead_letters::{Fate as What, Pace};
+use crate::store::dead_letters::{Disposition, Pace};
 
 /// How many letters a look takes at most: AMQP's largest prefetch.
 const LOOK_LIMIT: u16 = u16::MAX;
@@ -95,23 +95,22 @@ impl DeadLetters {
         let total = self.count().await?;
         let failed = |error| self.failed(error, &Progress::default());
         let queue = self.topology.dead_letters_queue();
-        let taking = Taking::start(self.connection(), queue, total, LOOK_LIMIT).await;
-        let mut taking = taking.map_err(failed)?;
+        let scan = QueueScan::start(self.connection(), queue, total, LOOK_LIMIT).await;
+        let mut scan = scan.map_err(failed)?;
         let mut found = Found::default();
         while found.letters.len() < limit && found.looked_at < u64::from(LOOK_LIMIT) {
-            let Some(message) = taking.next().await.map_err(failed)? else {
+            let Some(message) = scan.next().await.map_err(failed)? else {
                 found.complete = true;
                 break;
             };
             found.looked_at += 1;
-            let letter = Letter::new(message.into(), &self.topology).summary();
+            let letter = DeadLetterMessage::new(message.into(), &self.topology).summary();
             if filter.matches(&letter) {
                 found.letters.push(letter);
             }
         }
         found.complete |= found.looked_at >= total;
-        taking
-            .give_back(self.connection(), queue)
+        scan.give_back(self.connection(), queue)
             .await
             .map_err(failed)?;
         Ok(found)
@@ -137,15 +136,15 @@ impl DeadLetters {
             None => MOVING,
         };
         let queue = self.topology.dead_letters_queue();
-        let taken = Taking::start(self.connection(), queue, progress.total, prefetch).await;
-        let mut taking = taken.map_err(|error| self.failed(error, &progress))?;
+        let scan = QueueScan::start(self.connection(), queue, progress.total, prefetch).await;
+        let mut scan = scan.map_err(|error| self.failed(error, &progress))?;
         let mut under_way = FuturesUnordered::new();
-        let fate = |letter: &Letter| Fate::of(letter, action, filter, &self.topology);
-        let mut passed = self
-            .pass(
-                fate,
+        let dispose = |letter: &DeadLetterMessage| dispose(letter, action, filter, &self.topology);
+        let mut result = self
+            .work_through(
+                dispose,
                 options,
-                &mut taking,
+                &mut scan,
                 &mut under_way,
                 &mut progress,
                 &mut report,
@@ -153,11 +152,11 @@ impl DeadLetters {
             .await;
         // After a failure as well: what has been published must not stay in the queue too.
         while let Some(moved) = under_way.next().await {
-            passed = passed.and(Self::settle(moved, &mut taking).await);
+            result = result.and(Self::settle(moved, &mut scan).await);
         }
-        let gave_back = taking.give_back(self.connection(), queue).await;
+        let gave_back = scan.give_back(self.connection(), queue).await;
         report(&progress);
-        match passed.and(gave_back.map_err(Unconfirmed::Connection)) {
+        match result.and(gave_back.map_err(Unconfirmed::Connection)) {
             Ok(()) => Ok(progress),
             Err(Unconfirmed::Connection(source)) => Err(self.failed(source, &progress)),
             Err(source) => Err(DeadLettersError::Publish {
@@ -167,12 +166,12 @@ impl DeadLetters {
         }
     }
 
-    /// The pass itself. What is still under way at its end is left in `under_way`.
-    async fn pass(
+    /// The job itself. What is still under way at its end is left in `under_way`.
+    async fn work_through(
         &self,
-        fate: impl Fn(&Letter) -> Fate,
+        dispose: impl Fn(&DeadLetterMessage) -> (Disposition, Option<Outgoing>),
         options: &Options,
-        taking: &mut Taking,
+        scan: &mut QueueScan,
         under_way: &mut FuturesUnordered<Moving>,
         progress: &mut Progress,
         report: &mut impl FnMut(&Progress),
@@ -183,33 +182,33 @@ impl DeadLetters {
             let exhausted = options.dry_run && progress.looked_at == u64::from(LOOK_LIMIT);
             let limited = options.limit.is_some_and(|limit| progress.done >= limit);
             let stopped = options.stop.is_cancelled();
-            if exhausted || limited || stopped || taking.complete() {
+            if exhausted || limited || stopped || scan.complete() {
                 return Ok(());
             }
             let room = under_way.len() < usize::from(MOVING);
             let message = tokio::select! {
                 Some(moved) = under_way.next() => {
-                    Self::settle(moved, taking).await?;
+                    Self::settle(moved, scan).await?;
                     continue;
                 }
-                message = taking.next(), if room => message?,
+                message = scan.next(), if room => message?,
                 () = options.stop.cancelled() => return Ok(()),
             };
             let Some(message) = message else {
                 // The broker may only be waiting for the acknowledgement of what is under way.
                 match under_way.next().await {
-                    Some(moved) => Self::settle(moved, taking).await?,
+                    Some(moved) => Self::settle(moved, scan).await?,
                     None => {
-                        progress.cut_short = !taking.complete();
+                        progress.cut_short = !scan.complete();
                         return Ok(());
                     }
                 }
                 continue;
             };
             let tag = message.delivery_tag;
-            let letter = Letter::new(message.into(), &self.topology);
-            let fate = fate(&letter);
-            if !options.dry_run && matches!(fate, Fate::Requeue(_) | Fate::Purge) {
+            let letter = DeadLetterMessage::new(message.into(), &self.topology);
+            let (disposition, outgoing) = dispose(&letter);
+            if !options.dry_run && disposition == Disposition::Done {
                 let turn = pace.wait();
                 tokio::pin!(turn);
                 // What is under way goes on meanwhile.
@@ -217,25 +216,25 @@ impl DeadLetters {
                     tokio::select! {
                         biased;
                         () = options.stop.cancelled() => return Ok(()),
-                        Some(moved) = under_way.next() => Self::settle(moved, taking).await?,
+                        Some(moved) = under_way.next() => Self::settle(moved, scan).await?,
                         () = &mut turn => break,
                     }
                 }
             }
-            progress.note(&letter.summary(), fate.what());
+            progress.note(&letter.summary(), disposition);
             report(progress);
             if options.dry_run {
                 continue;
             }
-            under_way.push(self.carry_out(fate.outgoing(), tag));
+            under_way.push(self.carry_out(outgoing, tag));
         }
     }
 
     async fn settle(
         moved: Result<u64, Unconfirmed>,
-        taking: &mut Taking,
+        scan: &mut QueueScan,
     ) -> Result<(), Unconfirmed> {
-        taking.ack(moved?).await.map_err(Unconfirmed::Connection)
+        scan.ack(moved?).await.map_err(Unconfirmed::Connection)
     }
 
     /// Publishes what is to be published; the letter `tag` may be acknowledged afterwards.
@@ -269,40 +268,19 @@ impl DeadLetters {
 /// A letter on its way: its tag, once it may be acknowledged.
 type Moving = BoxFuture<'static, Result<u64, Unconfirmed>>;
 
-/// What becomes of a letter.
-enum Fate {
-    Requeue(Outgoing),
-    Purge,
-    Keep(Outgoing),
-    Unusable(Outgoing),
-}
-
-impl Fate {
-    fn of(letter: &Letter, action: Action, filter: &Filter, topology: &Topology) -> Self {
-        match action {
-            _ if !filter.matches(&letter.summary()) => Self::Keep(letter.kept(topology)),
-            Action::Purge => Self::Purge,
-            Action::Requeue => match letter.requeued(topology) {
-                Some(outgoing) => Self::Requeue(outgoing),
-                None => Self::Unusable(letter.kept(topology)),
-            },
-        }
-    }
-
-    fn what(&self) -> What {
-        match self {
-            Self::Requeue(_) | Self::Purge => What::Done,
-            Self::Keep(_) => What::Kept,
-            Self::Unusable(_) => What::Unusable,
-        }
-    }
-
-    fn outgoing(self) -> Option<Outgoing> {
-        match self {
-            Self::Requeue(outgoing) | Self::Keep(outgoing) | Self::Unusable(outgoing) => {
-                Some(outgoing)
-            }
-            Self::Purge => None,
-        }
+/// What becomes of a dead letter, and what is to be published for it.
+fn dispose(
+    letter: &DeadLetterMessage,
+    action: Action,
+    filter: &Filter,
+    topology: &Topology,
+) -> (Disposition, Option<Outgoing>) {
+    match action {
+        _ if !filter.matches(&letter.summary()) => (Disposition::Kept, Some(letter.kept(topology))),
+        Action::Purge => (Disposition::Done, None),
+        Action::Requeue => match letter.requeued(topology) {
+            Some(outgoing) => (Disposition::Done, Some(outgoing)),
+            None => (Disposition::Unusable, Some(letter.kept(topology))),
+        },
     }
 }
