@@ -23,12 +23,12 @@ const TIMER: Duration = Duration::from_millis(2);
 
 /// Decides, for every webhook, whether an attempt may be made now.
 #[derive(Debug, Clone)]
-pub struct Gatekeeper {
-    pub(super) gate: Arc<Gate>,
+pub struct WebhookLimiter {
+    pub(super) shared: Arc<Shared>,
 }
 
 #[derive(Debug)]
-pub(super) struct Gate {
+pub(super) struct Shared {
     state: Mutex<State>,
     /// Somebody began to wait.
     pub(super) waits: Notify,
@@ -59,18 +59,18 @@ pub enum Admitted {
 /// is settled, so that what a crash could repeat is bounded; dropping it gives it away.
 #[derive(Debug)]
 pub struct Place {
-    gate: Arc<Gate>,
+    shared: Arc<Shared>,
     ticket: Ticket,
 }
 
-impl Gatekeeper {
+impl WebhookLimiter {
     /// Nothing is known of any webhook.
     pub fn new(bounds: Bounds) -> Self {
         let state = State {
             admission: Admission::new(bounds),
             waiting: HashMap::new(),
         };
-        let gate = Gate {
+        let shared = Shared {
             state: Mutex::new(state),
             waits: Notify::new(),
             room: Notify::new(),
@@ -78,15 +78,15 @@ impl Gatekeeper {
             asked: Notify::new(),
         };
         Self {
-            gate: Arc::new(gate),
+            shared: Arc::new(shared),
         }
     }
 
     /// Returns once one more message of this kind may be taken.
     pub async fn room(&self, kind: Kind) {
         loop {
-            let changed = self.gate.room.notified();
-            if self.gate.lock().admission.has_room(kind, now()) {
+            let changed = self.shared.room.notified();
+            if self.shared.lock().admission.has_room(kind, now()) {
                 return;
             }
             changed.await;
@@ -96,12 +96,12 @@ impl Gatekeeper {
     /// Lets time pass for those who wait, for ever.
     pub async fn keep_time(&self) {
         loop {
-            let waits = self.gate.waits.notified();
-            if self.gate.lock().admission.waits_for_time() {
+            let waits = self.shared.waits.notified();
+            if self.shared.lock().admission.waits_for_time() {
                 let due = Instant::now() + TICK;
                 sleep_until(due).await;
                 let lag = due.elapsed().saturating_sub(TIMER);
-                self.gate
+                self.shared
                     .change(|admission| admission.pass_time(now(), lag));
             } else {
                 waits.await;
@@ -111,20 +111,20 @@ impl Gatekeeper {
 
     /// Forgets webhooks of which nothing needs to be known, so that memory follows traffic.
     pub fn forget_idle(&self) {
-        self.gate.lock().admission.forget_idle(now());
+        self.shared.lock().admission.forget_idle(now());
     }
 }
 
 impl Place {
     /// Whether it is for a request to this endpoint.
     pub fn is_for(&self, url: &Url) -> bool {
-        self.gate.lock().admission.is_for(self.ticket, url)
+        self.shared.lock().admission.is_for(self.ticket, url)
     }
 
     /// The request has ended after `took`: its webhook may have the next.
     pub fn ended(&self, took: Duration, shown: Shown) {
         let ticket = self.ticket;
-        self.gate
+        self.shared
             .change(|admission| admission.ended(ticket, took, shown, now()));
     }
 }
@@ -132,12 +132,12 @@ impl Place {
 impl Drop for Place {
     fn drop(&mut self) {
         let ticket = self.ticket;
-        self.gate
+        self.shared
             .change(|admission| admission.settled(ticket, now()));
     }
 }
 
-impl Gate {
+impl Shared {
     pub(super) fn lock(&self) -> MutexGuard<'_, State> {
         // The state machine keeps its invariants at every step, so a panic elsewhere spoils nothing.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -146,7 +146,7 @@ impl Gate {
     pub(super) fn admitted(self: &Arc<Self>, ticket: Ticket, answer: Answer) -> Admitted {
         match answer {
             Answer::Go => Admitted::Go(Place {
-                gate: self.clone(),
+                shared: self.clone(),
                 ticket,
             }),
             Answer::Later(deferral) => Admitted::Later(deferral),
@@ -243,8 +243,8 @@ mod tests {
     use crate::domain::admission::Asked;
     use crate::domain::ids::{Organization, WebhookId};
 
-    fn keeper(webhook_max_in_flight: u32) -> Gatekeeper {
-        Gatekeeper::new(Bounds {
+    fn limiter(webhook_max_in_flight: u32) -> WebhookLimiter {
+        WebhookLimiter::new(Bounds {
             webhook_max_in_flight,
             quick: 16,
             slow: 16,
@@ -253,7 +253,7 @@ mod tests {
         })
     }
 
-    async fn admit(keeper: &Gatekeeper) -> Admitted {
+    async fn admit(limiter: &WebhookLimiter) -> Admitted {
         let key = WebhookKey {
             organization: Organization::default(),
             id: WebhookId::new("w").unwrap(),
@@ -266,67 +266,69 @@ mod tests {
             by_hand: false,
             rate: None,
         };
-        keeper.ask(asked).answer().await
+        limiter.ask(asked).answer().await
     }
 
-    async fn go(keeper: &Gatekeeper) -> Place {
-        match admit(keeper).await {
+    async fn go(limiter: &WebhookLimiter) -> Place {
+        match admit(limiter).await {
             Admitted::Go(place) => place,
             Admitted::Later(deferral) => panic!("put off: {deferral:?}"),
         }
     }
 
-    fn places(keeper: &Gatekeeper) -> (usize, usize) {
-        keeper.gate.lock().admission.places()
+    fn places(limiter: &WebhookLimiter) -> (usize, usize) {
+        limiter.shared.lock().admission.places()
     }
 
     #[tokio::test(start_paused = true)]
     async fn whoever_waits_goes_when_a_request_ends() {
-        let keeper = keeper(1);
-        let first = go(&keeper).await;
+        let limiter = limiter(1);
+        let first = go(&limiter).await;
         let waiting = tokio::spawn({
-            let keeper = keeper.clone();
-            async move { go(&keeper).await }
+            let limiter = limiter.clone();
+            async move { go(&limiter).await }
         });
         tokio::task::yield_now().await;
         first.ended(Duration::from_millis(1), Shown::Delivered);
         drop((first, waiting.await.unwrap()));
-        assert_eq!(places(&keeper), (0, 0), "every place was given back");
+        assert_eq!(places(&limiter), (0, 0), "every place was given back");
     }
 
     #[tokio::test(start_paused = true)]
     async fn an_abandoned_wait_blocks_nobody() {
-        let keeper = keeper(1);
-        let open = go(&keeper).await;
+        let limiter = limiter(1);
+        let open = go(&limiter).await;
         let wait = Duration::from_millis(5);
-        assert!(tokio::time::timeout(wait, admit(&keeper)).await.is_err());
-        assert!(!keeper.gate.lock().admission.waits_for_time());
+        assert!(tokio::time::timeout(wait, admit(&limiter)).await.is_err());
+        assert!(!limiter.shared.lock().admission.waits_for_time());
         open.ended(Duration::from_millis(1), Shown::Delivered);
         drop(open);
-        drop(go(&keeper).await);
-        assert_eq!(places(&keeper), (0, 0));
+        drop(go(&limiter).await);
+        assert_eq!(places(&limiter), (0, 0));
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
     async fn places_are_counted_once_however_waits_end() {
-        let keeper = keeper(2);
-        let one = |keeper: Gatekeeper| async move {
+        let limiter = limiter(2);
+        let one = |limiter: WebhookLimiter| async move {
             for n in 0..300_u64 {
                 let wait = Duration::from_micros(n % 7 * 100);
                 // Some waits end in the very moment that the answer is given.
-                if let Ok(Admitted::Go(place)) = tokio::time::timeout(wait, admit(&keeper)).await {
+                if let Ok(Admitted::Go(place)) = tokio::time::timeout(wait, admit(&limiter)).await {
                     tokio::task::yield_now().await;
                     place.ended(Duration::from_micros(100), Shown::Delivered);
                 }
                 tokio::task::yield_now().await;
             }
         };
-        let all: Vec<_> = (0..16).map(|_| tokio::spawn(one(keeper.clone()))).collect();
+        let all: Vec<_> = (0..16)
+            .map(|_| tokio::spawn(one(limiter.clone())))
+            .collect();
         for task in all {
             task.await.unwrap();
         }
-        assert_eq!(places(&keeper), (0, 0));
-        assert!(!keeper.gate.lock().admission.waits_for_time());
-        assert!(keeper.gate.lock().waiting.is_empty());
+        assert_eq!(places(&limiter), (0, 0));
+        assert!(!limiter.shared.lock().admission.waits_for_time());
+        assert!(limiter.shared.lock().waiting.is_empty());
     }
 }

@@ -4,24 +4,24 @@ use std::sync::Arc;
 
 use tokio::sync::oneshot;
 
-use super::admission::{Admitted, Gate, Gatekeeper, now};
+use super::admission::{Admitted, Shared, WebhookLimiter, now};
 use crate::domain::admission::{Answer, Asked, Ticket};
 
-impl Gatekeeper {
+impl WebhookLimiter {
     /// Asks for one attempt. Whoever asks is in hand from here on.
     pub fn ask(&self, asked: Asked<'_>) -> Asking<'_> {
-        let mut state = self.gate.lock();
+        let mut state = self.shared.lock();
         let ticket = state.admission.ask(asked, now());
-        if let Some(answer) = self.gate.hand_out(&mut state, Some(ticket)) {
+        if let Some(answer) = self.shared.hand_out(&mut state, Some(ticket)) {
             drop(state);
-            return Asking::Answered(self.gate.admitted(ticket, answer));
+            return Asking::Answered(self.shared.admitted(ticket, answer));
         }
         let (give, answer) = oneshot::channel();
         state.waiting.insert(ticket, give);
         drop(state);
-        self.gate.waits.notify_one();
+        self.shared.waits.notify_one();
         Asking::Pending(Pending {
-            gate: &self.gate,
+            shared: &self.shared,
             ticket,
             answer: Some(answer),
         })
@@ -49,7 +49,7 @@ impl Asking<'_> {
             Self::Answered(admitted) => admitted,
             Self::Pending(mut pending) => {
                 let answer = pending.answer().await;
-                pending.gate.admitted(pending.ticket, answer)
+                pending.shared.admitted(pending.ticket, answer)
             }
         }
     }
@@ -58,7 +58,7 @@ impl Asking<'_> {
 /// Somebody who waits for an answer, and may be gone before it comes.
 #[derive(Debug)]
 pub struct Pending<'a> {
-    gate: &'a Arc<Gate>,
+    shared: &'a Arc<Shared>,
     ticket: Ticket,
     /// None once it was received.
     answer: Option<oneshot::Receiver<Answer>>,
@@ -83,13 +83,13 @@ impl Drop for Pending<'_> {
         let Some(mut answer) = self.answer.take() else {
             return;
         };
-        let mut state = self.gate.lock();
+        let mut state = self.shared.lock();
         // Answers are given under the lock: only now is it certain that none was given meanwhile.
         let given = answer.try_recv();
         state.waiting.remove(&self.ticket);
         if !matches!(given, Ok(Answer::Later(_))) {
             state.admission.settled(self.ticket, now());
-            self.gate.hand_out(&mut state, None);
+            self.shared.hand_out(&mut state, None);
         }
     }
 }

@@ -24,7 +24,7 @@ use super::settlement::FinishedAttempt;
 impl Engine {
     /// Asks admission for the next attempt of `delivery`.
     pub(super) fn ask(&self, delivery: &Delivery, webhook: &Webhook, kind: Kind) -> Asking<'_> {
-        self.gatekeeper.ask(Asked {
+        self.limiter.ask(Asked {
             key: &key(delivery),
             url: &webhook.url,
             kind,

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use tokio::time::sleep;
 
 use super::Engine;
-use super::admission::{Gatekeeper, now};
+use super::admission::{WebhookLimiter, now};
 use super::clock::Clock;
 use super::ports::Board;
 use crate::domain::held_back::{HeldBack, STANDS};
@@ -19,14 +19,14 @@ const EVERY: Duration = Duration::from_secs(1);
 /// What was told, and when.
 type Told = HashMap<WebhookKey, (HeldBack<Instant>, Instant)>;
 
-impl Gatekeeper {
+impl WebhookLimiter {
     /// Puts up what is new, for ever.
     pub(super) async fn keep_board(&self, board: &dyn Board, clock: &Clock) {
         let mut told = Told::new();
         loop {
             sleep(EVERY).await;
             let now = now();
-            let news = news(&mut told, self.gate.held_back(now), now);
+            let news = news(&mut told, self.shared.held_back(now), now);
             if !news.is_empty() {
                 let today = clock.now();
                 let said = news.into_iter().map(|(webhook, held)| {
@@ -44,7 +44,7 @@ impl Engine {
     /// stood at `deferred`. Gives how it stands now.
     pub(super) fn log_load(&self, deferred: u64) -> u64 {
         let now = self.counters.deferred.get();
-        let load = self.gatekeeper.gate.load();
+        let load = self.limiter.shared.load();
         if load.held_back > 0 || now > deferred {
             tracing::info!(
                 held_back = load.held_back,

@@ -38,7 +38,7 @@ impl Engine {
                     Kind::Event => self.arrive().await,
                     Kind::Message => None,
                 };
-                self.gatekeeper.room(kind).await;
+                self.limiter.room(kind).await;
                 let incoming = messages.recv().await;
                 // Asked for each message when it is there: the log may go away while none comes.
                 self.ports.log.available().await;

@@ -53,7 +53,7 @@ use crate::domain::event::EventRules;
 use crate::domain::retry::RetryPolicy;
 use crate::domain::verdict::DisablePolicy;
 
-use admission::Gatekeeper;
+use admission::WebhookLimiter;
 use clock::Clock;
 use counters::Counters;
 use faults::Faults;
@@ -113,7 +113,7 @@ pub struct Ports {
 pub struct Engine {
     settings: Settings,
     ports: Ports,
-    gatekeeper: Gatekeeper,
+    limiter: WebhookLimiter,
     /// What is left of the events that may be arriving.
     arriving: Arc<Semaphore>,
     /// What is left of those that may be split.
@@ -138,7 +138,7 @@ impl Engine {
     /// An engine that stops when `stopping` is cancelled.
     pub fn new(settings: Settings, ports: Ports, stopping: CancellationToken) -> Arc<Self> {
         Arc::new(Self {
-            gatekeeper: Gatekeeper::new(settings.bounds),
+            limiter: WebhookLimiter::new(settings.bounds),
             arriving: Arc::new(Semaphore::new(intake::ARRIVING)),
             splits: Semaphore::new(event_job::SPLITS),
             disabling: Mutex::default(),
@@ -155,7 +155,7 @@ impl Engine {
     /// is in flight, at most for the grace period; what is left unsettled is returned.
     pub async fn run(self: &Arc<Self>, source: Source) -> &Counters {
         let jobs = TaskTracker::new();
-        self.gatekeeper.heed_pauses(&*self.ports.pauses);
+        self.limiter.heed_pauses(&*self.ports.pauses);
         let beside = self.work_beside();
         let done = CancellationToken::new();
         let keep = |marks, entry| tokio::spawn(self.clone().keep(marks, entry, done.clone()));
@@ -163,8 +163,8 @@ impl Engine {
         let proven_acks = keep(source.proven_acks, intake::proven);
         let (engine, told) = (self.clone(), done.clone());
         let pauses = tokio::spawn(async move {
-            let (gatekeeper, pauses) = (&engine.gatekeeper, &*engine.ports.pauses);
-            gatekeeper.tell_pauses(pauses, told).await;
+            let (limiter, pauses) = (&engine.limiter, &*engine.ports.pauses);
+            limiter.tell_pauses(pauses, told).await;
         });
         tokio::join!(
             self.take_all(source.events, Kind::Event, &jobs),
@@ -198,20 +198,15 @@ impl Engine {
     fn work_beside(self: &Arc<Self>) -> JoinSet<()> {
         let mut beside = JoinSet::new();
         let engine = self.clone();
-        beside.spawn(async move { engine.gatekeeper.keep_time().await });
+        beside.spawn(async move { engine.limiter.keep_time().await });
         let engine = self.clone();
-        beside.spawn(async move { engine.gatekeeper.keep_pace(&*engine.ports.rates).await });
+        beside.spawn(async move { engine.limiter.keep_pace(&*engine.ports.rates).await });
         let engine = self.clone();
-        beside.spawn(async move {
-            engine
-                .gatekeeper
-                .keep_up(&*engine.ports.subscriptions)
-                .await
-        });
+        beside.spawn(async move { engine.limiter.keep_up(&*engine.ports.subscriptions).await });
         let engine = self.clone();
         beside.spawn(async move {
             let (board, clock) = (&*engine.ports.board, &engine.settings.clock);
-            engine.gatekeeper.keep_board(board, clock).await;
+            engine.limiter.keep_board(board, clock).await;
         });
         let engine = self.clone();
         beside.spawn(async move {
@@ -219,7 +214,7 @@ impl Engine {
             loop {
                 tokio::time::sleep(TIDY_EVERY).await;
                 deferred = engine.log_load(deferred);
-                engine.gatekeeper.forget_idle();
+                engine.limiter.forget_idle();
                 engine.ports.faults.passed();
             }
         });

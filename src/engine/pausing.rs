@@ -5,15 +5,15 @@ use std::collections::HashMap;
 use futures::future::join_all;
 use tokio_util::sync::CancellationToken;
 
-use super::admission::{Gatekeeper, now};
+use super::admission::{WebhookLimiter, now};
 use super::ports::Pauses;
 
-impl Gatekeeper {
+impl WebhookLimiter {
     /// Heeds what other workers tell, from now on.
     pub(super) fn heed_pauses(&self, pauses: &dyn Pauses) {
-        let gate = self.gate.clone();
+        let shared = self.shared.clone();
         pauses.listen(Box::new(move |heard| {
-            gate.change(|admission| admission.paused(&heard, now()));
+            shared.change(|admission| admission.paused(&heard, now()));
         }));
     }
 
@@ -22,7 +22,7 @@ impl Gatekeeper {
     pub(super) async fn tell_pauses(&self, pauses: &dyn Pauses, done: CancellationToken) {
         loop {
             let is_last = done.is_cancelled();
-            let news = self.gate.pauses().into_iter();
+            let news = self.shared.pauses().into_iter();
             // Of each webhook the last: they are told side by side.
             let news: HashMap<_, _> = news.map(|pause| (pause.webhook.clone(), pause)).collect();
             join_all(news.into_values().map(|pause| pauses.tell(pause))).await;
@@ -30,7 +30,7 @@ impl Gatekeeper {
                 return;
             }
             tokio::select! {
-                () = self.gate.asked.notified() => {}
+                () = self.shared.asked.notified() => {}
                 () = done.cancelled() => {}
             }
         }

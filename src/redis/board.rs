@@ -12,8 +12,8 @@ use serde::{Deserialize, Serialize};
 
 use super::connection::Connection;
 use super::error::StoreError;
-use super::keeper::TIME_LIMIT;
 use super::keys::Keys;
+use super::supervisor::TIME_LIMIT;
 use crate::domain::admission::Why;
 use crate::domain::held_back::{HeldBack, STANDS};
 use crate::domain::ids::{Organization, WebhookId};

@@ -1,6 +1,6 @@
 //! One connection to Redis that mends itself, and the time limit round every call.
 //!
-//! A keeper task owns the connection. Callers use the connection of the moment and tell the keeper
+//! A supervisor task owns the connection. Callers use the connection of the moment and tell the supervisor
 //! when it failed them. So there is one place that paces reconnecting, one that
 //! says once that Redis is gone and once that it is back, and a dead peer that sends no reset is
 //! noticed too.
@@ -20,7 +20,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::{sleep, timeout};
 
 use super::error::{InvalidRedisUrl, StoreError, is_permanent};
-use super::keeper::{Keeper, Live, State, TIME_LIMIT, connect};
+use super::supervisor::{Live, State, Supervisor, TIME_LIMIT, connect};
 use crate::reconnect::Reconnect;
 
 /// A connection to Redis that mends itself. Cloning shares it.
@@ -57,14 +57,14 @@ impl Connection {
         let client = Client::open(tuned(info)).map_err(invalid)?;
         let (state, observer) = watch::channel(State::Connecting);
         let (failed, failures) = mpsc::unbounded_channel();
-        let keeper = Keeper {
+        let supervisor = Supervisor {
             client: client.clone(),
             address: address.clone(),
         };
         tokio::spawn(async move {
             tokio::select! {
                 () = state.closed() => {}
-                () = keeper.run(&state, failures) => {}
+                () = supervisor.run(&state, failures) => {}
             }
         });
         Ok(Self {
@@ -90,7 +90,7 @@ impl Connection {
         }
         let mut state = self.shared.state.clone();
         if state.wait_for(|s| matches!(s, State::Up(_))).await.is_err() {
-            // The keeper is gone only when the runtime is going down.
+            // The supervisor is gone only when the runtime is going down.
             std::future::pending::<()>().await;
         }
     }
@@ -151,7 +151,7 @@ impl Connection {
         }
     }
 
-    /// Waits before a call is repeated: for the keeper if it reconnects, or else a little.
+    /// Waits before a call is repeated: for the supervisor if it reconnects, or else a little.
     pub(super) async fn pause(&self, reconnect: &mut Reconnect) {
         if self.is_up() {
             sleep(reconnect.next_wait()).await;
@@ -159,7 +159,7 @@ impl Connection {
         self.up().await;
     }
 
-    /// Warns once an outage, however many callers wait. Lost connections are for the keeper to
+    /// Warns once an outage, however many callers wait. Lost connections are for the supervisor to
     /// report.
     pub(super) fn warn_once(&self, error: &StoreError) {
         let lost = matches!(error, StoreError::Away { .. } | StoreError::TimedOut { .. });
@@ -203,7 +203,7 @@ impl Connection {
             Err(_) => self.timed_out(limit),
         };
         if matches!(error, StoreError::Away { .. } | StoreError::TimedOut { .. }) {
-            // Nobody listens only once the keeper is gone.
+            // Nobody listens only once the supervisor is gone.
             let _ = self.shared.failed.send(live.generation);
         }
         Err(error)

@@ -10,7 +10,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::connection::Connection;
 use super::error::StoreError;
-use super::keeper::TIME_LIMIT;
+use super::supervisor::TIME_LIMIT;
 use crate::reconnect::Reconnect;
 
 /// How often the subscription asks whether Redis still answers. A peer that died without a word

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | [`keys`] | the name of every key and channel |
 //! | [`connection`] | one connection that mends itself, and the time limit round every call |
-//! | `keeper` | the task that mends it |
+//! | `supervisor` | the task that mends it |
 //! | [`error`] | why a call gave no result, and whether to try again |
 //! | `documents` | the hash of an organization's webhooks: reading, compare-and-set, notices |
 //! | [`webhooks`] | the registered webhooks, for commands and the API |
@@ -32,7 +32,6 @@ mod delivery_fields;
 pub mod delivery_log;
 mod documents;
 pub mod error;
-mod keeper;
 pub mod keys;
 mod listener;
 pub mod log;
@@ -41,5 +40,6 @@ pub mod probe;
 pub mod rates;
 pub mod statistics;
 pub mod subscriptions;
+mod supervisor;
 mod texts;
 pub mod webhooks;

@@ -13,8 +13,8 @@ use uuid::Uuid;
 
 use super::connection::Connection;
 use super::error::StoreError;
-use super::keeper::TIME_LIMIT;
 use super::keys::Keys;
+use super::supervisor::TIME_LIMIT;
 use crate::domain::admission::{Heard, Pause};
 use crate::domain::ids::{Organization, WebhookId};
 use crate::domain::webhook::WebhookKey;

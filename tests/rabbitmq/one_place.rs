@@ -3,14 +3,14 @@
 use prism_webhooks::domain::admission::{Asked, Bounds, Kind};
 use prism_webhooks::domain::ids::{Organization, WebhookId};
 use prism_webhooks::domain::webhook::WebhookKey;
-use prism_webhooks::engine::admission::{Admitted, Gatekeeper, Place};
+use prism_webhooks::engine::admission::{Admitted, Place, WebhookLimiter};
 
 /// A worker's only place for a request.
-pub struct OnePlace(Gatekeeper);
+pub struct OnePlace(WebhookLimiter);
 
 impl OnePlace {
     pub fn new() -> Self {
-        Self(Gatekeeper::new(Bounds {
+        Self(WebhookLimiter::new(Bounds {
             webhook_max_in_flight: 1,
             quick: 1,
             slow: 1,

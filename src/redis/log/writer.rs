@@ -17,7 +17,7 @@ use crate::engine::ports::Entry;
 use crate::reconnect::Reconnect;
 use crate::redis::connection::Connection;
 use crate::redis::error::{StoreError, is_permanent};
-use crate::redis::keeper::TIME_LIMIT;
+use crate::redis::supervisor::TIME_LIMIT;
 use crate::store::statistics::Counted;
 
 /// A pipeline is closed once it has about this many bytes, so that it fits into a time limit.
@@ -139,7 +139,7 @@ impl Writer {
             }
             self.writing.send_replace(false);
             match &problem {
-                // The keeper of the connection reports these, once for everybody.
+                // The supervisor of the connection reports these, once for everybody.
                 StoreError::Away { .. } => {}
                 StoreError::TimedOut { .. } => limit = (limit * 2).min(LONGEST_LIMIT),
                 error => {

@@ -18,7 +18,7 @@ use crate::reconnect::Reconnect;
 /// milliseconds; 2 s tells slow from gone and is well within an attempt's own time.
 pub const TIME_LIMIT: Duration = Duration::from_secs(2);
 
-/// How often the keeper asks whether Redis still answers.
+/// How often the supervisor asks whether Redis still answers.
 const HEARTBEAT: Duration = Duration::from_secs(1);
 
 /// How it stands with the connection.
@@ -38,12 +38,12 @@ pub(super) struct Live {
 }
 
 /// Keeps one connection up.
-pub(super) struct Keeper {
+pub(super) struct Supervisor {
     pub(super) client: Client,
     pub(super) address: Arc<str>,
 }
 
-impl Keeper {
+impl Supervisor {
     /// Connects and reconnects, for ever. `failed` tells which connection failed somebody.
     pub(super) async fn run(
         &self,
@@ -63,7 +63,7 @@ impl Keeper {
                         connection,
                     };
                     state.send_replace(State::Up(live.clone()));
-                    if attend(live, &mut failed).await {
+                    if supervise(live, &mut failed).await {
                         reconnect.succeeded();
                     }
                     state.send_replace(State::Connecting);
@@ -82,7 +82,7 @@ impl Keeper {
 }
 
 /// Returns once the connection is lost; `true` if it had answered before.
-async fn attend(mut live: Live, failed: &mut mpsc::UnboundedReceiver<u64>) -> bool {
+async fn supervise(mut live: Live, failed: &mut mpsc::UnboundedReceiver<u64>) -> bool {
     let mut answered = false;
     loop {
         tokio::select! {
