@@ -10,7 +10,7 @@ use crate::config::{Config, Mode};
 use crate::embedded::Embedded;
 use crate::engine::Ports;
 use crate::engine::faults::Faults;
-use crate::engine::ports::{Log, Sender, Source};
+use crate::engine::ports::{LogWriter, Sender, Source};
 use crate::operations::deployment::Deployment;
 use crate::registry::webhooks::Webhooks;
 use crate::store::dead_letters::DeadLetters;
@@ -34,7 +34,7 @@ pub trait Backend: Send + Sync {
     fn dead_letters(&self) -> Result<Arc<dyn DeadLetters>, ServerError>;
 
     /// Puts attempts on record.
-    fn log(&self) -> Result<Arc<dyn Log>, ServerError>;
+    fn log(&self) -> Result<Arc<dyn LogWriter>, ServerError>;
 
     /// What an engine needs of it, the source of messages last. Waits for servers that are away; an
     /// error is one that waiting does not mend.

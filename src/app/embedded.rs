@@ -11,7 +11,7 @@ use crate::embedded::database::Database;
 use crate::embedded::source::SourceHandle;
 use crate::embedded::{self, Embedded};
 use crate::engine::clock::Clock;
-use crate::engine::ports::Log;
+use crate::engine::ports::LogWriter;
 use crate::registry::webhooks::Webhooks;
 use crate::store::dead_letters::DeadLetters;
 use crate::store::delivery_log::DeliveryLog;
@@ -53,7 +53,7 @@ impl Backend for OnEmbedded {
         Ok(Arc::new(self.0.dead_letters()))
     }
 
-    fn log(&self) -> Result<Arc<dyn Log>, ServerError> {
+    fn log(&self) -> Result<Arc<dyn LogWriter>, ServerError> {
         Ok(self.0.log())
     }
 

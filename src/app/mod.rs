@@ -39,7 +39,7 @@ use crate::rabbitmq::topology::Topology;
 use crate::redis::error::InvalidRedisUrl;
 use crate::registry::documents::DocumentReader;
 use crate::registry::secrets::{SecretCipher, SecretKey};
-use crate::store::retention::LogSettings;
+use crate::store::retention::DeliveryLogSettings;
 
 /// Why the settings name no usable server.
 #[derive(Debug, thiserror::Error)]
@@ -158,7 +158,7 @@ fn engine_settings(config: &Config, shares: Shares, worker: &str) -> engine::Set
             breaker_after: config.worker.breaker_after,
         },
         fanout_inline_max: config.worker.fanout_inline_max,
-        keep_all_bodies: config.log.keep_bodies == KeepBodies::All,
+        keep_all_bodies: config.delivery_log.keep_bodies == KeepBodies::All,
         worker: worker.to_owned(),
         grace: config.worker.grace,
         clock: Clock::system(),
@@ -189,13 +189,13 @@ fn sender_settings(config: &Config, kept: usize) -> http::Settings {
     }
 }
 
-fn log_settings(config: &Config) -> LogSettings {
-    LogSettings {
-        attempts_kept: config.log.attempts_kept as u64,
-        attempts_kept_per_webhook: config.log.attempts_kept_per_webhook as u64,
-        deliveries_kept: config.log.deliveries_kept,
-        bodies_per_organization: config.log.bodies_per_organization as u64,
-        batch: config.log.batch,
+fn log_settings(config: &Config) -> DeliveryLogSettings {
+    DeliveryLogSettings {
+        attempts_kept: config.delivery_log.attempts_kept as u64,
+        attempts_kept_per_webhook: config.delivery_log.attempts_kept_per_webhook as u64,
+        deliveries_kept: config.delivery_log.deliveries_kept,
+        bodies_per_organization: config.delivery_log.bodies_per_organization as u64,
+        batch: config.delivery_log.batch,
     }
 }
 
@@ -218,7 +218,7 @@ mod tests {
         let config = Config::default();
         let engine = engine_settings(&config, handles::shares(&config, true), "worker");
         assert_eq!(engine.retry, RetryPolicy::default());
-        assert_eq!(log_settings(&config), LogSettings::default());
+        assert_eq!(log_settings(&config), DeliveryLogSettings::default());
 
         let usual = http::Settings::default();
         let given = sender_settings(&config, usual.kept_connections);

@@ -10,7 +10,7 @@ use super::backend::{AtWork, Backend, Behind, ForEngine};
 use super::{ServerError, StartError};
 use crate::config::Config;
 use crate::engine::Ports;
-use crate::engine::ports::Log;
+use crate::engine::ports::LogWriter;
 use crate::rabbitmq::consumer::{self, SourceHandle};
 use crate::rabbitmq::dead_letter_queue::DeadLetterQueue;
 use crate::rabbitmq::publisher::Publisher;
@@ -18,7 +18,7 @@ use crate::redis::board::RedisBoard;
 use crate::redis::connection::Connection;
 use crate::redis::delivery_log::RedisDeliveryLog;
 use crate::redis::keys::Keys;
-use crate::redis::log::RedisLog;
+use crate::redis::log_writer::RedisLogWriter;
 use crate::redis::pauses::RedisPauses;
 use crate::redis::rates::RedisRates;
 use crate::redis::subscriptions::{RedisSubscriptions, SubscriptionsSettings};
@@ -94,10 +94,10 @@ impl Backend for OnServers {
         Ok(Arc::new(DeadLetterQueue::new(server, topology)))
     }
 
-    fn log(&self) -> Result<Arc<dyn Log>, ServerError> {
+    fn log(&self) -> Result<Arc<dyn LogWriter>, ServerError> {
         let (redis, keys) = (redis(&self.config)?, keys(&self.config));
         let settings = super::log_settings(&self.config);
-        Ok(Arc::new(RedisLog::start(redis, keys, settings)))
+        Ok(Arc::new(RedisLogWriter::start(redis, keys, settings)))
     }
 
     async fn set_to_work(&self, engine: ForEngine) -> Result<AtWork, StartError> {
@@ -109,7 +109,11 @@ impl Backend for OnServers {
         let pauses = Arc::new(RedisPauses::new(redis.clone(), keys.clone()));
         let board = RedisBoard::new(redis.clone(), keys.clone());
         let log_settings = super::log_settings(config);
-        let log = Arc::new(RedisLog::start(redis.clone(), keys.clone(), log_settings));
+        let log = Arc::new(RedisLogWriter::start(
+            redis.clone(),
+            keys.clone(),
+            log_settings,
+        ));
         // It goes on until everything in flight is settled, which is after the source has ended.
         let stop = CancellationToken::new();
         let publisher = Publisher::start(server.clone(), topology.clone(), stop);
@@ -168,7 +172,7 @@ impl Backend for OnServers {
 struct BehindEngine {
     source: SourceHandle,
     publisher: Publisher,
-    log: Arc<RedisLog>,
+    log: Arc<RedisLogWriter>,
 }
 
 #[async_trait]

@@ -64,8 +64,8 @@ fn rules(c: &Config) -> Vec<Rule> {
         ),
         Rule {
             low: "delay.longest",
-            high: "log.deliveries_kept",
-            holds: c.delay.longest < c.log.deliveries_kept,
+            high: "delivery_log.deliveries_kept",
+            holds: c.delay.longest < c.delivery_log.deliveries_kept,
             relation: "shorter than",
             why: "a delivery's record must outlive its longest delay",
         },

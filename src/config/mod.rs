@@ -29,8 +29,8 @@ use std::path::Path;
 pub use mistake::{ConfigError, Mistake, NotSet, Source, Warning};
 pub use secret::{ApiToken, Redacted, SecretKey};
 pub use settings::{
-    Amqp, Api, Config, Delay, Disable, KeepBodies, Log, LogFormat, Logging, Redis, Retry, Sending,
-    Subscriptions, Worker,
+    Amqp, Api, Config, Delay, DeliveryLog, Disable, KeepBodies, LogFormat, Logging, Redis, Retry,
+    Sending, Subscriptions, Worker,
 };
 pub use sources::Flag;
 

@@ -200,8 +200,8 @@ settings! {
         max_organizations: u64 = 100_000, Whole(1..=100_000_000);
     }
 
-    /// The record of attempts and deliveries in Redis.
-    log: Log {
+    /// The delivery log: attempts, and deliveries with their bodies.
+    delivery_log: DeliveryLog {
         /// About so many attempts are kept in the stream of all webhooks: the feed for pipelines.
         /// A million take about 400 MB of Redis's memory while the responses are short.
         attempts_kept: usize = 1_000_000, Whole(1..=1_000_000_000);

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::documents::registered;
-use super::log::recorded;
+use super::log_writer::recorded;
 use super::store::Store;
 use super::writer::{Patience, Write};
 use super::{millis, millis_of};

@@ -11,7 +11,7 @@
 //! | [`handover`] | taking events in, and taking what comes next |
 //! | [`source`] | handing out what is due, settling it |
 //! | `due` | which messages that are |
-//! | [`log`] | the record, for the engine |
+//! | [`log_writer`] | the delivery log, for the engine |
 //! | [`board`], [`rates`] | what is known in memory: whose deliveries are held back, rate limits |
 //! | `health` | when a webhook last answered well, and its streak of failures |
 //! | [`attempts`], [`deliveries`] | the record, read |
@@ -36,7 +36,7 @@ mod due;
 pub mod handover;
 mod health;
 mod intake;
-pub mod log;
+pub mod log_writer;
 mod message;
 pub mod pauses;
 pub mod rates;
@@ -56,7 +56,7 @@ use crate::engine::faults::Faults;
 use crate::engine::ports::{Sender, Source};
 use crate::registry::documents::DocumentReader;
 use crate::registry::webhooks::Webhooks;
-use crate::store::retention::LogSettings;
+use crate::store::retention::DeliveryLogSettings;
 
 use attempts::Attempts;
 use board::EmbeddedBoard;
@@ -65,7 +65,7 @@ use dead_letters::DeadLetters;
 use deliveries::Deliveries;
 use documents::Documents;
 use handover::Intake;
-use log::EmbeddedLog;
+use log_writer::EmbeddedLogWriter;
 use pauses::EmbeddedPauses;
 use rates::EmbeddedRates;
 use source::SourceHandle;
@@ -77,7 +77,7 @@ use subscriptions::EmbeddedSubscriptions;
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// How much of the record is kept.
-    pub log: LogSettings,
+    pub log: DeliveryLogSettings,
     /// The most organizations whose webhooks are kept in memory.
     pub max_organizations: u64,
     /// The most messages of each kind that are handed out and not settled.
@@ -103,7 +103,7 @@ pub struct Embedded {
     store: Store,
     documents: Documents,
     reader: DocumentReader,
-    log: Arc<EmbeddedLog>,
+    log: Arc<EmbeddedLogWriter>,
     rates: Arc<EmbeddedRates>,
     board: Arc<EmbeddedBoard>,
     pauses: EmbeddedPauses,
@@ -118,7 +118,7 @@ impl Embedded {
         settings: Settings,
     ) -> Result<Self, ReadError> {
         let store = Store::start(database)?;
-        let log = EmbeddedLog::new(store.clone(), settings.log.clone(), settings.clock);
+        let log = EmbeddedLogWriter::new(store.clone(), settings.log.clone(), settings.clock);
         Ok(Self {
             documents: Documents::new(store.clone(), settings.max_organizations),
             log: Arc::new(log),
@@ -156,7 +156,7 @@ impl Embedded {
     }
 
     /// The record, for the engine.
-    pub fn log(&self) -> Arc<EmbeddedLog> {
+    pub fn log(&self) -> Arc<EmbeddedLogWriter> {
         self.log.clone()
     }
 

@@ -57,7 +57,7 @@ use admission::WebhookLimiter;
 use clock::Clock;
 use counters::Counters;
 use faults::Faults;
-use ports::{Board, Handover, Log, Pauses, Rates, Sender, Source, Subscriptions};
+use ports::{Board, Handover, LogWriter, Pauses, Rates, Sender, Source, Subscriptions};
 use random::RandomSource;
 use under_way::UnderWay;
 
@@ -96,7 +96,7 @@ pub struct Ports {
     /// Knows the webhooks.
     pub subscriptions: Arc<dyn Subscriptions>,
     /// Keeps the record.
-    pub log: Arc<dyn Log>,
+    pub log: Arc<dyn LogWriter>,
     /// Shares rate limits with other workers.
     pub rates: Arc<dyn Rates>,
     /// Tells everybody whose deliveries are held back.

@@ -262,7 +262,7 @@ pub enum Keep {
 
 /// The record of what was done.
 #[async_trait]
-pub trait Log: Send + Sync {
+pub trait LogWriter: Send + Sync {
     /// Returns once the store can be written to; at once if the last write went well.
     async fn available(&self);
 

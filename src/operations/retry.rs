@@ -13,7 +13,7 @@ pub enum RetryError {
     /// Nothing is on record of it.
     #[error(
         "nothing of delivery {0} is kept that could be sent again: what failed is, for as long as \
-         log.deliveries_kept says, and what never failed only with log.keep_bodies = \"all\""
+         delivery_log.deliveries_kept says, and what never failed only with delivery_log.keep_bodies = \"all\""
     )]
     Unknown(DeliveryId),
     /// The receiver has it.
@@ -21,14 +21,14 @@ pub enum RetryError {
     Delivered(DeliveryId),
     /// Its body is gone.
     #[error(
-        "the body of delivery {0} is not kept, so it cannot be sent again; with log.keep_bodies = \
+        "the body of delivery {0} is not kept, so it cannot be sent again; with delivery_log.keep_bodies = \
          \"all\" bodies of deliveries that never failed are kept too"
     )]
     NoBody(DeliveryId),
     /// Its body had to make room.
     #[error(
         "the body of delivery {0} is no longer kept: newer ones of its organization took its place \
-         (log.bodies_per_organization). If the delivery was given up, its dead letter has the body: \
+         (delivery_log.bodies_per_organization). If the delivery was given up, its dead letter has the body: \
          requeue that. If it waits for its next attempt, that is made all the same"
     )]
     Outgrown(DeliveryId),

@@ -15,7 +15,7 @@ use crate::domain::own_fault::OwnFault;
 use crate::domain::webhook::{Webhook, WebhookKey};
 use crate::domain::{outcome, request};
 use crate::engine::faults::Faults;
-use crate::engine::ports::{Entry, Log, Request, Sender};
+use crate::engine::ports::{Entry, LogWriter, Request, Sender};
 
 /// How long the record may take: whoever waits has seen the answer matter more.
 const RECORD_LIMIT: Duration = Duration::from_secs(5);
@@ -28,7 +28,7 @@ pub struct Tester {
     /// Where it is kept that they cannot be made.
     pub faults: Arc<Faults>,
     /// Where they are put on record.
-    pub log: Arc<dyn Log>,
+    pub log: Arc<dyn LogWriter>,
     /// The process's name in the record.
     pub worker: String,
 }

@@ -9,7 +9,7 @@
 //! | `documents` | the hash of an organization's webhooks: reading, compare-and-set, notices |
 //! | [`webhooks`] | the registered webhooks, for commands and the API |
 //! | [`subscriptions`] | the registered webhooks, for the engine: cached and kept up to date |
-//! | [`log`] | the record, for the engine: written in batches |
+//! | [`log_writer`] | the delivery log, for the engine: written in batches |
 //! | [`attempts`] | the attempts on record, for commands and the API |
 //! | [`deliveries`] | the deliveries on record, for a retry by hand |
 //! | [`delivery_log`] | all of the record, for whoever asks from outside |
@@ -34,7 +34,7 @@ mod documents;
 pub mod error;
 pub mod keys;
 mod listener;
-pub mod log;
+pub mod log_writer;
 pub mod pauses;
 pub mod probe;
 pub mod rates;

@@ -28,7 +28,7 @@ pub const MAX_EXAMINED: usize = 5_000;
 
 /// How much of the record is kept, and how it is written.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LogSettings {
+pub struct DeliveryLogSettings {
     /// About how many attempts the stream of all webhooks keeps.
     pub attempts_kept: u64,
     /// About how many attempts the stream of one webhook keeps.
@@ -42,7 +42,7 @@ pub struct LogSettings {
     pub batch: usize,
 }
 
-impl Default for LogSettings {
+impl Default for DeliveryLogSettings {
     /// A million attempts in all, a thousand for each webhook, deliveries for a week, 64 MiB of their
     /// bodies for each organization.
     fn default() -> Self {

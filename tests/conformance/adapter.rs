@@ -10,7 +10,9 @@ use prism_webhooks::domain::event::RawEvent;
 use prism_webhooks::domain::held_back::HeldBack;
 use prism_webhooks::domain::ids::{DeliveryId, Organization, WebhookId};
 use prism_webhooks::domain::webhook::WebhookKey;
-use prism_webhooks::engine::ports::{Board, Handover, Log, Pauses, Rates, Source, Subscriptions};
+use prism_webhooks::engine::ports::{
+    Board, Handover, LogWriter, Pauses, Rates, Source, Subscriptions,
+};
 use prism_webhooks::registry::webhooks::Webhooks;
 use prism_webhooks::store::dead_letters::{Action, Filter, Found, Options, Progress};
 use prism_webhooks::store::delivery_log::{AttemptFilter, Recorded, RecordedAttempt};
@@ -47,7 +49,7 @@ pub trait Adapter: Sized {
     fn publish(&self, event: RawEvent) -> impl Future<Output = ()>;
 
     fn handover(&self) -> Arc<dyn Handover>;
-    fn log(&self) -> Arc<dyn Log>;
+    fn log(&self) -> Arc<dyn LogWriter>;
     fn rates(&self) -> Arc<dyn Rates>;
     /// What the worker of this name says; where there is one worker alone, the name is nothing.
     fn board(&self, worker: &str) -> Arc<dyn Board>;

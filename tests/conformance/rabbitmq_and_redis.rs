@@ -9,21 +9,23 @@ use prism_webhooks::domain::attempt::Attempt;
 use prism_webhooks::domain::event::RawEvent;
 use prism_webhooks::domain::held_back::HeldBack;
 use prism_webhooks::domain::ids::{DeliveryId, Organization, WebhookId};
-use prism_webhooks::engine::ports::{Board, Handover, Log, Pauses, Rates, Source, Subscriptions};
+use prism_webhooks::engine::ports::{
+    Board, Handover, LogWriter, Pauses, Rates, Source, Subscriptions,
+};
 use prism_webhooks::rabbitmq::consumer::SourceHandle;
 use prism_webhooks::rabbitmq::dead_letters::DeadLetters;
 use prism_webhooks::rabbitmq::publisher::Publisher;
 use prism_webhooks::redis::attempts::Attempts;
 use prism_webhooks::redis::board::RedisBoard;
 use prism_webhooks::redis::deliveries::Deliveries;
-use prism_webhooks::redis::log::RedisLog;
+use prism_webhooks::redis::log_writer::RedisLogWriter;
 use prism_webhooks::redis::rates::RedisRates;
 use prism_webhooks::redis::statistics::Statistics;
 use prism_webhooks::redis::subscriptions::RedisSubscriptions;
 use prism_webhooks::registry::webhooks::Webhooks;
 use prism_webhooks::store::dead_letters::{Action, Filter, Found, Options, Progress};
 use prism_webhooks::store::delivery_log::{AttemptFilter, Recorded, RecordedAttempt};
-use prism_webhooks::store::retention::LogSettings;
+use prism_webhooks::store::retention::DeliveryLogSettings;
 use prism_webhooks::store::statistics::{Bucket, Detail};
 
 use super::adapter::{Adapter, BODIES, KEPT};
@@ -32,7 +34,7 @@ use crate::redis::kit::{Space, organization};
 
 pub struct RabbitAndRedis {
     publisher: Publisher,
-    log: Arc<RedisLog>,
+    log: Arc<RedisLogWriter>,
     subscriptions: Arc<RedisSubscriptions>,
     world: World,
     space: Space,
@@ -53,13 +55,13 @@ impl Adapter for RabbitAndRedis {
     async fn new() -> Self {
         let (world, space) = (World::declared().await, Space::new());
         let (attempts_kept, attempts_kept_per_webhook) = KEPT;
-        let settings = LogSettings {
+        let settings = DeliveryLogSettings {
             attempts_kept,
             attempts_kept_per_webhook,
             bodies_per_organization: BODIES,
-            ..LogSettings::default()
+            ..DeliveryLogSettings::default()
         };
-        let log = RedisLog::start(space.connection.clone(), space.keys.clone(), settings);
+        let log = RedisLogWriter::start(space.connection.clone(), space.keys.clone(), settings);
         let subscriptions = space.subscriptions(&space.connection, Duration::from_secs(3600));
         space.heard_by(&subscriptions).await;
         Self {
@@ -103,7 +105,7 @@ impl Adapter for RabbitAndRedis {
         Arc::new(self.publisher.clone())
     }
 
-    fn log(&self) -> Arc<dyn Log> {
+    fn log(&self) -> Arc<dyn LogWriter> {
         self.log.clone()
     }
 

@@ -13,13 +13,15 @@ use prism_webhooks::embedded::database::Database;
 use prism_webhooks::embedded::source::SourceHandle;
 use prism_webhooks::embedded::{Embedded, Settings};
 use prism_webhooks::engine::clock::Clock;
-use prism_webhooks::engine::ports::{Board, Handover, Log, Pauses, Rates, Source, Subscriptions};
+use prism_webhooks::engine::ports::{
+    Board, Handover, LogWriter, Pauses, Rates, Source, Subscriptions,
+};
 use prism_webhooks::registry::documents::DocumentReader;
 use prism_webhooks::registry::secrets::SecretCipher;
 use prism_webhooks::registry::webhooks::Webhooks;
 use prism_webhooks::store::dead_letters::{Action, Filter, Found, Options, Progress};
 use prism_webhooks::store::delivery_log::{AttemptFilter, Recorded, RecordedAttempt};
-use prism_webhooks::store::retention::LogSettings;
+use prism_webhooks::store::retention::DeliveryLogSettings;
 use prism_webhooks::store::statistics::{Bucket, Detail};
 use tempfile::TempDir;
 
@@ -73,11 +75,11 @@ impl<P: Place> Sqlite<P> {
         };
         let (attempts_kept, attempts_kept_per_webhook) = KEPT;
         let settings = Settings {
-            log: LogSettings {
+            log: DeliveryLogSettings {
                 attempts_kept,
                 attempts_kept_per_webhook,
                 bodies_per_organization: BODIES,
-                ..LogSettings::default()
+                ..DeliveryLogSettings::default()
             },
             max_organizations: 100,
             prefetch: 1000,
@@ -132,7 +134,7 @@ impl<P: Place> Adapter for Sqlite<P> {
         Arc::new(self.embedded().intake())
     }
 
-    fn log(&self) -> Arc<dyn Log> {
+    fn log(&self) -> Arc<dyn LogWriter> {
         self.embedded().log()
     }
 

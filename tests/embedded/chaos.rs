@@ -15,7 +15,7 @@ use prism_webhooks::domain::streak::Streak;
 use prism_webhooks::domain::webhook::WebhookKey;
 use prism_webhooks::engine::Ports;
 use prism_webhooks::engine::ports::{
-    Entry, FollowUp, Handover, Log, Request, Sender, Stopped, Subscriptions,
+    Entry, FollowUp, Handover, LogWriter, Request, Sender, Stopped, Subscriptions,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -112,7 +112,7 @@ impl Subscriptions for Chaotic {
 }
 
 #[async_trait]
-impl Log for Chaotic {
+impl LogWriter for Chaotic {
     async fn available(&self) {
         self.inner.log.available().await;
     }

@@ -11,7 +11,7 @@ use prism_webhooks::domain::event::RawEvent;
 use prism_webhooks::embedded::database::Database;
 use prism_webhooks::embedded::writer::WriteError;
 use prism_webhooks::engine::clock::Clock;
-use prism_webhooks::engine::ports::{FollowUp, Handover as _, Log as _, Message};
+use prism_webhooks::engine::ports::{FollowUp, Handover as _, LogWriter as _, Message};
 use prism_webhooks::store::dead_letters::Filter;
 
 use super::world::{embedded, event};

@@ -17,7 +17,7 @@ use prism_webhooks::engine::clock::Clock;
 use prism_webhooks::engine::random::RandomSource;
 use prism_webhooks::registry::documents::{DocumentReader, DocumentStore as _};
 use prism_webhooks::registry::secrets::SecretCipher;
-use prism_webhooks::store::retention::LogSettings;
+use prism_webhooks::store::retention::DeliveryLogSettings;
 
 /// The webhooks: each endpoint's path is its id, and says how the receiver is.
 pub const WEBHOOKS: [&str; 4] = ["healthy", "moody", "broken", "gone"];
@@ -27,7 +27,7 @@ pub const IN_FLIGHT: u32 = 8;
 
 pub fn embedded(database: Arc<Database>, clock: Clock) -> Embedded {
     let settings = Settings {
-        log: LogSettings::default(),
+        log: DeliveryLogSettings::default(),
         max_organizations: 100,
         prefetch: 16,
         clock,

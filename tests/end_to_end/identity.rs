@@ -106,7 +106,7 @@ async fn five_messages_alike_are_five_deliveries_though_the_receiver_fails_now_a
 
 #[tokio::test]
 async fn five_messages_alike_are_five_deliveries_though_every_body_is_kept() {
-    let settings = [("PRISM_LOG_KEEP_BODIES", "all")];
+    let settings = [("PRISM_DELIVERY_LOG_KEEP_BODIES", "all")];
     let deployment = Deployment::start("alike-kept", &settings).await;
     let choosy = Choosy::start(|_| true);
     let message = || Message::new("request.completed", BODY);

@@ -22,8 +22,8 @@ use prism_webhooks::embedded::board::EmbeddedBoard;
 use prism_webhooks::embedded::rates::EmbeddedRates;
 use prism_webhooks::engine::faults::Faults;
 use prism_webhooks::engine::ports::{
-    Entry, FollowUp, Handover, Heed, Incoming, Log, Message, Pauses, Receipt, Request, Sender,
-    Settlement, Source, Stopped, Subscriptions,
+    Entry, FollowUp, Handover, Heed, Incoming, LogWriter, Message, Pauses, Receipt, Request,
+    Sender, Settlement, Source, Stopped, Subscriptions,
 };
 use prism_webhooks::engine::{Engine, Ports, Settings};
 use tokio::sync::mpsc;
@@ -371,7 +371,7 @@ impl Subscriptions for Scripted {
 }
 
 #[async_trait]
-impl Log for Scripted {
+impl LogWriter for Scripted {
     async fn available(&self) {}
 
     async fn write(&self, entry: Entry) {

@@ -5,18 +5,18 @@ use std::time::Duration;
 use futures::future::join_all;
 use jiff::Timestamp;
 use prism_webhooks::domain::attempt::Attempt;
-use prism_webhooks::engine::ports::{Entry, Log as _};
+use prism_webhooks::engine::ports::{Entry, LogWriter as _};
 use prism_webhooks::redis::attempts::{AttemptFilter, Attempts};
-use prism_webhooks::redis::log::{LogSettings, RedisLog};
+use prism_webhooks::redis::log_writer::{DeliveryLogSettings, RedisLogWriter};
 
 use super::kit::{Proxy, Space, attempt};
 use super::log::attempted;
 
 async fn write(space: &Space, attempts: impl IntoIterator<Item = Attempt>) {
-    let log = RedisLog::start(
+    let log = RedisLogWriter::start(
         space.connection.clone(),
         space.keys.clone(),
-        LogSettings::default(),
+        DeliveryLogSettings::default(),
     );
     let entry = |attempt| Entry {
         attempt: Some(attempt),

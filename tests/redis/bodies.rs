@@ -7,8 +7,8 @@ use bytes::Bytes;
 use prism_webhooks::domain::delivery::Delivery;
 use prism_webhooks::domain::delivery_state::DeliveryState;
 use prism_webhooks::domain::event::Event;
-use prism_webhooks::engine::ports::{DeliveryRecord, Entry, Keep, Log as _};
-use prism_webhooks::redis::log::{LogSettings, RedisLog};
+use prism_webhooks::engine::ports::{DeliveryRecord, Entry, Keep, LogWriter as _};
+use prism_webhooks::redis::log_writer::{DeliveryLogSettings, RedisLogWriter};
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 
@@ -16,13 +16,13 @@ use super::kit::{Space, delivery, eventually, organization};
 
 const BUDGET: u64 = 1000;
 
-fn log(space: &Space, kept: Duration) -> RedisLog {
-    let settings = LogSettings {
+fn log(space: &Space, kept: Duration) -> RedisLogWriter {
+    let settings = DeliveryLogSettings {
         bodies_per_organization: BUDGET,
         deliveries_kept: kept,
-        ..LogSettings::default()
+        ..DeliveryLogSettings::default()
     };
-    RedisLog::start(space.connection.clone(), space.keys.clone(), settings)
+    RedisLogWriter::start(space.connection.clone(), space.keys.clone(), settings)
 }
 
 fn sized(number: u32, size: usize) -> Delivery {
@@ -38,7 +38,7 @@ fn sized(number: u32, size: usize) -> Delivery {
     }
 }
 
-async fn keep(log: &RedisLog, delivery: Delivery) {
+async fn keep(log: &RedisLogWriter, delivery: Delivery) {
     let delivery = Some(DeliveryRecord {
         delivery,
         state: DeliveryState::Delivered,

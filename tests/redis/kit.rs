@@ -17,7 +17,7 @@ use prism_webhooks::domain::endpoint::EndpointRules;
 use prism_webhooks::domain::event::Event;
 use prism_webhooks::domain::ids::{EventId, Organization, WebhookId};
 use prism_webhooks::domain::webhook::WebhookKey;
-use prism_webhooks::engine::ports::{Log, Subscriptions as _};
+use prism_webhooks::engine::ports::{LogWriter, Subscriptions as _};
 use prism_webhooks::redis::connection::Connection;
 use prism_webhooks::redis::keys::Keys;
 use prism_webhooks::redis::pauses::RedisPauses;
@@ -201,7 +201,7 @@ pub fn document(id: &str) -> String {
 
 /// Notes a failure at `now`, whatever silence went before, and tells since when the webhook fails.
 pub async fn failing_since(
-    log: &(impl Log + ?Sized),
+    log: &(impl LogWriter + ?Sized),
     webhook: &WebhookKey,
     now: Timestamp,
 ) -> Timestamp {

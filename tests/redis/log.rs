@@ -10,18 +10,18 @@ use prism_webhooks::domain::delivery::{Delivery, LastAttempt};
 use prism_webhooks::domain::delivery_state::DeliveryState;
 use prism_webhooks::domain::event::Event;
 use prism_webhooks::domain::ids::{DeliveryId, MessageKey, WebhookId};
-use prism_webhooks::engine::ports::{DeliveryRecord, Entry, Keep, Log, SettledMarker};
+use prism_webhooks::engine::ports::{DeliveryRecord, Entry, Keep, LogWriter, SettledMarker};
 use prism_webhooks::redis::attempts::{AttemptFilter, Attempts};
 use prism_webhooks::redis::deliveries::{Deliveries, Recorded};
-use prism_webhooks::redis::log::{LogSettings, RedisLog};
+use prism_webhooks::redis::log_writer::{DeliveryLogSettings, RedisLogWriter};
 
 use super::kit::{Space, at, attempt, delivery, failing_since, organization, webhook_key};
 
-fn log(space: &Space) -> RedisLog {
-    RedisLog::start(
+fn log(space: &Space) -> RedisLogWriter {
+    RedisLogWriter::start(
         space.connection.clone(),
         space.keys.clone(),
-        LogSettings::default(),
+        DeliveryLogSettings::default(),
     )
 }
 
@@ -71,12 +71,12 @@ async fn an_attempt_is_on_record_in_both_streams_exactly_as_it_was() {
 async fn streams_are_capped() {
     let space = Space::new();
     space.register(&["w1"]).await;
-    let settings = LogSettings {
+    let settings = DeliveryLogSettings {
         attempts_kept: 400,
         attempts_kept_per_webhook: 200,
-        ..LogSettings::default()
+        ..DeliveryLogSettings::default()
     };
-    let log = RedisLog::start(space.connection.clone(), space.keys.clone(), settings);
+    let log = RedisLogWriter::start(space.connection.clone(), space.keys.clone(), settings);
     join_all((0..2000).map(|_| log.write(attempted("e", "w1")))).await;
     let own = space
         .keys

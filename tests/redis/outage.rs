@@ -5,19 +5,19 @@ use std::time::Duration;
 
 use futures::FutureExt as _;
 use futures::future::join_all;
-use prism_webhooks::engine::ports::{Log as _, Subscriptions as _};
-use prism_webhooks::redis::log::{LogSettings, RedisLog};
+use prism_webhooks::engine::ports::{LogWriter as _, Subscriptions as _};
+use prism_webhooks::redis::log_writer::{DeliveryLogSettings, RedisLogWriter};
 
 use super::kit::{OwnRedis, Proxy, Space, at, eventually, new_webhook, organization};
 use super::log::attempted;
 
 const LIMIT: Duration = Duration::from_secs(30);
 
-fn log(space: &Space) -> Arc<RedisLog> {
-    let log = RedisLog::start(
+fn log(space: &Space) -> Arc<RedisLogWriter> {
+    let log = RedisLogWriter::start(
         space.connection.clone(),
         space.keys.clone(),
-        LogSettings::default(),
+        DeliveryLogSettings::default(),
     );
     Arc::new(log)
 }
@@ -96,7 +96,11 @@ async fn webhooks_and_marks_are_waited_for() {
         .unwrap();
     let connection = proxy.connection();
     let subscriptions = space.subscriptions(&connection, Duration::from_secs(60));
-    let log = RedisLog::start(connection, space.keys.clone(), LogSettings::default());
+    let log = RedisLogWriter::start(
+        connection,
+        space.keys.clone(),
+        DeliveryLogSettings::default(),
+    );
     let event = "e1".parse().unwrap();
     let acme = organization();
     let asking = async { tokio::join!(subscriptions.webhooks(&acme), log.settled(&acme, &event)) };
@@ -111,10 +115,10 @@ async fn webhooks_and_marks_are_waited_for() {
 async fn a_peer_that_died_without_a_word_does_not_hold_entries_up() {
     let space = Space::new();
     let proxy = Proxy::start().await;
-    let log = RedisLog::start(
+    let log = RedisLogWriter::start(
         proxy.connection(),
         space.keys.clone(),
-        LogSettings::default(),
+        DeliveryLogSettings::default(),
     );
     log.write(attempted("e1", "w1")).await;
     proxy.stall();

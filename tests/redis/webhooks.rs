@@ -5,8 +5,8 @@ use std::time::Duration;
 use futures::future::join_all;
 use prism_webhooks::domain::matching::EventSubscription;
 use prism_webhooks::domain::secret::Secret;
-use prism_webhooks::engine::ports::Log as _;
-use prism_webhooks::redis::log::{LogSettings, RedisLog};
+use prism_webhooks::engine::ports::LogWriter as _;
+use prism_webhooks::redis::log_writer::{DeliveryLogSettings, RedisLogWriter};
 use prism_webhooks::registry::secrets::{SecretCipher, SecretKey};
 use prism_webhooks::registry::webhooks::{Listed, NewWebhook, WebhookPatch, WebhooksError};
 
@@ -229,10 +229,10 @@ async fn deleting_a_webhook_removes_its_attempts_and_its_health() {
         .create(&organization(), new_webhook("n"), at(0))
         .await
         .unwrap();
-    let log = RedisLog::start(
+    let log = RedisLogWriter::start(
         space.connection.clone(),
         space.keys.clone(),
-        LogSettings::default(),
+        DeliveryLogSettings::default(),
     );
     let key = webhook_key(&created.document.id);
     failing_since(&log, &key, at(0)).await;

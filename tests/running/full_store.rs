@@ -49,7 +49,7 @@ async fn one_organizations_bodies_do_not_fill_redis_for_the_others() {
         ("PRISM_NAMESPACE", namespace.as_str()),
         ("PRISM_AMQP_URL", amqp_url()),
         ("PRISM_REDIS_URL", redis.url()),
-        ("PRISM_LOG_BODIES_PER_ORGANIZATION", "8MiB"),
+        ("PRISM_DELIVERY_LOG_BODIES_PER_ORGANIZATION", "8MiB"),
         // The receiver fails, and gets every event all the same.
         ("PRISM_WORKER_BREAKER_AFTER", "0"),
     ]);

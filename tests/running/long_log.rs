@@ -10,13 +10,13 @@ use prism_webhooks::domain::ids::{EventId, Organization};
 use prism_webhooks::embedded::database::Database;
 use prism_webhooks::embedded::{Embedded, Settings};
 use prism_webhooks::engine::clock::Clock;
-use prism_webhooks::engine::ports::{Entry, Log};
+use prism_webhooks::engine::ports::{Entry, LogWriter};
 use prism_webhooks::redis::connection::Connection;
 use prism_webhooks::redis::keys::Keys;
-use prism_webhooks::redis::log::RedisLog;
+use prism_webhooks::redis::log_writer::RedisLogWriter;
 use prism_webhooks::registry::documents::DocumentReader;
 use prism_webhooks::registry::secrets::SecretCipher;
-use prism_webhooks::store::retention::LogSettings;
+use prism_webhooks::store::retention::DeliveryLogSettings;
 
 use super::site::{Running, SOON, Site};
 use crate::redis::kit::{attempt, new_webhook};
@@ -33,16 +33,16 @@ const LIMIT: Duration = Duration::from_millis(100);
 /// most of what the server takes itself.
 const TIMES: usize = 11;
 
-fn settings() -> LogSettings {
-    LogSettings {
+fn settings() -> DeliveryLogSettings {
+    DeliveryLogSettings {
         attempts_kept: 2 * ATTEMPTS as u64,
         attempts_kept_per_webhook: 2 * ATTEMPTS as u64,
-        ..LogSettings::default()
+        ..DeliveryLogSettings::default()
     }
 }
 
 /// Puts as many attempts of the webhook on record.
-async fn fill(log: &dyn Log, webhook: &str) {
+async fn fill(log: &dyn LogWriter, webhook: &str) {
     let one = attempt("event", webhook);
     let entries = (0..ATTEMPTS).map(|number| {
         let mut one = one.clone();
@@ -117,7 +117,7 @@ async fn embedded_a_long_log_opens_at_once() {
     })
     .await;
     let data = ("PRISM_DATA_DIR", directory.path().to_str().unwrap());
-    let kept = ("PRISM_LOG_ATTEMPTS_KEPT_PER_WEBHOOK", "200000");
+    let kept = ("PRISM_DELIVERY_LOG_ATTEMPTS_KEPT_PER_WEBHOOK", "200000");
     let running = Site::new(&[data, kept]).start().await;
     opens_at_once(&running, &id).await;
     running.stop().await;
@@ -134,7 +134,7 @@ async fn on_servers_a_long_log_opens_at_once() {
     let running = site.start().await;
     let id = running.webhook("ours", "https://example.com/", None).await;
     let connection = Connection::open(redis_url()).unwrap();
-    let log = RedisLog::start(connection, Keys::new(namespace.as_str()), settings());
+    let log = RedisLogWriter::start(connection, Keys::new(namespace.as_str()), settings());
     fill(&log, &id).await;
     log.flush().await;
     opens_at_once(&running, &id).await;

@@ -17,7 +17,7 @@ use prism_webhooks::domain::webhook::WebhookKey;
 use prism_webhooks::embedded::board::EmbeddedBoard;
 use prism_webhooks::engine::Ports;
 use prism_webhooks::engine::ports::{
-    Entry, FollowUp, Handover, Log, Rates, Request, Sender, Stopped, Subscriptions,
+    Entry, FollowUp, Handover, LogWriter, Rates, Request, Sender, Stopped, Subscriptions,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -93,7 +93,7 @@ impl Subscriptions for Life {
 }
 
 #[async_trait]
-impl Log for Life {
+impl LogWriter for Life {
     async fn available(&self) {
         self.alive().await;
     }

@@ -174,12 +174,12 @@ fn keys_that_do_not_go_together_are_refused_naming_both() {
             "worker.prefetch = 100: must be at least worker.max_in_flight (256, default)",
         ),
         (
-            "log.deliveries_kept = '3d'",
-            "log.deliveries_kept = \"3d\": must be longer than delay.longest (\"3d\", default)",
+            "delivery_log.deliveries_kept = '3d'",
+            "delivery_log.deliveries_kept = \"3d\": must be longer than delay.longest (\"3d\", default)",
         ),
         (
             "delay.longest = '7d'",
-            "delay.longest = \"7d\": must be shorter than log.deliveries_kept (\"7d\", default)",
+            "delay.longest = \"7d\": must be shorter than delivery_log.deliveries_kept (\"7d\", default)",
         ),
     ] {
         let found = mistake(text, &[]);

@@ -138,7 +138,7 @@ fn what_is_shown_can_be_loaded_and_says_who_said_so() {
     let loaded = load(
         "retry.initial = '90s'",
         &[("PRISM_WORKER_NAME", "w1")],
-        &[Flag::set("log.batch=9")],
+        &[Flag::set("delivery_log.batch=9")],
     )
     .expect("right");
     let toml = loaded.to_toml();
@@ -160,7 +160,7 @@ fn what_is_shown_can_be_loaded_and_says_who_said_so() {
     );
     let json = loaded.to_json();
     assert_eq!(
-        json["log.batch"],
+        json["delivery_log.batch"],
         serde_json::json!({ "value": 9, "kind": "flag", "source": "--set" })
     );
     assert_eq!(

@@ -111,7 +111,7 @@ fn again(opened: &Attempt, delivery: &Inspected) -> Markup {
     html! {
         @if delivery.kept().is_none() {
             p.small.quiet {
-                "It cannot be sent again: its body is not kept. With log.keep_bodies = \"all\" the bodies of deliveries that never failed are kept too; beyond log.bodies_per_organization the oldest go. A delivery that was given up can be requeued from its dead letter."
+                "It cannot be sent again: its body is not kept. With delivery_log.keep_bodies = \"all\" the bodies of deliveries that never failed are kept too; beyond delivery_log.bodies_per_organization the oldest go. A delivery that was given up can be requeued from its dead letter."
             }
         } @else if delivered {
             p { "It was delivered. " (retry_button(opened, true)) }
@@ -135,7 +135,7 @@ fn request(sent: &SentRequest) -> Markup {
         }
         @match &sent.body {
             Some(body) => pre.card tabindex="0" aria-label="Request body" { (DROPPED) (String::from_utf8_lossy(body)) },
-            None => p.small.quiet { "The body is not kept: only what fails is, unless log.keep_bodies says \"all\", and of each organization no more than log.bodies_per_organization." },
+            None => p.small.quiet { "The body is not kept: only what fails is, unless delivery_log.keep_bodies says \"all\", and of each organization no more than delivery_log.bodies_per_organization." },
         }
     }
 }

@@ -25,17 +25,17 @@ use crate::domain::ids::{DeliveryId, MessageKey, Organization, WebhookId};
 use crate::domain::streak::Streak;
 use crate::domain::webhook::WebhookKey;
 use crate::engine::clock::Clock;
-use crate::engine::ports::{DeliveryRecord, Entry, Keep, Log, SettledMarker};
-use crate::store::retention::{LogSettings, MARKS_KEPT, SEQUENCE_KEPT, SERVED_MARKS_KEPT};
+use crate::engine::ports::{DeliveryRecord, Entry, Keep, LogWriter, SettledMarker};
+use crate::store::retention::{DeliveryLogSettings, MARKS_KEPT, SEQUENCE_KEPT, SERVED_MARKS_KEPT};
 
 /// After so many entries what is over the caps is removed: the caps are kept to about this.
 const PRUNE_EVERY: u64 = 256;
 
 /// The record in SQLite.
 #[derive(Debug)]
-pub struct EmbeddedLog {
+pub struct EmbeddedLogWriter {
     store: Store,
-    settings: LogSettings,
+    settings: DeliveryLogSettings,
     clock: Clock,
     health: Arc<Health>,
     counting: Arc<Counting>,
@@ -44,8 +44,8 @@ pub struct EmbeddedLog {
     touched: Mutex<HashSet<WebhookKey>>,
 }
 
-impl EmbeddedLog {
-    pub(super) fn new(store: Store, settings: LogSettings, clock: Clock) -> Self {
+impl EmbeddedLogWriter {
+    pub(super) fn new(store: Store, settings: DeliveryLogSettings, clock: Clock) -> Self {
         Self {
             health: Health::start(store.clone(), clock),
             counting: Counting::start(store.clone(), clock),
@@ -107,7 +107,7 @@ pub(super) async fn recorded<T: Default>(written: Result<T, WriteError>) -> T {
 }
 
 #[async_trait]
-impl Log for EmbeddedLog {
+impl LogWriter for EmbeddedLogWriter {
     async fn available(&self) {
         let mut writing = self.store.writing();
         if writing.wait_for(Option::is_none).await.is_err() {
@@ -196,7 +196,7 @@ struct Rows {
 }
 
 impl Rows {
-    fn of(entry: &Entry, log: &EmbeddedLog) -> Self {
+    fn of(entry: &Entry, log: &EmbeddedLogWriter) -> Self {
         let now = millis(log.clock.now());
         let expiry = |kept| now.saturating_add(millis_of(kept));
         let attempt = entry.attempt.as_ref().map(|attempt| {

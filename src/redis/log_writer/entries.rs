@@ -12,7 +12,7 @@ use crate::engine::ports::{DeliveryRecord, Entry, Keep, SettledMarker};
 use crate::redis::keys::Keys;
 use crate::redis::{attempt_fields, delivery_fields, statistics};
 use crate::store::retention::{
-    HEALTH_KEPT, LogSettings, MARKS_KEPT, QUIET_KEPT, SEQUENCE_KEPT, SERVED_MARKS_KEPT,
+    DeliveryLogSettings, HEALTH_KEPT, MARKS_KEPT, QUIET_KEPT, SEQUENCE_KEPT, SERVED_MARKS_KEPT,
 };
 use crate::store::statistics::Counted;
 
@@ -23,14 +23,14 @@ const TEND: &str = include_str!("../scripts/tend.lua");
 #[derive(Debug)]
 pub(super) struct Encoder {
     keys: Keys,
-    settings: LogSettings,
+    settings: DeliveryLogSettings,
     all_attempts: String,
     record: Script,
     tend: Script,
 }
 
 impl Encoder {
-    pub(super) fn new(keys: Keys, settings: LogSettings) -> Self {
+    pub(super) fn new(keys: Keys, settings: DeliveryLogSettings) -> Self {
         Self {
             all_attempts: keys.attempts(),
             keys,

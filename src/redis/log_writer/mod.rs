@@ -22,8 +22,8 @@ use super::keys::Keys;
 use crate::domain::ids::{DeliveryId, MessageKey, Organization, WebhookId};
 use crate::domain::streak::Streak;
 use crate::domain::webhook::WebhookKey;
-use crate::engine::ports::{Entry, Log};
-pub use crate::store::retention::LogSettings;
+use crate::engine::ports::{Entry, LogWriter};
+pub use crate::store::retention::DeliveryLogSettings;
 use crate::store::retention::{HEALTH_KEPT, MARKS_KEPT, SUCCESS_NOTED_EVERY};
 use crate::store::statistics::{COUNTED_EVERY, Tally};
 use crate::store::successes::Successes;
@@ -32,7 +32,7 @@ use writer::{Job, Writer};
 
 /// The record in Redis.
 #[derive(Debug)]
-pub struct RedisLog {
+pub struct RedisLogWriter {
     connection: Connection,
     keys: Keys,
     jobs: mpsc::UnboundedSender<Job>,
@@ -43,10 +43,10 @@ pub struct RedisLog {
     claim: Script,
 }
 
-impl RedisLog {
+impl RedisLogWriter {
     /// Starts the writer, in the background; must be called on a Tokio runtime. The writer ends
     /// when this is dropped and everything handed to it is on record.
-    pub fn start(connection: Connection, keys: Keys, settings: LogSettings) -> Self {
+    pub fn start(connection: Connection, keys: Keys, settings: DeliveryLogSettings) -> Self {
         let (jobs, queue) = mpsc::unbounded_channel();
         let (state, writing) = watch::channel(true);
         let batch = settings.batch.max(1);
@@ -118,7 +118,7 @@ async fn count(
 }
 
 #[async_trait]
-impl Log for RedisLog {
+impl LogWriter for RedisLogWriter {
     async fn available(&self) {
         if self.connection.is_up() && *self.writing.borrow() {
             return;
