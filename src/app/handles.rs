@@ -23,7 +23,7 @@ const PORT_LEAST: usize = 16;
 
 /// What a process does, and so who needs handles.
 #[derive(Debug, Clone, Copy)]
-pub struct Wanted {
+pub struct Demand {
     /// The requests that may be open at once, to any endpoint.
     pub requests: usize,
     /// Whether there is a port.
@@ -44,7 +44,7 @@ pub struct Shares {
 /// Divides `limit` handles. Requests come first, up to half of what there is: a port that is full
 /// turns somebody away, and a connection that is not kept costs a handshake; a request that is not
 /// made is late. The sum of the shares and the reserve is at most `limit`, if that is at least 128.
-pub fn divide(limit: usize, wanted: Wanted) -> Shares {
+pub fn divide(limit: usize, wanted: Demand) -> Shares {
     let free = limit.saturating_sub(RESERVE.min(limit / 2));
     let requests = wanted.requests.min(free / 2).max(1);
     let left = free.saturating_sub(requests);
@@ -64,7 +64,7 @@ pub fn divide(limit: usize, wanted: Wanted) -> Shares {
 pub fn shares(config: &Config, port: bool) -> Shares {
     let limit = getrlimit(Resource::Nofile).current;
     let limit = limit.map_or(usize::MAX, to_size);
-    let wanted = Wanted {
+    let wanted = Demand {
         requests: config.worker.max_in_flight + config.worker.max_slow,
         port,
     };
@@ -110,7 +110,7 @@ fn to_size(limit: u64) -> usize {
 }
 
 /// Says so where `shares` are less than was `wanted`.
-fn warn_if_short(limit: usize, wanted: Wanted, shares: Shares) {
+fn warn_if_short(limit: usize, wanted: Demand, shares: Shares) {
     if shares.requests < wanted.requests {
         tracing::warn!(
             limit,
@@ -130,8 +130,8 @@ mod tests {
 
     use super::*;
 
-    fn run(requests: usize) -> Wanted {
-        Wanted {
+    fn run(requests: usize) -> Demand {
+        Demand {
             requests,
             port: true,
         }
@@ -161,7 +161,7 @@ mod tests {
 
     #[test]
     fn without_a_port_its_share_is_for_idle_connections() {
-        let wanted = Wanted {
+        let wanted = Demand {
             requests: 256,
             port: false,
         };
@@ -174,7 +174,7 @@ mod tests {
         fn no_more_is_given_than_there_is(
             limit in 128_usize..2_000_000, requests in 1_usize..70_000, port: bool,
         ) {
-            let shares = divide(limit, Wanted { requests, port });
+            let shares = divide(limit, Demand { requests, port });
             prop_assert!(shares.requests >= 1 && shares.requests <= requests);
             prop_assert!(shares.requests + shares.port + shares.idle + RESERVE <= limit);
         }

@@ -38,7 +38,7 @@ use crate::rabbitmq::consumer;
 use crate::rabbitmq::topology::Topology;
 use crate::redis::error::InvalidRedisUrl;
 use crate::registry::documents::DocumentReader;
-use crate::registry::secrets::{SecretCipher, SecretKey};
+use crate::registry::secrets::SecretCipher;
 use crate::store::retention::DeliveryLogSettings;
 
 /// Why the settings name no usable server.
@@ -117,9 +117,8 @@ pub fn tester(
 }
 
 fn document_reader(config: &Config) -> DocumentReader {
-    let key = config.secret_key.as_ref();
     DocumentReader::new(
-        SecretCipher::new(key.map(|key| SecretKey::new(*key.expose()))),
+        SecretCipher::new(config.secret_key.clone()),
         EndpointRules {
             allow_http: config.allow_http,
         },

@@ -14,7 +14,7 @@ use uuid::Uuid;
 use crate::app;
 use crate::config::{Config, NotSet};
 use crate::rabbitmq::connection::{self, Purpose};
-use crate::rabbitmq::topology::Kind;
+use crate::rabbitmq::topology::ObjectKind;
 use crate::redis::connection::Connection;
 
 use super::error::BenchError;
@@ -101,12 +101,12 @@ impl Servers {
         for object in app::topology(config).objects() {
             let name = object.name.as_str().into();
             match object.kind {
-                Kind::Queue => {
+                ObjectKind::Queue => {
                     channel
                         .queue_delete(name, QueueDeleteOptions::default())
                         .await?;
                 }
-                Kind::Exchange => {
+                ObjectKind::Exchange => {
                     channel
                         .exchange_delete(name, ExchangeDeleteOptions::default())
                         .await?;

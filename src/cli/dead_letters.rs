@@ -10,7 +10,7 @@ use crate::domain::dead_letter::Reason;
 use crate::store::dead_letters::{Action, DeadLetters, Filter, Options, Progress};
 
 use super::console::Console;
-use super::failure::{Failure, Kind};
+use super::failure::{ExitReason, Failure};
 use super::table;
 
 /// Look at what was given up, send it round again, throw it away
@@ -121,7 +121,7 @@ async fn show(
     let Some(letter) = found.letters.first() else {
         let message =
             format_args!("no dead letter has the id {id}; list them to see those there are");
-        return Err(Failure::new(Kind::Subject, message));
+        return Err(Failure::new(ExitReason::Subject, message));
     };
     let text = serde_json::to_string_pretty(letter).map_err(io::Error::from)?;
     Ok(writeln!(console.out, "{text}")?)

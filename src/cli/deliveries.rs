@@ -12,7 +12,7 @@ use crate::operations::inspect::{self, Account, InspectError};
 use crate::operations::retry::{self, RetryError};
 
 use super::console::{Console, printable};
-use super::failure::{Failure, Kind};
+use super::failure::{ExitReason, Failure};
 use super::table;
 
 /// Look at one delivery, send it again, or ask why there was none
@@ -117,7 +117,7 @@ pub async fn run(
                 return Ok(());
             }
             let message = format_args!("it does not get {event_type}");
-            Err(Failure::new(Kind::Failed, message))
+            Err(Failure::new(ExitReason::Failed, message))
         }
     }
 }
@@ -175,7 +175,7 @@ impl From<InspectError> for Failure {
             InspectError::Webhooks(error) => error.into(),
             InspectError::Unavailable(error) => error.into(),
             error @ (InspectError::Unknown(_) | InspectError::Unfound(_)) => {
-                Self::caused(Kind::Subject, &error)
+                Self::caused(ExitReason::Subject, &error)
             }
         }
     }
@@ -193,11 +193,11 @@ impl From<ExplainError> for Failure {
 impl From<RetryError> for Failure {
     fn from(error: RetryError) -> Self {
         let kind = match &error {
-            RetryError::Unknown(_) => Kind::Subject,
+            RetryError::Unknown(_) => ExitReason::Subject,
             RetryError::Delivered(_) | RetryError::NoBody(_) | RetryError::Outgrown(_) => {
-                Kind::Failed
+                ExitReason::Failed
             }
-            RetryError::Unavailable(_) => Kind::Unavailable,
+            RetryError::Unavailable(_) => ExitReason::Unavailable,
         };
         Self::caused(kind, &error)
     }

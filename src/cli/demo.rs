@@ -11,7 +11,7 @@ use crate::config::{Config, Flag, Logging};
 use crate::demo::scenario::{self, Stage, StoryError};
 
 use super::console::Console;
-use super::failure::{Failure, Kind};
+use super::failure::{ExitReason, Failure};
 use super::signals;
 
 /// See it work: three webhooks, sample traffic, a retry, a recovery, a dead letter
@@ -86,7 +86,7 @@ pub async fn run(args: &DemoArgs, console: &mut Console) -> Result<(), Failure> 
     match (told, adds_up) {
         (true, false) => {
             let message = "it does not add up: something was lost, or is not on record";
-            Err(Failure::new(Kind::Failed, message))
+            Err(Failure::new(ExitReason::Failed, message))
         }
         (false, _) => Ok(writeln!(console.out, "\nended before the story was over")?),
         (true, true) => Ok(()),
@@ -95,6 +95,6 @@ pub async fn run(args: &DemoArgs, console: &mut Console) -> Result<(), Failure> 
 
 impl From<StoryError> for Failure {
     fn from(error: StoryError) -> Self {
-        Self::caused(Kind::Failed, &error)
+        Self::caused(ExitReason::Failed, &error)
     }
 }

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 /// What kind of failure it was; the number is the exit code. 2 is clap's, for wrong usage.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum ExitReason {
     /// It ran, and the answer is no: something was not delivered, not published, not as wanted.
     Failed = 1,
     /// The settings are not usable.
@@ -17,7 +17,7 @@ pub enum Kind {
     Subject = 5,
 }
 
-impl Kind {
+impl ExitReason {
     /// The kind with this exit code; one that none has is [`Failed`](Self::Failed).
     pub fn of_code(code: u8) -> Self {
         let all = [Self::Settings, Self::Unavailable, Self::Subject];
@@ -29,13 +29,13 @@ impl Kind {
 /// A failed command.
 #[derive(Debug)]
 pub struct Failure {
-    kind: Kind,
+    kind: ExitReason,
     message: String,
 }
 
 impl Failure {
     /// A failure of this kind; `message` is for people.
-    pub fn new(kind: Kind, message: impl fmt::Display) -> Self {
+    pub fn new(kind: ExitReason, message: impl fmt::Display) -> Self {
         Self {
             kind,
             message: message.to_string(),
@@ -43,7 +43,7 @@ impl Failure {
     }
 
     /// A failure of this kind caused by `error`, whose causes are told as well.
-    pub fn caused(kind: Kind, error: &(dyn Error + 'static)) -> Self {
+    pub fn caused(kind: ExitReason, error: &(dyn Error + 'static)) -> Self {
         let mut message = error.to_string();
         let mut source = error.source();
         while let Some(cause) = source {
@@ -78,7 +78,7 @@ impl From<std::io::Error> for Failure {
     /// Standard output is gone, as under `| head`.
     fn from(error: std::io::Error) -> Self {
         Self::new(
-            Kind::Failed,
+            ExitReason::Failed,
             format_args!("cannot write the output: {error}"),
         )
     }

@@ -34,7 +34,7 @@ use crate::web::ServeError;
 
 use config::{ConfigArgs, ConfigCommandError, GlobalArgs, prism_environment};
 use console::Console;
-use failure::{Failure, Kind};
+use failure::{ExitReason, Failure};
 
 /// Outbound webhook delivery for Prism: signed, retried, recorded, and nothing lost on the way
 #[derive(Debug, Parser)]
@@ -171,7 +171,7 @@ async fn with_settings(
 
 impl From<ConfigError> for Failure {
     fn from(error: ConfigError) -> Self {
-        Self::new(Kind::Settings, error)
+        Self::new(ExitReason::Settings, error)
     }
 }
 
@@ -186,31 +186,31 @@ impl From<ConfigCommandError> for Failure {
 
 impl From<NotSet> for Failure {
     fn from(error: NotSet) -> Self {
-        Self::new(Kind::Settings, error)
+        Self::new(ExitReason::Settings, error)
     }
 }
 
 impl From<listen::ListenError> for Failure {
     fn from(error: listen::ListenError) -> Self {
-        Self::caused(Kind::Failed, &error)
+        Self::caused(ExitReason::Failed, &error)
     }
 }
 
 impl From<app::ServerError> for Failure {
     fn from(error: app::ServerError) -> Self {
-        Self::caused(Kind::Settings, &error)
+        Self::caused(ExitReason::Settings, &error)
     }
 }
 
 impl From<app::StartError> for Failure {
     fn from(error: app::StartError) -> Self {
         let kind = match &error {
-            app::StartError::Server(_) | app::StartError::NoData(_) => Kind::Settings,
-            app::StartError::Sender(_) => Kind::Failed,
-            app::StartError::Source(_) => Kind::Unavailable,
-            app::StartError::Embedded(_) => Kind::Unavailable,
-            app::StartError::Api(ServeError::Open { .. }) => Kind::Settings,
-            app::StartError::Api(ServeError::Bind { .. }) => Kind::Subject,
+            app::StartError::Server(_) | app::StartError::NoData(_) => ExitReason::Settings,
+            app::StartError::Sender(_) => ExitReason::Failed,
+            app::StartError::Source(_) => ExitReason::Unavailable,
+            app::StartError::Embedded(_) => ExitReason::Unavailable,
+            app::StartError::Api(ServeError::Open { .. }) => ExitReason::Settings,
+            app::StartError::Api(ServeError::Bind { .. }) => ExitReason::Subject,
         };
         Self::caused(kind, &error)
     }

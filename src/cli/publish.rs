@@ -16,7 +16,7 @@ use crate::domain::event::{self, EventRules, Header, RawEvent};
 use crate::store::intake::{Intake, NotAccepted};
 
 use super::console::Console;
-use super::failure::{Failure, Kind};
+use super::failure::{ExitReason, Failure};
 
 /// How many publishes await their confirms at once: 256 take a broker to its limit (measured).
 const PIPELINE: usize = 256;
@@ -99,8 +99,12 @@ pub async fn run(
 
 /// The file of a `--file`.
 pub async fn open(path: &Path) -> Result<tokio::fs::File, Failure> {
-    let unreadable =
-        |error| Failure::new(Kind::Failed, format_args!("{}: {error}", path.display()));
+    let unreadable = |error| {
+        Failure::new(
+            ExitReason::Failed,
+            format_args!("{}: {error}", path.display()),
+        )
+    };
     tokio::fs::File::open(path).await.map_err(unreadable)
 }
 
@@ -118,7 +122,8 @@ async fn publish_repeated(
         .unwrap_or_else(|| json!({ "event": event_type }).to_string());
     let event = args.event(event_type, Bytes::from(body));
     if !args.unchecked {
-        event::decode(&event, rules).map_err(|error| Failure::caused(Kind::Failed, &error))?;
+        event::decode(&event, rules)
+            .map_err(|error| Failure::caused(ExitReason::Failed, &error))?;
     }
     let mut pipeline = FuturesUnordered::new();
     for _ in 0..args.count {
@@ -150,8 +155,9 @@ async fn publish_lines(
     let mut pipeline = FuturesUnordered::new();
     let mut number: u64 = 0;
     loop {
-        let unreadable =
-            |error: io::Error| Failure::new(Kind::Failed, format_args!("cannot read: {error}"));
+        let unreadable = |error: io::Error| {
+            Failure::new(ExitReason::Failed, format_args!("cannot read: {error}"))
+        };
         let Some(line) = lines.next_segment().await.map_err(unreadable)? else {
             break;
         };
@@ -255,7 +261,7 @@ impl Tally {
             console.say(format_args!(
                 "{published} events were confirmed before this"
             ));
-            return Err(Failure::caused(Kind::Unavailable, &error));
+            return Err(Failure::caused(ExitReason::Unavailable, &error));
         }
         self.published += 1;
         if self.ids {
@@ -326,7 +332,7 @@ impl Tally {
                  (--unchecked publishes them all the same)",
                 self.refused
             );
-            return Err(Failure::new(Kind::Failed, message));
+            return Err(Failure::new(ExitReason::Failed, message));
         }
         Ok(())
     }

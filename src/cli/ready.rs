@@ -10,7 +10,7 @@ use clap::Args;
 use crate::config::Config;
 
 use super::console::Console;
-use super::failure::{Failure, Kind};
+use super::failure::{ExitReason, Failure};
 
 /// How long an answer may take.
 const LIMIT: Duration = Duration::from_secs(4);
@@ -24,14 +24,14 @@ pub struct ReadyArgs {}
 /// Asks.
 pub async fn run(_: &ReadyArgs, config: &Config, console: &mut Console) -> Result<(), Failure> {
     let url = format!("http://{}/readyz", reachable(config.listen));
-    let nobody = |error: reqwest::Error| Failure::caused(Kind::Unavailable, &error);
+    let nobody = |error: reqwest::Error| Failure::caused(ExitReason::Unavailable, &error);
     let client = reqwest::Client::builder().no_proxy().timeout(LIMIT);
     let client = client.build().map_err(nobody)?;
     let response = client.get(url).send().await.map_err(nobody)?;
     let ready = response.status().is_success();
     let said = response.text().await.map_err(nobody)?;
     if !ready {
-        return Err(Failure::new(Kind::Failed, said.trim()));
+        return Err(Failure::new(ExitReason::Failed, said.trim()));
     }
     Ok(writeln!(console.out, "{}", said.trim())?)
 }

@@ -20,7 +20,7 @@ use tokio_util::codec::{Framed, LengthDelimitedCodec};
 use tokio_util::sync::CancellationToken;
 
 use super::console::{Console, Shows};
-use super::failure::{Failure, Kind};
+use super::failure::{ExitReason, Failure};
 
 /// The socket's name in the data directory.
 const SOCKET: &str = "control.sock";
@@ -78,7 +78,7 @@ pub async fn ask(
             "another process has {directory} open, and does not take commands ({error}); \
              `prism-webhooks run` does"
         );
-        Failure::new(Kind::Unavailable, message)
+        Failure::new(ExitReason::Unavailable, message)
     };
     let stream = UnixStream::connect(directory.join(SOCKET)).await;
     let mut frames = Frames::new(stream.map_err(|e| lost(&e))?, LengthDelimitedCodec::new());
@@ -119,7 +119,7 @@ pub async fn ask(
                     return match end {
                         End(None) => Ok(()),
                         End(Some((kind, message))) => {
-                            Err(Failure::new(Kind::of_code(kind), message))
+                            Err(Failure::new(ExitReason::of_code(kind), message))
                         }
                     };
                 }
@@ -127,7 +127,7 @@ pub async fn ask(
             }
         }
         let message = "the process that ran the command ended before the command did";
-        Err(Failure::new(Kind::Unavailable, message))
+        Err(Failure::new(ExitReason::Unavailable, message))
     };
     tokio::select! {
         result = show => result,
@@ -212,7 +212,7 @@ where
                 "the process that has the data is version {version}, and this is {}; use the same",
                 ask.version
             );
-            return Err(Failure::new(Kind::Subject, message));
+            return Err(Failure::new(ExitReason::Subject, message));
         }
         run(ask, console).await
     };
@@ -232,7 +232,7 @@ where
             result = running => result,
             () = stop.cancelled() => {
                 let message = "the process that has the data is stopping";
-                Err(Failure::new(Kind::Unavailable, message))
+                Err(Failure::new(ExitReason::Unavailable, message))
             }
         };
         let end = End(result.err().map(|failure| failure.into_parts()));

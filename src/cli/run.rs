@@ -13,7 +13,7 @@ use crate::config::Config;
 use crate::operations::test::Tester;
 
 use super::console::Console;
-use super::failure::{Failure, Kind};
+use super::failure::{ExitReason, Failure};
 use super::relay::Relay;
 use super::{signals, store_commands};
 
@@ -88,7 +88,7 @@ fn relay(
     let relay = Relay::open(directory).map_err(|error| {
         let directory = directory.display();
         Failure::new(
-            Kind::Unavailable,
+            ExitReason::Unavailable,
             format_args!("{directory}: cannot take commands: {error}"),
         )
     })?;

@@ -13,7 +13,7 @@ use crate::operations::test::Tester;
 use crate::store::Unavailable;
 
 use super::console::Console;
-use super::failure::{Failure, Kind};
+use super::failure::{ExitReason, Failure};
 use super::relay::RelayRequest;
 use super::{Command, Program, attempts, dead_letters, deliveries, publish, relay, webhooks};
 
@@ -62,7 +62,7 @@ pub(super) async fn relayed(
     mut console: Console,
 ) -> Result<(), Failure> {
     let parsed = <Program as clap::Parser>::try_parse_from(asked.arguments);
-    let program = parsed.map_err(|error| Failure::new(Kind::Failed, error))?;
+    let program = parsed.map_err(|error| Failure::new(ExitReason::Failed, error))?;
     let tester = || Ok(tester.clone());
     ask(program.command, backend, tester, config, &mut console).await
 }
@@ -117,11 +117,11 @@ fn lend_file(
 }
 
 fn not_a_question() -> Failure {
-    Failure::new(Kind::Failed, "this command cannot be handed over")
+    Failure::new(ExitReason::Failed, "this command cannot be handed over")
 }
 
 impl From<Unavailable> for Failure {
     fn from(error: Unavailable) -> Self {
-        Self::caused(Kind::Unavailable, &error)
+        Self::caused(ExitReason::Unavailable, &error)
     }
 }

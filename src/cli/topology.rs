@@ -7,7 +7,7 @@ use crate::rabbitmq::declare::{self, Shown, TopologyError};
 use crate::rabbitmq::topology::Topology;
 
 use super::console::Console;
-use super::failure::{Failure, Kind};
+use super::failure::{ExitReason, Failure};
 use super::table;
 
 /// Create, compare or look at the exchanges and queues
@@ -75,7 +75,7 @@ pub async fn run(
             if !check.problems.is_empty() {
                 let problems = check.problems.len();
                 let message = format_args!("{problems} of {objects} objects are not as wanted");
-                return Err(Failure::new(Kind::Failed, message));
+                return Err(Failure::new(ExitReason::Failed, message));
             }
             Ok(writeln!(
                 out,
@@ -84,7 +84,7 @@ pub async fn run(
             )?)
         }
         (TopologyCommand::Apply | TopologyCommand::Check, None) => {
-            Err(Failure::new(Kind::Settings, "this needs a broker"))
+            Err(Failure::new(ExitReason::Settings, "this needs a broker"))
         }
     }
 }
@@ -140,16 +140,16 @@ fn show(shown: &[Shown], json: bool, console: &mut Console) -> Result<(), Failur
 
 impl From<ConnectError> for Failure {
     fn from(error: ConnectError) -> Self {
-        Self::caused(Kind::Unavailable, &error)
+        Self::caused(ExitReason::Unavailable, &error)
     }
 }
 
 impl From<TopologyError> for Failure {
     fn from(error: TopologyError) -> Self {
         let kind = if error.is_passing() {
-            Kind::Unavailable
+            ExitReason::Unavailable
         } else {
-            Kind::Failed
+            ExitReason::Failed
         };
         Self::caused(kind, &error)
     }

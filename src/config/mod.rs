@@ -27,7 +27,7 @@ mod units;
 use std::path::Path;
 
 pub use mistake::{ConfigError, Mistake, NotSet, Source, Warning};
-pub use secret::{ApiToken, Redacted, SecretKey};
+pub use secret::{ApiToken, Redacted};
 pub use settings::{
     Amqp, Api, Config, Delay, DeliveryLog, Disable, KeepBodies, LogFormat, Logging, Redis, Retry,
     Sending, Subscriptions, Worker,

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 use toml::Value;
 
-use super::kinds::Kind;
+use super::kinds::ValueKind;
 use super::mistake::{Mistake, Source};
 
 /// A value as somebody gave it.
@@ -82,7 +82,7 @@ impl Reader {
 
     /// Reads one key. Everything given for it is checked, what is overridden too; the last word
     /// holds. A wrong value becomes a mistake and counts as not given, so that reading goes on.
-    pub fn key<K: Kind>(
+    pub fn key<K: ValueKind>(
         &mut self,
         path: &'static str,
         doc: &'static [&'static str],

@@ -1,5 +1,4 @@
-//! Values that must never be printed: what connection URLs, the secret key and API tokens are held
-//! in.
+//! Values that must never be printed: what connection URLs and API tokens are held in.
 
 use std::fmt;
 
@@ -40,28 +39,6 @@ impl fmt::Display for Redacted {
 impl fmt::Debug for Redacted {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Redacted({})", self.shown)
-    }
-}
-
-/// The key that encrypts webhook secrets at rest: 32 bytes that print as `***`.
-#[derive(Clone, PartialEq, Eq)]
-pub struct SecretKey([u8; 32]);
-
-impl SecretKey {
-    /// Holds the key.
-    pub fn new(bytes: [u8; 32]) -> Self {
-        Self(bytes)
-    }
-
-    /// The key's bytes, for the cipher.
-    pub fn expose(&self) -> &[u8; 32] {
-        &self.0
-    }
-}
-
-impl fmt::Debug for SecretKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("SecretKey(***)")
     }
 }
 

@@ -14,8 +14,9 @@ use super::kinds::{
     LogFilter, Namespace, Networks, Optional, SecretKeyText, Size, Switch, Whole, WorkerName,
 };
 use super::reader::settings;
-use super::secret::{ApiToken, Redacted, SecretKey};
+use super::secret::{ApiToken, Redacted};
 use crate::domain::ids::EventType;
+use crate::domain::secret::SecretKey;
 
 const MILLISECOND: Duration = Duration::from_millis(1);
 const SECOND: Duration = Duration::from_secs(1);

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::handover::LetterKind;
-use super::message::{self, DeliveryHead, Draft, EventHead, Kind};
+use super::message::{self, DeliveryHead, Draft, EventHead, MessageKind};
 use super::millis;
 use super::store::{ReadError, Store};
 use super::writer::{Patience, Write, WriteError};
@@ -183,7 +183,7 @@ impl DeadLetters {
         let now = millis(self.clock.now());
         let mut write = Write::new(Patience::Refuse);
         if action == Action::Requeue {
-            write = write.adds(Kind::Delivery);
+            write = write.adds(MessageKind::Delivery);
         }
         let events = action == Action::Requeue;
         let acting = self.store.submit(write, move |connection| {
@@ -199,7 +199,7 @@ impl DeadLetters {
         let acted = acting.await;
         if events {
             // Which kinds there were is known to the database alone; looking costs little.
-            self.store.signals().of(Kind::Event).notify_one();
+            self.store.signals().of(MessageKind::Event).notify_one();
         }
         acted.map_err(|source| DeadLettersError::Write {
             source,
@@ -295,7 +295,7 @@ fn requeue(connection: &Connection, letter: i64, message: i64, now: i64) -> rusq
     let body = Bytes::from(body);
     if kind == LetterKind::Event as i64 {
         let draft = Draft {
-            kind: Kind::Event,
+            kind: MessageKind::Event,
             head,
             body,
         };

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use rusqlite::{Connection, params};
 use uuid::Uuid;
 
-use super::message::{self, Draft, Kind};
+use super::message::{self, Draft, MessageKind};
 use super::store::Store;
 use super::writer::{Patience, Write, WriteError};
 use super::{millis, millis_of};
@@ -57,8 +57,8 @@ impl Intake {
         };
         let due_at = match first.kind {
             // Events are taken in the order in which they came, whatever the clock does.
-            Kind::Event => 0,
-            Kind::Delivery | Kind::Part => {
+            MessageKind::Event => 0,
+            MessageKind::Delivery | MessageKind::Part => {
                 // Both rounded up: never early.
                 let now = millis(self.clock.now()).saturating_add(1);
                 now.saturating_add(millis_of(delay))

@@ -16,14 +16,14 @@ use crate::engine::ports::Message;
 
 /// What a message is: where it comes to the engine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum MessageKind {
     Event,
     Delivery,
     /// A delivery that a large fan-out was split into.
     Part,
 }
 
-impl Kind {
+impl MessageKind {
     /// Its number in the table.
     pub(super) fn number(self) -> i64 {
         match self {
@@ -38,7 +38,7 @@ impl Kind {
 /// A message to be stored.
 #[derive(Debug, Clone)]
 pub(super) struct Draft {
-    pub(super) kind: Kind,
+    pub(super) kind: MessageKind,
     pub(super) head: Vec<u8>,
     pub(super) body: Bytes,
 }
@@ -46,7 +46,7 @@ pub(super) struct Draft {
 impl Draft {
     pub(super) fn event(raw: &RawEvent) -> Self {
         Self {
-            kind: Kind::Event,
+            kind: MessageKind::Event,
             head: json(&EventHead::of(raw)),
             body: raw.body.clone(),
         }
@@ -54,7 +54,7 @@ impl Draft {
 
     pub(super) fn delivery(delivery: &Delivery) -> Self {
         Self {
-            kind: Kind::Delivery,
+            kind: MessageKind::Delivery,
             head: json(&DeliveryHead::of(delivery)),
             body: delivery.event.body.clone(),
         }
@@ -62,7 +62,7 @@ impl Draft {
 
     pub(super) fn part(delivery: &Delivery) -> Self {
         Self {
-            kind: Kind::Part,
+            kind: MessageKind::Part,
             ..Self::delivery(delivery)
         }
     }
@@ -97,16 +97,16 @@ fn json(value: &impl Serialize) -> Vec<u8> {
 }
 
 /// The message of a row. One without a stamp, of an older program, has its row's number for one.
-pub(super) fn read(kind: Kind, id: i64, head: &[u8], body: Bytes) -> Message {
+pub(super) fn read(kind: MessageKind, id: i64, head: &[u8], body: Bytes) -> Message {
     let problem = match kind {
-        Kind::Event => match raw_event(head, body.clone()) {
+        MessageKind::Event => match raw_event(head, body.clone()) {
             Ok(mut raw) => {
                 raw.stamp.get_or_insert_with(|| format!("row-{id}"));
                 return Message::Event(raw);
             }
             Err(problem) => problem,
         },
-        Kind::Delivery | Kind::Part => match delivery(head, body.clone()) {
+        MessageKind::Delivery | MessageKind::Part => match delivery(head, body.clone()) {
             Ok(delivery) => return Message::Delivery(delivery),
             Err(problem) => problem,
         },
@@ -351,7 +351,7 @@ mod tests {
 
     #[test]
     fn a_head_that_makes_no_sense_is_told_and_keeps_the_body() {
-        for kind in [Kind::Event, Kind::Delivery, Kind::Part] {
+        for kind in [MessageKind::Event, MessageKind::Delivery, MessageKind::Part] {
             let message = read(kind, 1, b"{", Bytes::from_static(b"body"));
             let Message::Unreadable(raw, problem) = message else {
                 panic!("{message:?}");

@@ -2,7 +2,7 @@
 
 use tokio::sync::Notify;
 
-use super::message::Kind;
+use super::message::MessageKind;
 
 /// Tells that there are new messages.
 #[derive(Debug, Default)]
@@ -13,11 +13,11 @@ pub(super) struct Signals {
 }
 
 impl Signals {
-    pub(super) fn of(&self, kind: Kind) -> &Notify {
+    pub(super) fn of(&self, kind: MessageKind) -> &Notify {
         match kind {
-            Kind::Event => &self.events,
-            Kind::Delivery => &self.deliveries,
-            Kind::Part => &self.parts,
+            MessageKind::Event => &self.events,
+            MessageKind::Delivery => &self.deliveries,
+            MessageKind::Part => &self.parts,
         }
     }
 }

@@ -21,7 +21,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::due::{More, Row, find};
 use super::handover::LetterKind;
-use super::message::{self, Kind};
+use super::message::{self, MessageKind};
 use super::millis;
 use super::store::Store;
 use super::writer::{Patience, Write};
@@ -85,9 +85,9 @@ pub(super) fn start(store: &Store, clock: Clock, prefetch: usize) -> (Source, So
         );
         (messages, AbortOnDropHandle::new(tokio::spawn(lane.run())))
     };
-    let (events, events_lane) = lane(Kind::Event);
-    let (deliveries, deliveries_lane) = lane(Kind::Delivery);
-    let (parts, parts_lane) = lane(Kind::Part);
+    let (events, events_lane) = lane(MessageKind::Event);
+    let (deliveries, deliveries_lane) = lane(MessageKind::Delivery);
+    let (parts, parts_lane) = lane(MessageKind::Part);
     // A settlement waits for as long as the disk is away: none is ever lost.
     let (_, lost_acks) = mpsc::unbounded_channel();
     let source = Source {
@@ -113,7 +113,7 @@ struct Ended {
 }
 
 struct Lane {
-    kind: Kind,
+    kind: MessageKind,
     store: Store,
     clock: Clock,
     stop: CancellationToken,
@@ -134,7 +134,7 @@ struct Lane {
 
 impl Lane {
     fn new(
-        kind: Kind,
+        kind: MessageKind,
         store: Store,
         clock: Clock,
         out: mpsc::Sender<Incoming>,
@@ -279,8 +279,8 @@ impl Lane {
         let now = millis(self.clock.now());
         // A part is a delivery like any other once it is a dead letter.
         let kind = match self.kind {
-            Kind::Event => LetterKind::Event,
-            Kind::Delivery | Kind::Part => LetterKind::Delivery,
+            MessageKind::Event => LetterKind::Event,
+            MessageKind::Delivery | MessageKind::Part => LetterKind::Delivery,
         };
         let giving_up = self
             .store

@@ -11,7 +11,7 @@ use rusqlite::{Connection, ErrorCode, TransactionBehavior};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::database::Database;
-use super::message::Kind;
+use super::message::MessageKind;
 use super::signals::Signals;
 use crate::reconnect::Reconnect;
 
@@ -40,7 +40,7 @@ pub(super) struct Write {
     /// About how many bytes it takes.
     pub(super) size: usize,
     /// The messages that it adds, if it does: whoever waits for such is told.
-    pub(super) adds: Option<Kind>,
+    pub(super) adds: Option<MessageKind>,
 }
 
 impl Write {
@@ -56,7 +56,7 @@ impl Write {
         Self { size, ..self }
     }
 
-    pub(super) fn adds(self, kind: Kind) -> Self {
+    pub(super) fn adds(self, kind: MessageKind) -> Self {
         Self {
             adds: Some(kind),
             ..self

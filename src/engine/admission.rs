@@ -10,7 +10,8 @@ use tokio::time::{Instant, sleep_until};
 use url::Url;
 
 use crate::domain::admission::{
-    Admission, Answer, Bounds, Deferral, Kind, Load, Notice, Pause, Shown, Ticket, Wanted, Why,
+    Admission, Answer, Bounds, Deferral, JobKind, Load, Notice, Pause, Shown, Ticket, WantedTimes,
+    Why,
 };
 use crate::domain::held_back::HeldBack;
 use crate::domain::webhook::WebhookKey;
@@ -83,7 +84,7 @@ impl WebhookLimiter {
     }
 
     /// Returns once one more message of this kind may be taken.
-    pub async fn room(&self, kind: Kind) {
+    pub async fn room(&self, kind: JobKind) {
         loop {
             let changed = self.shared.room.notified();
             if self.shared.lock().admission.has_room(kind, now()) {
@@ -154,7 +155,7 @@ impl Shared {
     }
 
     /// What is to be reserved, since this was called last.
-    pub(super) fn wanted(&self) -> Vec<Wanted> {
+    pub(super) fn wanted(&self) -> Vec<WantedTimes> {
         self.lock().admission.wanted().collect()
     }
 
@@ -262,7 +263,7 @@ mod tests {
         let asked = Asked {
             key: &key,
             url: &url,
-            kind: Kind::Event,
+            kind: JobKind::Event,
             by_hand: false,
             rate: None,
         };

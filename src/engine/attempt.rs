@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::domain::admission::{Asked, Deferral, Kind, Shown, Why};
+use crate::domain::admission::{Asked, Deferral, JobKind, Shown, Why};
 use crate::domain::attempt::Attempt;
 use crate::domain::delivery::{Delivery, Trigger};
 use crate::domain::outcome::{self, FailureKind, Outcome};
@@ -23,7 +23,7 @@ use super::settlement::FinishedAttempt;
 
 impl Engine {
     /// Asks admission for the next attempt of `delivery`.
-    pub(super) fn ask(&self, delivery: &Delivery, webhook: &Webhook, kind: Kind) -> Asking<'_> {
+    pub(super) fn ask(&self, delivery: &Delivery, webhook: &Webhook, kind: JobKind) -> Asking<'_> {
         self.limiter.ask(Asked {
             key: &key(delivery),
             url: &webhook.url,

@@ -6,7 +6,7 @@ use futures::StreamExt as _;
 use futures::future::join_all;
 use futures::stream::FuturesUnordered;
 
-use crate::domain::admission::Kind;
+use crate::domain::admission::JobKind;
 use crate::domain::dead_letter::{Content, DeadLetter, Reason};
 use crate::domain::delivery::Delivery;
 use crate::domain::event::{self, Event, RawEvent};
@@ -158,7 +158,7 @@ impl Engine {
     ) -> Vec<Sibling<'a, '_>> {
         let ask = |webhook: &'a Arc<Webhook>| {
             let delivery = siblings.first(&webhook.id);
-            let asking = self.ask(&delivery, webhook, Kind::Event);
+            let asking = self.ask(&delivery, webhook, JobKind::Event);
             Sibling {
                 delivery,
                 webhook,

@@ -8,7 +8,7 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::domain::admission::Kind;
+use crate::domain::admission::JobKind;
 
 use super::Engine;
 use super::ports::{Entry, Incoming, Message, SettledMarker, Stopped};
@@ -29,14 +29,14 @@ impl Engine {
     pub(super) async fn take_all(
         self: &Arc<Self>,
         mut messages: mpsc::Receiver<Incoming>,
-        kind: Kind,
+        kind: JobKind,
         jobs: &TaskTracker,
     ) {
         loop {
             let next = async {
                 let arriving = match kind {
-                    Kind::Event => self.arrive().await,
-                    Kind::Message => None,
+                    JobKind::Event => self.arrive().await,
+                    JobKind::Message => None,
                 };
                 self.limiter.room(kind).await;
                 let incoming = messages.recv().await;

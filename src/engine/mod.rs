@@ -47,7 +47,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::domain::admission::{Bounds, Kind};
+use crate::domain::admission::{Bounds, JobKind};
 use crate::domain::delay::Steps;
 use crate::domain::event::EventRules;
 use crate::domain::retry::RetryPolicy;
@@ -167,9 +167,9 @@ impl Engine {
             limiter.tell_pauses(pauses, told).await;
         });
         tokio::join!(
-            self.take_all(source.events, Kind::Event, &jobs),
-            self.take_all(source.deliveries, Kind::Message, &jobs),
-            self.take_all(source.parts, Kind::Message, &jobs),
+            self.take_all(source.events, JobKind::Event, &jobs),
+            self.take_all(source.deliveries, JobKind::Message, &jobs),
+            self.take_all(source.parts, JobKind::Message, &jobs),
         );
         jobs.close();
         if tokio::time::timeout(self.settings.grace, jobs.wait())

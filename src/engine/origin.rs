@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::domain::admission::Kind;
+use crate::domain::admission::JobKind;
 use crate::domain::delivery::Delivery;
 use crate::domain::event::Event;
 use crate::domain::identity::Identity;
@@ -30,10 +30,10 @@ impl Origin<'_> {
     }
 
     /// The kind of message, for admission.
-    pub(super) fn kind(&self) -> Kind {
+    pub(super) fn kind(&self) -> JobKind {
         match self {
-            Self::Event(..) => Kind::Event,
-            Self::Message(_) => Kind::Message,
+            Self::Event(..) => JobKind::Event,
+            Self::Message(_) => JobKind::Message,
         }
     }
 

@@ -22,7 +22,7 @@ use super::declare::{self, TopologyError};
 use super::life::Life;
 use super::message::{self, Received};
 use super::queue_consumer::{Plan, QueueConsumer};
-use super::topology::{Kind, Topology};
+use super::topology::{ObjectKind, Topology};
 use crate::engine::ports::{Message, Source};
 use crate::reconnect::Reconnect;
 
@@ -279,7 +279,7 @@ impl Generation {
                     let queue = plan.queue.clone();
                     return Err(if reply_code(&source) == Some(NOT_FOUND) {
                         TopologyError::Missing {
-                            kind: Kind::Queue,
+                            kind: ObjectKind::Queue,
                             name: queue,
                         }
                         .into()

@@ -9,7 +9,7 @@ use lapin::{Channel, Connection, ErrorKind, ExchangeKind};
 use serde::Serialize;
 
 use super::connection::{ACCESS_REFUSED, NOT_FOUND, PRECONDITION_FAILED, reply_code};
-use super::topology::{Kind, Object, Topology};
+use super::topology::{Object, ObjectKind, Topology};
 
 /// What is wrong between the topology and the broker.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -18,7 +18,7 @@ pub enum TopologyError {
     #[error("the {} {name} is missing; create it with `prism-webhooks topology apply`", kind.name())]
     Missing {
         /// What it is.
-        kind: Kind,
+        kind: ObjectKind,
         /// Its name.
         name: String,
     },
@@ -30,7 +30,7 @@ pub enum TopologyError {
     )]
     Mismatch {
         /// What it is.
-        kind: Kind,
+        kind: ObjectKind,
         /// Its name.
         name: String,
         /// The property or argument that differs; the broker names one at a time.
@@ -44,7 +44,7 @@ pub enum TopologyError {
     #[error("the {} {name} may not be declared by this user: {source}", kind.name())]
     Forbidden {
         /// What it is.
-        kind: Kind,
+        kind: ObjectKind,
         /// Its name.
         name: String,
         /// What the broker said.
@@ -54,7 +54,7 @@ pub enum TopologyError {
     #[error("the {} {name} could not be declared: {source}", kind.name())]
     Failed {
         /// What it is.
-        kind: Kind,
+        kind: ObjectKind,
         /// Its name.
         name: String,
         /// Why.
@@ -146,13 +146,12 @@ pub async fn show(
 ) -> Result<Vec<Shown>, TopologyError> {
     let mut shown = Vec::new();
     for object in topology.objects() {
-        let contents =
-            match connection {
-                Some(connection) if object.kind == Kind::Queue => contents(&object, connection)
-                    .await
-                    .map_err(|error| classify(&object, error))?,
-                _ => None,
-            };
+        let contents = match connection {
+            Some(connection) if object.kind == ObjectKind::Queue => contents(&object, connection)
+                .await
+                .map_err(|error| classify(&object, error))?,
+            _ => None,
+        };
         shown.push(Shown { object, contents });
     }
     Ok(shown)
@@ -184,13 +183,13 @@ pub(super) async fn look(name: &str, connection: &Connection) -> lapin::Result<C
 async fn compare(object: &Object, connection: &Connection) -> lapin::Result<()> {
     let channel = connection.create_channel().await?;
     match object.kind {
-        Kind::Queue => {
+        ObjectKind::Queue => {
             let passive = QueueDeclareOptions::durable().passive();
             channel
                 .queue_declare(object.name.as_str().into(), passive, FieldTable::default())
                 .await?;
         }
-        Kind::Exchange => {
+        ObjectKind::Exchange => {
             let passive = ExchangeDeclareOptions {
                 passive: true,
                 ..Default::default()
@@ -207,12 +206,12 @@ async fn compare(object: &Object, connection: &Connection) -> lapin::Result<()> 
 async fn declare(object: &Object, channel: &Channel) -> lapin::Result<()> {
     let name = object.name.as_str().into();
     match object.kind {
-        Kind::Queue => {
+        ObjectKind::Queue => {
             channel
                 .queue_declare(name, QueueDeclareOptions::durable(), object.table())
                 .await?;
         }
-        Kind::Exchange => {
+        ObjectKind::Exchange => {
             let durable = ExchangeDeclareOptions {
                 durable: true,
                 ..Default::default()
@@ -295,10 +294,12 @@ fn value(text: &str) -> String {
     }
 }
 
-fn mend(kind: Kind, name: &str) -> String {
+fn mend(kind: ObjectKind, name: &str) -> String {
     let delete = match kind {
-        Kind::Queue => format!("once it is empty, `rabbitmqctl delete_queue --if-empty {name}`"),
-        Kind::Exchange => format!("`rabbitmqadmin delete exchange name={name}`"),
+        ObjectKind::Queue => {
+            format!("once it is empty, `rabbitmqctl delete_queue --if-empty {name}`")
+        }
+        ObjectKind::Exchange => format!("`rabbitmqadmin delete exchange name={name}`"),
     };
     format!(
         "remove it ({delete}; add the virtual host if it is not \"/\") and create it again with \

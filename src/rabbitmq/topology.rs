@@ -49,7 +49,7 @@ pub struct Topology {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Object {
     /// What it is.
-    pub kind: Kind,
+    pub kind: ObjectKind,
     /// Its name.
     pub name: String,
     /// What it is for.
@@ -64,14 +64,14 @@ pub struct Object {
 /// What an object is. All of them are durable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Kind {
+pub enum ObjectKind {
     /// A topic exchange.
     Exchange,
     /// A quorum queue.
     Queue,
 }
 
-impl Kind {
+impl ObjectKind {
     /// The word for it.
     pub fn name(self) -> &'static str {
         match self {
@@ -217,7 +217,7 @@ impl Topology {
             )
         }));
         objects.push(Object {
-            kind: Kind::Exchange,
+            kind: ObjectKind::Exchange,
             name: self.exchange.clone(),
             purpose: "where events are published",
             arguments: [("type", Argument::Text("topic".to_owned()))].into(),
@@ -292,7 +292,7 @@ fn queue(
 ) -> Object {
     arguments.insert("x-queue-type", Argument::Text("quorum".to_owned()));
     Object {
-        kind: Kind::Queue,
+        kind: ObjectKind::Queue,
         name,
         purpose,
         arguments,
@@ -345,7 +345,7 @@ mod tests {
     #[test]
     fn every_queue_is_quorum_and_sets_its_delivery_limit_on_purpose() {
         for object in topology().objects() {
-            if object.kind == Kind::Queue {
+            if object.kind == ObjectKind::Queue {
                 assert_eq!(object.arguments["x-queue-type"].to_string(), "quorum");
                 assert!(
                     object.arguments.contains_key("x-delivery-limit"),

@@ -12,28 +12,11 @@ use base64::engine::general_purpose::STANDARD;
 use chacha20poly1305::aead::{Aead as _, KeyInit as _, Payload};
 use chacha20poly1305::{XChaCha20Poly1305, XNonce};
 
-use crate::domain::secret::{InvalidSecret, Secret};
+use crate::domain::secret::{InvalidSecret, Secret, SecretKey};
 use crate::domain::webhook::WebhookKey;
 
 const SEALED: &str = "sealed:v1:";
 const NONCE_LENGTH: usize = 24;
-
-/// The key that secrets are encrypted with. Its `Debug` shows nothing of it.
-#[derive(Clone)]
-pub struct SecretKey([u8; 32]);
-
-impl SecretKey {
-    /// Takes the bytes of the key.
-    pub fn new(bytes: [u8; 32]) -> Self {
-        Self(bytes)
-    }
-}
-
-impl fmt::Debug for SecretKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("SecretKey(***)")
-    }
-}
 
 /// Why a secret could not be encrypted or decrypted. Quotes neither secret nor key.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -80,7 +63,7 @@ impl SecretCipher {
     /// Encrypts with `key`; without one, leaves secrets as they are.
     pub fn new(key: Option<SecretKey>) -> Self {
         Self {
-            cipher: key.map(|key| XChaCha20Poly1305::new(&key.0.into())),
+            cipher: key.map(|key| XChaCha20Poly1305::new(key.expose().into())),
         }
     }
 

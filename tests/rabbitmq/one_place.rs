@@ -1,6 +1,6 @@
 //! A place for a request, as a worker has it, to see when it is given back.
 
-use prism_webhooks::domain::admission::{Asked, Bounds, Kind};
+use prism_webhooks::domain::admission::{Asked, Bounds, JobKind};
 use prism_webhooks::domain::ids::{Organization, WebhookId};
 use prism_webhooks::domain::webhook::WebhookKey;
 use prism_webhooks::engine::admission::{Admitted, Place, WebhookLimiter};
@@ -28,7 +28,7 @@ impl OnePlace {
         let asked = Asked {
             key: &key,
             url: &"https://example.com".parse().unwrap(),
-            kind: Kind::Event,
+            kind: JobKind::Event,
             by_hand: false,
             rate: None,
         };

@@ -17,7 +17,7 @@ use prism_webhooks::rabbitmq::connection::{Purpose, Server};
 use prism_webhooks::rabbitmq::consumer::{self, Settings, SourceHandle};
 use prism_webhooks::rabbitmq::declare;
 use prism_webhooks::rabbitmq::publisher::Publisher;
-use prism_webhooks::rabbitmq::topology::{Kind, Topology};
+use prism_webhooks::rabbitmq::topology::{ObjectKind, Topology};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
@@ -133,11 +133,11 @@ impl World {
             let name = object.name.as_str().into();
             // Tests remove some themselves, and never declare others.
             let _ = match object.kind {
-                Kind::Queue => channel
+                ObjectKind::Queue => channel
                     .queue_delete(name, QueueDeleteOptions::default())
                     .await
                     .map(|_| ()),
-                Kind::Exchange => {
+                ObjectKind::Exchange => {
                     channel
                         .exchange_delete(name, ExchangeDeleteOptions::default())
                         .await

@@ -5,9 +5,10 @@ use std::time::Duration;
 use futures::future::join_all;
 use prism_webhooks::domain::matching::EventSubscription;
 use prism_webhooks::domain::secret::Secret;
+use prism_webhooks::domain::secret::SecretKey;
 use prism_webhooks::engine::ports::LogWriter as _;
 use prism_webhooks::redis::log_writer::{DeliveryLogSettings, RedisLogWriter};
-use prism_webhooks::registry::secrets::{SecretCipher, SecretKey};
+use prism_webhooks::registry::secrets::SecretCipher;
 use prism_webhooks::registry::webhooks::{Listed, NewWebhook, WebhookPatch, WebhooksError};
 
 use super::kit::{

@@ -4,7 +4,7 @@
 use super::servers::{amqp_url, redis_url};
 use lapin::options::{ExchangeDeleteOptions, QueueDeleteOptions};
 use lapin::{Channel, Connection, ConnectionProperties};
-use prism_webhooks::rabbitmq::topology::{Kind, Topology};
+use prism_webhooks::rabbitmq::topology::{ObjectKind, Topology};
 use std::fmt;
 use std::sync::Mutex;
 use std::time::Duration;
@@ -63,7 +63,7 @@ impl Namespace {
         let objects = Topology::new(&self.name, [], LONGEST_DELAY).objects();
         let declared = objects
             .into_iter()
-            .filter(|object| object.kind == Kind::Queue);
+            .filter(|object| object.kind == ObjectKind::Queue);
         queues.extend(declared.map(|queue| queue.name));
         queues
     }

@@ -15,7 +15,7 @@ use crate::bench::servers::Servers;
 use crate::config::Config;
 
 use super::console::Console;
-use super::failure::{Failure, Kind};
+use super::failure::{ExitReason, Failure};
 use super::signals;
 
 mod report;
@@ -191,7 +191,7 @@ async fn until_stopped(
     tokio::select! {
         biased;
         () = signals::stop() => {
-            Err(Failure::new(Kind::Failed, "stopped before everything was measured"))
+            Err(Failure::new(ExitReason::Failed, "stopped before everything was measured"))
         }
         measured = running => measured,
     }
@@ -271,12 +271,12 @@ impl From<BenchError> for Failure {
             BenchError::Topology(error) => return (*error).into(),
             BenchError::Webhook(error) => return (*error).into(),
             BenchError::Embedded(error) => return error.into(),
-            BenchError::RedisUrl(_) => Kind::Settings,
+            BenchError::RedisUrl(_) => ExitReason::Settings,
             BenchError::Broker(_)
             | BenchError::Redis(_)
             | BenchError::RedisClient(_)
-            | BenchError::NotAccepted(_) => Kind::Unavailable,
-            _ => Kind::Failed,
+            | BenchError::NotAccepted(_) => ExitReason::Unavailable,
+            _ => ExitReason::Failed,
         };
         Self::caused(kind, &error)
     }

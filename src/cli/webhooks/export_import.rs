@@ -5,7 +5,7 @@ use std::io::{self, Write as _};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 
 use crate::cli::console::Console;
-use crate::cli::failure::{Failure, Kind};
+use crate::cli::failure::{ExitReason, Failure};
 use crate::domain::ids::Organization;
 use crate::domain::webhook::WebhookDocument;
 use crate::registry::webhooks::{Listed, Webhooks};
@@ -32,7 +32,7 @@ pub(super) async fn export(
     match left_out {
         0 => Ok(()),
         _ => Err(Failure::new(
-            Kind::Failed,
+            ExitReason::Failed,
             format_args!("{left_out} webhooks cannot be exported as they are"),
         )),
     }
@@ -48,7 +48,7 @@ pub(super) async fn import(
     let mut lines = BufReader::new(input).lines();
     let (mut number, mut imported, mut refused) = (0, 0, 0);
     let unreadable =
-        |error: io::Error| Failure::new(Kind::Failed, format_args!("cannot read: {error}"));
+        |error: io::Error| Failure::new(ExitReason::Failed, format_args!("cannot read: {error}"));
     while let Some(line) = lines.next_line().await.map_err(unreadable)? {
         number += 1;
         if line.trim().is_empty() {
@@ -74,7 +74,7 @@ pub(super) async fn import(
     match refused {
         0 => Ok(()),
         _ => Err(Failure::new(
-            Kind::Failed,
+            ExitReason::Failed,
             format_args!("{refused} lines were not imported"),
         )),
     }

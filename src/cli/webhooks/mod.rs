@@ -20,7 +20,7 @@ use crate::operations::test::Tester;
 use crate::registry::webhooks::{NewWebhook, WebhookPatch, Webhooks, WebhooksError};
 
 use super::console::Console;
-use super::failure::{Failure, Kind};
+use super::failure::{ExitReason, Failure};
 use super::secret_text::SecretText;
 use super::table;
 
@@ -271,7 +271,7 @@ fn given_or_generated(given: Option<&SecretText>) -> Result<(Secret, Option<Stri
     if let Some(text) = given {
         let secret = text
             .secret()
-            .map_err(|error| Failure::caused(Kind::Failed, &error))?;
+            .map_err(|error| Failure::caused(ExitReason::Failed, &error))?;
         return Ok((secret, None));
     }
     let secret = Secret::generate(&mut rand::rng());
@@ -310,7 +310,7 @@ impl UpdateArgs {
         let retry = match (self.retry.overrides(), self.default_retry) {
             (Some(_), true) => {
                 let message = "--default-retry cannot stand beside other --retry flags";
-                return Err(Failure::new(Kind::Failed, message));
+                return Err(Failure::new(ExitReason::Failed, message));
             }
             (Some(retry), false) => Some(Some(retry)),
             (None, true) => Some(None),
@@ -349,14 +349,14 @@ impl RetryArgs {
 impl From<WebhooksError> for Failure {
     fn from(error: WebhooksError) -> Self {
         let kind = match &error {
-            WebhooksError::Store(_) => Kind::Unavailable,
+            WebhooksError::Store(_) => ExitReason::Unavailable,
             WebhooksError::NotFound { .. }
             | WebhooksError::Ambiguous { .. }
             | WebhooksError::NameTaken { .. }
             | WebhooksError::IdTaken { .. }
             | WebhooksError::Changed { .. }
-            | WebhooksError::Conflict { .. } => Kind::Subject,
-            WebhooksError::Invalid(_) | WebhooksError::Secret(_) => Kind::Failed,
+            | WebhooksError::Conflict { .. } => ExitReason::Subject,
+            WebhooksError::Invalid(_) | WebhooksError::Secret(_) => ExitReason::Failed,
         };
         Self::caused(kind, &error)
     }

@@ -1,7 +1,7 @@
 //! `webhooks test`: one request now, and what came of it.
 
 use crate::cli::console::Console;
-use crate::cli::failure::{Failure, Kind};
+use crate::cli::failure::{ExitReason, Failure};
 use crate::domain::ids::Organization;
 use crate::operations::test::{TestError, Tester};
 use crate::registry::webhooks::StoredWebhook;
@@ -17,8 +17,8 @@ pub async fn test(
     let tested = tester.test(organization, &stored.webhook).await;
     let attempt = tested.map_err(|error| {
         let kind = match error {
-            TestError::Invalid(_) => Kind::Failed,
-            TestError::Own(_) => Kind::Unavailable,
+            TestError::Invalid(_) => ExitReason::Failed,
+            TestError::Own(_) => ExitReason::Unavailable,
         };
         Failure::new(kind, error)
     })?;
@@ -45,7 +45,7 @@ pub async fn test(
     } else {
         let url = &attempt.url;
         Err(Failure::new(
-            Kind::Failed,
+            ExitReason::Failed,
             format_args!("{url} did not take it"),
         ))
     }

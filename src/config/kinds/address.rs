@@ -6,7 +6,7 @@ use ipnet::IpNet;
 use toml::Value;
 use url::Url;
 
-use super::{Kind, each_of, items_of, list, text_of};
+use super::{ValueKind, each_of, items_of, list, text_of};
 use crate::config::secret::Redacted;
 
 /// The URL of a server, password and all.
@@ -52,7 +52,7 @@ impl ConnectionUrl {
     }
 }
 
-impl Kind for ConnectionUrl {
+impl ValueKind for ConnectionUrl {
     type Value = Redacted;
 
     fn parse(&self, given: &Value) -> Result<Redacted, String> {
@@ -92,7 +92,7 @@ impl Kind for ConnectionUrl {
 /// An address and port to listen on.
 pub(in crate::config) struct ListenAddress;
 
-impl Kind for ListenAddress {
+impl ValueKind for ListenAddress {
     type Value = SocketAddr;
 
     fn parse(&self, given: &Value) -> Result<SocketAddr, String> {
@@ -129,7 +129,7 @@ impl Networks {
     }
 }
 
-impl Kind for Networks {
+impl ValueKind for Networks {
     type Value = Vec<IpNet>;
 
     fn parse(&self, given: &Value) -> Result<Vec<IpNet>, String> {

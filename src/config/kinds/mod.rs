@@ -17,13 +17,13 @@ pub(super) use token::ApiTokens;
 use toml::Value;
 
 /// How the values of a key are read and shown.
-pub(super) trait Kind {
+pub(super) trait ValueKind {
     /// What the program gets.
     type Value;
 
     /// Reads a value as it was given: typed from the file, text from elsewhere.
     ///
-    /// The error says what is wrong beyond "must be [`allowed`](Kind::allowed)", or nothing. It
+    /// The error says what is wrong beyond "must be [`allowed`](ValueKind::allowed)", or nothing. It
     /// never has a secret in it.
     fn parse(&self, given: &Value) -> Result<Self::Value, String>;
 
@@ -57,7 +57,7 @@ const SHOWN: usize = 80;
 /// A key that may be left unset.
 pub(super) struct Optional<K>(pub K);
 
-impl<K: Kind> Kind for Optional<K> {
+impl<K: ValueKind> ValueKind for Optional<K> {
     type Value = Option<K::Value>;
 
     fn parse(&self, given: &Value) -> Result<Self::Value, String> {

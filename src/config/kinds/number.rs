@@ -4,7 +4,7 @@ use std::{fmt::Display, ops::RangeInclusive, time::Duration};
 
 use toml::Value;
 
-use super::{Kind, text_of};
+use super::{ValueKind, text_of};
 use crate::config::units::{parse_duration, parse_size, print_duration, print_size};
 
 /// `value`, if the range has it.
@@ -20,7 +20,7 @@ fn within<T: PartialOrd>(value: T, range: &RangeInclusive<T>) -> Result<T, Strin
 /// A count within a range.
 pub(in crate::config) struct Whole<T>(pub RangeInclusive<T>);
 
-impl<T> Kind for Whole<T>
+impl<T> ValueKind for Whole<T>
 where
     T: Copy + PartialOrd + Display + TryFrom<i64> + TryInto<i64>,
 {
@@ -48,7 +48,7 @@ where
 /// A number, not necessarily whole, within a range.
 pub(in crate::config) struct Factor(pub RangeInclusive<f64>);
 
-impl Kind for Factor {
+impl ValueKind for Factor {
     type Value = f64;
 
     fn parse(&self, given: &Value) -> Result<f64, String> {
@@ -74,7 +74,7 @@ impl Kind for Factor {
 /// A duration within a range.
 pub(in crate::config) struct DurationIn(pub RangeInclusive<Duration>);
 
-impl Kind for DurationIn {
+impl ValueKind for DurationIn {
     type Value = Duration;
 
     fn parse(&self, given: &Value) -> Result<Duration, String> {
@@ -100,7 +100,7 @@ impl Kind for DurationIn {
 /// A number of bytes within a range.
 pub(in crate::config) struct Size(pub RangeInclusive<usize>);
 
-impl Kind for Size {
+impl ValueKind for Size {
     type Value = usize;
 
     fn parse(&self, given: &Value) -> Result<usize, String> {
@@ -124,7 +124,7 @@ impl Kind for Size {
 /// On or off.
 pub(in crate::config) struct Switch;
 
-impl Kind for Switch {
+impl ValueKind for Switch {
     type Value = bool;
 
     fn parse(&self, given: &Value) -> Result<bool, String> {

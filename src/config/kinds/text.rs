@@ -9,14 +9,14 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use toml::Value;
 use tracing_subscriber::filter::{EnvFilter, LevelFilter};
 
-use super::{Kind, each_of, items_of, list, text_of};
-use crate::config::secret::SecretKey;
+use super::{ValueKind, each_of, items_of, list, text_of};
 use crate::domain::ids::EventType;
+use crate::domain::secret::SecretKey;
 
 /// The prefix of everything on the servers.
 pub(in crate::config) struct Namespace;
 
-impl Kind for Namespace {
+impl ValueKind for Namespace {
     type Value = String;
 
     fn parse(&self, given: &Value) -> Result<String, String> {
@@ -42,7 +42,7 @@ impl Kind for Namespace {
 /// The name that a worker goes by in the record of attempts.
 pub(in crate::config) struct WorkerName;
 
-impl Kind for WorkerName {
+impl ValueKind for WorkerName {
     type Value = String;
 
     fn parse(&self, given: &Value) -> Result<String, String> {
@@ -71,7 +71,7 @@ impl Kind for WorkerName {
 /// One of a few words.
 pub(in crate::config) struct Choice<T: 'static>(pub &'static [(&'static str, T)]);
 
-impl<T: Copy + PartialEq> Kind for Choice<T> {
+impl<T: Copy + PartialEq> ValueKind for Choice<T> {
     type Value = T;
 
     fn parse(&self, given: &Value) -> Result<T, String> {
@@ -94,7 +94,7 @@ impl<T: Copy + PartialEq> Kind for Choice<T> {
 /// The event types that the gateway may publish.
 pub(in crate::config) struct EventTypes;
 
-impl Kind for EventTypes {
+impl ValueKind for EventTypes {
     type Value = Vec<EventType>;
 
     fn parse(&self, given: &Value) -> Result<Vec<EventType>, String> {
@@ -128,7 +128,7 @@ impl Kind for EventTypes {
 /// What is logged: the directives of `tracing`'s `EnvFilter`.
 pub(in crate::config) struct LogFilter;
 
-impl Kind for LogFilter {
+impl ValueKind for LogFilter {
     type Value = String;
 
     fn parse(&self, given: &Value) -> Result<String, String> {
@@ -163,7 +163,7 @@ impl Kind for LogFilter {
 /// A directory, which need not exist yet.
 pub(in crate::config) struct Directory;
 
-impl Kind for Directory {
+impl ValueKind for Directory {
     type Value = PathBuf;
 
     fn parse(&self, given: &Value) -> Result<PathBuf, String> {
@@ -197,7 +197,7 @@ impl SecretKeyText {
     }
 }
 
-impl Kind for SecretKeyText {
+impl ValueKind for SecretKeyText {
     type Value = SecretKey;
 
     fn parse(&self, given: &Value) -> Result<SecretKey, String> {

@@ -2,7 +2,7 @@
 
 use toml::Value;
 
-use super::{Kind, each_of, items_of};
+use super::{ValueKind, each_of, items_of};
 use crate::config::secret::ApiToken;
 use crate::domain::ids::Organization;
 
@@ -34,7 +34,7 @@ impl ApiTokens {
     }
 }
 
-impl Kind for ApiTokens {
+impl ValueKind for ApiTokens {
     type Value = Vec<ApiToken>;
 
     fn parse(&self, given: &Value) -> Result<Vec<ApiToken>, String> {

@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use super::receiver::May;
-use super::{Admission, Kind, Request, State, Ticket, Wanted, Why};
+use super::{Admission, JobKind, Request, State, Ticket, WantedTimes, Why};
 
 /// No line is longer than its receiver takes in this time. Waiting here costs little, and a burst
 /// that fits is delivered sooner than by way of the delay queues.
@@ -21,7 +21,7 @@ pub(super) const PUT_OFF_AT_ONCE: usize = 8;
 
 impl Admission {
     /// Whether one more message of this kind may be taken from its queue.
-    pub fn has_room(&self, kind: Kind, now: Instant) -> bool {
+    pub fn has_room(&self, kind: JobKind, now: Instant) -> bool {
         self.waiting[kind as usize] < self.bounds.hand || self.victim(kind, now).is_some()
     }
 
@@ -95,7 +95,7 @@ impl Admission {
         let known = &mut self.receivers[receiver];
         if let Some((rate, count)) = known.wants(now) {
             let webhook = known.key.clone();
-            self.wanted.push(Wanted {
+            self.wanted.push(WantedTimes {
                 webhook,
                 rate,
                 count,
@@ -130,7 +130,7 @@ impl Admission {
     /// The receiver whose line gives way when the hand is full of this kind: the longest in time of
     /// the organization that has most in hand. What is left alone does so however short its line is,
     /// and so does what is slow, or may be, and finds the slow lane full: nobody knows when that ends.
-    fn victim(&self, kind: Kind, now: Instant) -> Option<usize> {
+    fn victim(&self, kind: JobKind, now: Instant) -> Option<usize> {
         let weighed = self.lines.iter().filter_map(|index| {
             let receiver = &self.receivers[*index];
             let stands_still = receiver.is_left_alone(now) || self.is_slow_lane_full_for(*index);
@@ -146,13 +146,13 @@ impl Admission {
     }
 
     /// Where in the line the last of this kind stands.
-    fn last_in_line(&self, receiver: usize, kind: Kind) -> Option<usize> {
+    fn last_in_line(&self, receiver: usize, kind: JobKind) -> Option<usize> {
         let line = &self.receivers[receiver].line;
         line.iter()
             .rposition(|ticket| self.requests[*ticket].kind == kind)
     }
 
-    fn give_up_last(&mut self, receiver: usize, kind: Kind, now: Instant) {
+    fn give_up_last(&mut self, receiver: usize, kind: JobKind, now: Instant) {
         let Some(position) = self.last_in_line(receiver, kind) else {
             return;
         };

@@ -58,7 +58,7 @@ use turns::Turns;
 
 pub use load::Load;
 pub use question::{
-    Answer, Asked, Bounds, Deferral, Heard, Kind, Notice, Pause, Shown, Ticket, Wanted, Why,
+    Answer, Asked, Bounds, Deferral, Heard, JobKind, Notice, Pause, Shown, Ticket, WantedTimes, Why,
 };
 
 /// A request has a place in the quick lane for so long.
@@ -96,7 +96,7 @@ pub struct Admission {
     /// Tells the uses of a ticket apart.
     serial: u64,
     answers: Vec<(Ticket, Answer)>,
-    wanted: Vec<Wanted>,
+    wanted: Vec<WantedTimes>,
     pauses: Vec<Pause>,
     notices: Vec<(WebhookKey, Notice)>,
     /// How far behind this worker itself is.
@@ -119,7 +119,7 @@ struct Tenant {
 #[derive(Debug)]
 struct Request {
     receiver: usize,
-    kind: Kind,
+    kind: JobKind,
     by_hand: bool,
     /// It has a place in the quick lane, and its receiver has never answered.
     trial: bool,
@@ -273,7 +273,7 @@ impl Admission {
     }
 
     /// The times that are to be reserved for webhooks with a rate limit, since this was called last.
-    pub fn wanted(&mut self) -> impl Iterator<Item = Wanted> + '_ {
+    pub fn wanted(&mut self) -> impl Iterator<Item = WantedTimes> + '_ {
         self.wanted.drain(..)
     }
 
@@ -341,7 +341,7 @@ impl Admission {
     }
 
     /// One more or one less waits.
-    fn waits(&mut self, tenant: usize, kind: Kind, change: isize) {
+    fn waits(&mut self, tenant: usize, kind: JobKind, change: isize) {
         let kind = kind as usize;
         let tenant = &mut self.tenants[tenant].waiting[kind];
         *tenant = tenant.saturating_add_signed(change);

@@ -24,7 +24,7 @@ pub struct Bounds {
 
 /// Where a delivery comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Kind {
+pub enum JobKind {
     /// From an event.
     Event = 0,
     /// As a message of its own.
@@ -42,7 +42,7 @@ pub struct Asked<'a> {
     /// Its endpoint.
     pub url: &'a Url,
     /// Where the delivery comes from.
-    pub kind: Kind,
+    pub kind: JobKind,
     /// Whether a person asks for it.
     pub by_hand: bool,
     /// How often its webhook may be sent a request, if that is limited.
@@ -52,7 +52,7 @@ pub struct Asked<'a> {
 /// Times that are to be reserved for a webhook with a rate limit, among all workers. What comes of it
 /// is to be [told](super::Admission::reserved).
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Wanted {
+pub struct WantedTimes {
     /// The webhook.
     pub webhook: WebhookKey,
     /// Its limit.

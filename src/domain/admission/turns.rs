@@ -4,7 +4,7 @@
 
 use std::collections::VecDeque;
 
-use super::{Kind, Ticket};
+use super::{JobKind, Ticket};
 
 /// What waits for a place, by organization.
 #[derive(Debug, Default)]
@@ -23,7 +23,7 @@ struct Queue {
 
 impl Turns {
     /// Puts `ticket` of the organization number `tenant` at the end of its kind.
-    pub fn push(&mut self, tenant: usize, kind: Kind, ticket: Ticket) {
+    pub fn push(&mut self, tenant: usize, kind: JobKind, ticket: Ticket) {
         if self.queues.len() <= tenant {
             self.queues.resize_with(tenant + 1, Queue::default);
         }
@@ -51,7 +51,7 @@ impl Turns {
     }
 
     /// Takes `ticket` out.
-    pub fn remove(&mut self, tenant: usize, kind: Kind, ticket: Ticket) {
+    pub fn remove(&mut self, tenant: usize, kind: JobKind, ticket: Ticket) {
         let queue = &mut self.queues[tenant];
         queue.waiting[kind as usize].retain(|one| *one != ticket);
         if queue.is_empty() {
@@ -96,10 +96,10 @@ mod tests {
     fn organizations_and_kinds_take_turns() {
         let mut turns = Turns::default();
         for ticket in 0..4 {
-            turns.push(0, Kind::Message, ticket);
+            turns.push(0, JobKind::Message, ticket);
         }
-        turns.push(0, Kind::Event, 10);
-        turns.push(1, Kind::Event, 20);
+        turns.push(0, JobKind::Event, 10);
+        turns.push(1, JobKind::Event, 20);
         assert_eq!(all(&mut turns), [0, 20, 10, 1, 2, 3]);
         assert!(!turns.has(0) && !turns.has(1));
     }
@@ -107,8 +107,8 @@ mod tests {
     #[test]
     fn who_may_not_is_passed_over_and_keeps_its_turn() {
         let mut turns = Turns::default();
-        turns.push(0, Kind::Event, 1);
-        turns.push(1, Kind::Event, 2);
+        turns.push(0, JobKind::Event, 1);
+        turns.push(1, JobKind::Event, 2);
         assert_eq!(turns.next(|tenant| tenant == 1), Some(2));
         assert_eq!(turns.next(|tenant| tenant == 1), None);
         assert_eq!(turns.next(|_| true), Some(1));
@@ -117,8 +117,8 @@ mod tests {
     #[test]
     fn what_is_taken_out_has_no_turn() {
         let mut turns = Turns::default();
-        turns.push(0, Kind::Event, 1);
-        turns.remove(0, Kind::Event, 1);
+        turns.push(0, JobKind::Event, 1);
+        turns.remove(0, JobKind::Event, 1);
         assert_eq!(turns.next(|_| true), None);
     }
 }

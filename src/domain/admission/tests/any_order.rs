@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::super::{Bounds, Kind, Shown, schedule};
+use super::super::{Bounds, JobKind, Shown, schedule};
 use super::world::{ENDPOINT, MS, OTHER_ENDPOINT, SECOND, World};
 
 #[derive(Debug, Clone, Copy)]
@@ -52,7 +52,7 @@ proptest! {
             let before = world.later.len();
             match step {
                 Step::Ask(who, event) => {
-                    let kind = if event { Kind::Event } else { Kind::Message };
+                    let kind = if event { JobKind::Event } else { JobKind::Message };
                     world.ask(&name(who), kind);
                     asked += 1;
                 }

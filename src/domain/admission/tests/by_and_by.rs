@@ -1,7 +1,7 @@
 //! A long line is put off by and by, so that nobody else notices.
 
 use super::super::hand::PUT_OFF_AT_ONCE;
-use super::super::{Kind, Shown};
+use super::super::{JobKind, Shown};
 use super::world::{BOUNDS, ENDPOINT, SECOND, World};
 
 const HANGING: &str = "a/hanging";
@@ -26,7 +26,7 @@ fn ticks_until_all_are_put_off(world: &mut World, name: &str) -> usize {
 fn who_asks_for_patience_has_its_line_put_off_a_few_at_a_time() {
     let mut world = World::new(BOUNDS);
     for _ in 0..400 {
-        world.ask(THROTTLED, Kind::Event);
+        world.ask(THROTTLED, JobKind::Event);
     }
     world.hear(THROTTLED, ENDPOINT, 60 * SECOND);
     assert_eq!(world.deferred(THROTTLED), PUT_OFF_AT_ONCE);
@@ -38,7 +38,7 @@ fn who_asks_for_patience_has_its_line_put_off_a_few_at_a_time() {
 fn who_turns_out_to_hang_has_its_line_put_off_a_few_at_a_time() {
     let mut world = World::new(BOUNDS);
     for _ in 0..400 {
-        world.ask(HANGING, Kind::Event);
+        world.ask(HANGING, JobKind::Event);
     }
     while world.now - world.start < 10 * SECOND {
         let before = world.deferred(HANGING);
@@ -62,7 +62,7 @@ fn two_of_them_are_put_off_no_faster_than_one() {
     let mut world = World::new(BOUNDS);
     for name in [HANGING, THROTTLED] {
         for _ in 0..200 {
-            world.ask(name, Kind::Event);
+            world.ask(name, JobKind::Event);
         }
         world.hear(name, ENDPOINT, 60 * SECOND);
     }
@@ -79,18 +79,18 @@ fn a_line_that_is_still_to_be_put_off_gives_way_to_others_when_the_hand_is_full(
     let mut world = World::new(BOUNDS);
     // It answers at once, so its line is short in time however many wait in it.
     for _ in 0..100 {
-        world.ask(THROTTLED, Kind::Event);
+        world.ask(THROTTLED, JobKind::Event);
         world.end(0, Shown::Delivered);
     }
     while world.waiting() < BOUNDS.hand {
-        world.ask(THROTTLED, Kind::Event);
+        world.ask(THROTTLED, JobKind::Event);
     }
-    assert!(!world.admission.has_room(Kind::Event, world.now));
+    assert!(!world.admission.has_room(JobKind::Event, world.now));
     world.hear(THROTTLED, ENDPOINT, 60 * SECOND);
     for _ in 0..BOUNDS.hand / 2 {
-        assert!(world.admission.has_room(Kind::Event, world.now));
+        assert!(world.admission.has_room(JobKind::Event, world.now));
         let before = world.waiting();
-        world.ask("c/patient", Kind::Event);
+        world.ask("c/patient", JobKind::Event);
         assert!(world.waiting() <= before.max(BOUNDS.hand));
     }
     assert!(world.deferred(THROTTLED) > BOUNDS.hand / 3);

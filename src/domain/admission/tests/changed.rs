@@ -1,6 +1,6 @@
 //! Webhooks that change while something of them waits, is open, or is put off.
 
-use super::super::{Bounds, Kind, Shown, Why};
+use super::super::{Bounds, JobKind, Shown, Why};
 use super::world::{BOUNDS, ENDPOINT, MS, OTHER_ENDPOINT, SECOND, World};
 
 const NAME: &str = "a/changed";
@@ -46,7 +46,7 @@ fn a_rate_limit_that_is_lifted_holds_up_nothing_that_waits_and_nobody_is_told_of
 fn where_a_webhook_moves_waits_for_no_request_to_where_it_was() {
     let mut world = World::new(BOUNDS);
     for _ in 0..50 {
-        world.ask(NAME, Kind::Event);
+        world.ask(NAME, JobKind::Event);
     }
     let hanging = world.open_to(NAME);
     world.run(SECOND, |_| None);
@@ -63,7 +63,7 @@ fn where_a_webhook_moves_waits_for_no_request_to_where_it_was() {
 fn what_an_endpoint_asks_for_once_its_webhook_is_gone_from_it_holds_up_nothing() {
     let mut world = World::new(BOUNDS);
     for _ in 0..10 {
-        world.ask(NAME, Kind::Event);
+        world.ask(NAME, JobKind::Event);
     }
     assert!(world.waiting() > 0);
     world.pass(SECOND);
@@ -82,14 +82,14 @@ fn what_had_its_turn_for_where_a_webhook_was_is_for_where_it_is() {
     let quick = 4;
     let mut world = World::new(Bounds { quick, ..BOUNDS });
     for name in ["a/other", NAME] {
-        world.ask(name, Kind::Event);
+        world.ask(name, JobKind::Event);
         world.run(50 * MS, |_| Some((20 * MS, Shown::Delivered)));
     }
     for _ in 0..4 {
-        world.ask("a/other", Kind::Event);
+        world.ask("a/other", JobKind::Event);
     }
     for _ in 0..4 {
-        world.ask(NAME, Kind::Event);
+        world.ask(NAME, JobKind::Event);
     }
     assert_eq!(
         (world.open_to(NAME), world.waiting()),
@@ -115,11 +115,11 @@ fn whoever_has_something_waiting_open_or_put_off_is_concerned() {
     let mut world = World::new(BOUNDS);
     let concerned = |world: &World| world.admission.concerned(world.now).len();
     assert_eq!(concerned(&world), 0);
-    world.ask(NAME, Kind::Event);
+    world.ask(NAME, JobKind::Event);
     assert_eq!(concerned(&world), 1, "open");
     world.end(0, Shown::Asked(20 * SECOND));
     assert_eq!(concerned(&world), 0);
-    world.ask(NAME, Kind::Event);
+    world.ask(NAME, JobKind::Event);
     assert_eq!((concerned(&world), world.deferred(NAME)), (1, 1), "put off");
     world.pass(25 * SECOND);
     assert_eq!(concerned(&world), 0);

@@ -1,6 +1,6 @@
 //! What people are told of those whose deliveries are held back.
 
-use super::super::{Kind, Shown, Why};
+use super::super::{JobKind, Shown, Why};
 use super::world::{BOUNDS, MS, SECOND, World};
 
 #[test]
@@ -9,7 +9,7 @@ fn a_receiver_that_fails_is_held_back_until_its_next_probe_and_not_once_it_is_up
     assert_eq!(world.held("o/w"), None);
     let first = world.now;
     for _ in 0..BOUNDS.breaker_after {
-        world.ask("o/w", Kind::Event);
+        world.ask("o/w", JobKind::Event);
         world.now += MS;
         world.end(0, Shown::Failed);
     }
@@ -17,11 +17,11 @@ fn a_receiver_that_fails_is_held_back_until_its_next_probe_and_not_once_it_is_up
     assert_eq!((held.why, held.since), (Why::Failures, first));
     assert_eq!(held.until, world.now + SECOND);
     for _ in 0..100 {
-        world.ask("o/w", Kind::Event);
+        world.ask("o/w", JobKind::Event);
     }
     assert_eq!(world.held("o/w"), Some(held), "no delivery changes that");
     world.now = held.until;
-    world.ask("o/w", Kind::Event);
+    world.ask("o/w", JobKind::Event);
     let tried = world.held("o/w").unwrap();
     assert_eq!((tried.why, tried.since), (held.why, held.since));
     assert!(tried.until > world.now, "the others still wait");
@@ -32,7 +32,7 @@ fn a_receiver_that_fails_is_held_back_until_its_next_probe_and_not_once_it_is_up
 #[test]
 fn a_receiver_that_asks_to_be_left_alone_is_held_back_for_as_long() {
     let mut world = World::new(BOUNDS);
-    world.ask("o/w", Kind::Event);
+    world.ask("o/w", JobKind::Event);
     world.end(0, Shown::Asked(20 * SECOND));
     let held = world.held("o/w").unwrap();
     assert_eq!(
@@ -46,10 +46,10 @@ fn a_receiver_that_asks_to_be_left_alone_is_held_back_for_as_long() {
 #[test]
 fn the_load_counts_places_what_waits_and_who_is_held_back() {
     let mut world = World::new(BOUNDS);
-    world.ask("o/asks", Kind::Event);
+    world.ask("o/asks", JobKind::Event);
     world.end(0, Shown::Asked(20 * SECOND));
     for _ in 0..6 {
-        world.ask("o/new", Kind::Event);
+        world.ask("o/new", JobKind::Event);
     }
     let load = world.admission.load(world.now);
     assert_eq!((load.quick, load.slow, load.in_hand), (4, 0, 2));
@@ -64,7 +64,7 @@ fn what_waits_beyond_a_rate_limit_is_held_back_until_the_last_is_due() {
     let mut world = World::new(BOUNDS);
     let began = world.now;
     for _ in 0..50 {
-        world.ask("o/limited-1", Kind::Event);
+        world.ask("o/limited-1", JobKind::Event);
     }
     world.pass(MS);
     let held = world.held("o/limited-1").unwrap();
@@ -73,7 +73,7 @@ fn what_waits_beyond_a_rate_limit_is_held_back_until_the_last_is_due() {
     assert!(held.until >= began + last.unwrap());
     assert!(held.since >= began);
     world.pass(60 * SECOND);
-    world.ask("o/quick", Kind::Event);
+    world.ask("o/quick", JobKind::Event);
     assert_eq!(world.held("o/quick"), None);
     world.now = held.until;
     assert_eq!(world.held("o/limited-1"), None);

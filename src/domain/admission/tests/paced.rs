@@ -1,6 +1,6 @@
 //! Webhooks with a rate limit.
 
-use super::super::{Kind, Shown, Why};
+use super::super::{JobKind, Shown, Why};
 use super::world::{BOUNDS, MS, SECOND, World};
 
 /// How many begin within `seconds`, of receivers that answer at once.
@@ -14,7 +14,7 @@ fn begun_within(world: &mut World, seconds: u32) -> usize {
 fn requests_begin_at_the_rate_and_what_waits_soon_gets_its_turn_is_not_put_off() {
     let mut world = World::new(BOUNDS);
     for _ in 0..100 {
-        world.ask("a/limited-10", Kind::Event);
+        world.ask("a/limited-10", JobKind::Event);
     }
     assert_eq!(world.open_to("a/limited-10"), 1, "the first at once");
     for second in 0..9 {
@@ -28,7 +28,7 @@ fn requests_begin_at_the_rate_and_what_waits_soon_gets_its_turn_is_not_put_off()
 fn what_waits_longer_than_a_line_may_is_put_off_at_the_rate_and_says_why() {
     let mut world = World::new(BOUNDS);
     for _ in 0..900 {
-        world.ask("a/limited-10", Kind::Event);
+        world.ask("a/limited-10", JobKind::Event);
     }
     let later = &world.later;
     assert!((440..=460).contains(&later.len()), "{}", later.len());
@@ -44,10 +44,10 @@ fn what_waits_longer_than_a_line_may_is_put_off_at_the_rate_and_says_why() {
 fn others_and_those_without_a_limit_do_not_wait_for_it() {
     let mut world = World::new(BOUNDS);
     for _ in 0..50 {
-        world.ask("a/limited-1", Kind::Event);
+        world.ask("a/limited-1", JobKind::Event);
     }
     for name in ["a/limited-2", "a/free", "b/free"] {
-        world.ask(name, Kind::Event);
+        world.ask(name, JobKind::Event);
         assert_eq!(world.open_to(name), 1);
     }
     assert_eq!(world.admission.places().0, 4, "who waits holds no place");
@@ -58,7 +58,7 @@ fn two_workers_share_a_limit_and_put_off_by_their_shares() {
     let mut workers = [World::new(BOUNDS), World::new(BOUNDS)];
     for _ in 0..900 {
         for world in &mut workers {
-            world.ask("a/limited-10", Kind::Event);
+            world.ask("a/limited-10", JobKind::Event);
         }
     }
     let mut calendars = workers[0].calendars.clone();
@@ -77,7 +77,7 @@ fn two_workers_share_a_limit_and_put_off_by_their_shares() {
         world.calendars = calendars.clone();
         world.later.clear();
         for _ in 0..900 {
-            world.ask("a/limited-10", Kind::Event);
+            world.ask("a/limited-10", JobKind::Event);
         }
         let last = world.later.len() - 1;
         let apart = world.later[last].1.delay - world.later[last - 40].1.delay;
@@ -93,7 +93,7 @@ fn two_workers_share_a_limit_and_put_off_by_their_shares() {
 fn a_time_that_nobody_can_use_is_not_used_by_two_at_once_later() {
     let mut world = World::new(BOUNDS);
     for _ in 0..20 {
-        world.ask("a/limited-10", Kind::Event);
+        world.ask("a/limited-10", JobKind::Event);
     }
     // This worker stands still for a second: what was reserved for it is gone.
     world.pass(SECOND);
@@ -105,7 +105,7 @@ fn a_time_that_nobody_can_use_is_not_used_by_two_at_once_later() {
 fn a_limit_that_is_lifted_lets_everything_go() {
     let mut world = World::new(BOUNDS);
     for _ in 0..4 {
-        world.ask("a/limited-1", Kind::Event);
+        world.ask("a/limited-1", JobKind::Event);
     }
     world.lift("a/limited-1");
     world.run(SECOND, |_| Some((MS, Shown::Delivered)));
@@ -116,7 +116,7 @@ fn a_limit_that_is_lifted_lets_everything_go() {
 fn the_first_goes_at_once_however_low_the_limit_and_the_others_come_back_for_their_times() {
     let mut world = World::new(BOUNDS);
     for _ in 0..4 {
-        world.ask("a/limited-1-a-minute", Kind::Event);
+        world.ask("a/limited-1-a-minute", JobKind::Event);
     }
     assert_eq!(world.begun, 1);
     let delays: Vec<_> = world.later.iter().map(|(_, one)| one.delay).collect();
@@ -125,9 +125,9 @@ fn the_first_goes_at_once_however_low_the_limit_and_the_others_come_back_for_the
     assert_eq!(delays, due, "soon enough to wait in line for their times");
     world.later.clear();
     world.run(minute, |_| Some((MS, Shown::Delivered)));
-    world.ask("a/limited-1-a-minute", Kind::Message);
+    world.ask("a/limited-1-a-minute", JobKind::Message);
     assert_eq!(world.begun, 2, "it came for its time");
-    world.ask("a/limited-1-a-minute", Kind::Message);
+    world.ask("a/limited-1-a-minute", JobKind::Message);
     let delay = world.later[0].1.delay;
     assert!(delay > 2 * minute, "{delay:?}: the others come before");
 }

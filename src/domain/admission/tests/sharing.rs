@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use super::super::{Kind, Shown};
+use super::super::{JobKind, Shown};
 use super::world::{BOUNDS, MS, SECOND, World};
 use crate::domain::rate_limit::Calendar;
 use crate::domain::webhook::WebhookKey;
@@ -27,7 +27,7 @@ impl<const N: usize> Sharing<N> {
             coming_back: Vec::new(),
         };
         for number in 0..backlog {
-            sharing.with(number % N, |world| world.ask(name, Kind::Event));
+            sharing.with(number % N, |world| world.ask(name, JobKind::Event));
         }
         sharing
     }
@@ -56,7 +56,7 @@ impl<const N: usize> Sharing<N> {
             let due = self.coming_back.extract_if(.., |due| *due <= clock);
             for number in 0..due.count() {
                 let name = self.name;
-                self.with(number % N, |world| world.ask(name, Kind::Message));
+                self.with(number % N, |world| world.ask(name, JobKind::Message));
             }
         }
     }

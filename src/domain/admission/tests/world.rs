@@ -99,29 +99,29 @@ impl World {
         self.look();
     }
 
-    pub fn ask(&mut self, name: &str, kind: Kind) {
+    pub fn ask(&mut self, name: &str, kind: JobKind) {
         self.ask_for(name, kind, false);
     }
 
-    pub fn ask_for(&mut self, name: &str, kind: Kind, by_hand: bool) {
+    pub fn ask_for(&mut self, name: &str, kind: JobKind, by_hand: bool) {
         self.ask_at(ENDPOINT, name, kind, by_hand, Self::rate(name));
     }
 
     /// The webhook has this rate limit, and one more delivery.
     pub fn ask_limited(&mut self, name: &str, rate: Option<&str>) {
         let rate = rate.map(|rate| rate.parse().unwrap());
-        self.ask_at(ENDPOINT, name, Kind::Event, false, rate);
+        self.ask_at(ENDPOINT, name, JobKind::Event, false, rate);
     }
 
     /// The webhook has no rate limit any more, and one more delivery.
     pub fn lift(&mut self, name: &str) {
-        self.ask_at(ENDPOINT, name, Kind::Event, false, None);
+        self.ask_at(ENDPOINT, name, JobKind::Event, false, None);
     }
 
     /// The webhook has another endpoint, and one more delivery.
     pub fn moved(&mut self, name: &str) {
         let rate = Self::rate(name);
-        self.ask_at(OTHER_ENDPOINT, name, Kind::Event, false, rate);
+        self.ask_at(OTHER_ENDPOINT, name, JobKind::Event, false, rate);
     }
 
     /// Nothing new comes of the webhook, but it is known to be this now.
@@ -137,7 +137,7 @@ impl World {
         &mut self,
         url: &str,
         name: &str,
-        kind: Kind,
+        kind: JobKind,
         by_hand: bool,
         rate: Option<RateLimit>,
     ) {
