@@ -36,6 +36,14 @@
 //! | dead letter | a delivery given up, with its reason |
 //! | requeue | an operator sends dead letters round again |
 //! | redelivery | the broker handed a message out a second time |
+//! | receipt | the right to settle one message; dropped, the message returns to its queue |
+//! | origin | where a delivery came from: an event, or a message of its own |
+//! | job | the work on one message; also a requeue or a purge under way |
+//! | sequence | counts a delivery's attempts across requeues; what is settled is settled once |
+//! | settled marker | for which webhooks an event is settled already |
+//! | place | the right to one open request of a worker |
+//! | part | a delivery that a large fan-out was split into, a message of its own |
+//! | step | one of the fixed delays; there is a delay queue for each |
 //!
 //! # Where to look
 //!
@@ -61,9 +69,20 @@
 //! | what `bench` measures, and how | `bench`, one file a scenario |
 //! | how long to wait for a server that is away | [`reconnect`] |
 //!
+//! `docs/architecture.md` has the contracts and the reasons, `docs/decisions` what else was thought of,
+//! `docs/facts.md` what the parts cost and where they bite.
+//!
 //! Dependencies point downwards: the domain knows no I/O. The engine knows the domain and its own
 //! ports, [`store`] the domain alone; the adapters implement the ports and the store's traits, and
 //! [`app`] puts them together.
+
+#![cfg_attr(
+    test,
+    allow(
+        clippy::disallowed_methods,
+        reason = "tests of pure functions begin at any time"
+    )
+)]
 
 pub mod app;
 mod bench;

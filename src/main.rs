@@ -5,6 +5,10 @@ use std::process::ExitCode;
 use clap::Parser as _;
 use prism_webhooks::{cli, http};
 
+#[expect(
+    clippy::print_stderr,
+    reason = "the last word, when there is no console any more"
+)]
 fn main() -> ExitCode {
     http::install_crypto();
     let program = cli::Program::parse();

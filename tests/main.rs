@@ -8,6 +8,15 @@
     clippy::expect_used,
     reason = "a test that cannot go on stops where it is and says why"
 )]
+#![allow(
+    clippy::disallowed_methods,
+    reason = "real servers and receivers take real time"
+)]
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "the harness keeps it, and shows it of a test that fails"
+)]
 
 mod browser;
 mod conformance;

@@ -60,6 +60,10 @@ struct Event {
 }
 
 /// Drains the events queue of these settings as far as `task` says, and waits for its input to end.
+#[expect(
+    clippy::print_stdout,
+    reason = "a process of its own, whose parent waits for the word"
+)]
 pub async fn run(config: &Config, task: Task) -> Result<(), BenchError> {
     raise_file_handles();
     let ended = input_ended();

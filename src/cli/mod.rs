@@ -43,7 +43,7 @@ use failure::{ExitReason, Failure};
     version,
     propagate_version = true,
     after_help = "Exit codes: 0 done; 1 it ran, and the answer is no; 2 wrong usage; 3 unusable \
-                  settings;\n4 RabbitMQ or Redis cannot be reached, or refuses; 5 what was named \
+                  settings;\n4 RabbitMQ, Redis or the data cannot be reached, or refuses; 5 what was named \
                   does not exist, or is in the way.\n\nSettings come from --config (TOML), \
                   PRISM_… variables and flags; `prism-webhooks config default` documents them all."
 )]

@@ -47,8 +47,8 @@ settings! {
         /// Where API and page listen. Any address but loopback needs `api.token`.
         listen: SocketAddr = SocketAddr::from(([127, 0, 0, 1], 8080)), ListenAddress;
 
-        /// The key that encrypts the webhooks' secrets at rest. Without it they are stored in Redis
-        /// as they are. All processes of a deployment need the same one. Better given by
+        /// The key that encrypts the webhooks' secrets at rest. Without it they are stored as
+        /// they are. All processes of a deployment need the same one. Better given by
         /// environment variable than kept in a file.
         secret_key: Option<SecretKey> = None, Optional(SecretKeyText);
 
@@ -67,7 +67,7 @@ settings! {
         event_types: Vec<EventType> = EventType::of_gateway().into(), EventTypes;
 
         /// The largest body of an event, in bytes. A larger event becomes a dead letter. A worker
-        /// holds up to `worker.prefetch` events in memory.
+        /// holds up to `worker.prefetch` events that wait in memory, and those under way.
         max_event_size: usize = MIB, Size(KIB..=64 * MIB);
     }
 

@@ -29,7 +29,7 @@
 //! | [`admission`] | whether an attempt may be made now |
 //! | [`held_back`] | whose deliveries are held back, as people are told |
 //! | [`identity`] | which message is a redelivery of which |
-//! | [`delivery`] | one event on its way to one webhook |
+//! | [`delivery`], [`delivery_state`] | one event on its way to one webhook, and where it stands |
 //! | [`attempt`] | what is put on record |
 //! | [`dead_letter`] | why a delivery was given up |
 

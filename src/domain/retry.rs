@@ -21,7 +21,7 @@ pub struct RetryPolicy {
 }
 
 impl Default for RetryPolicy {
-    /// 10 s, 30 s, 90 s … up to 6 h: ten attempts in about a day.
+    /// 10 s, 30 s, 90 s … up to 6 h: ten attempts in about fifteen hours.
     fn default() -> Self {
         Self {
             initial: Duration::from_secs(10),

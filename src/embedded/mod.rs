@@ -13,6 +13,7 @@
 //! | `due` | which messages that are |
 //! | [`log_writer`] | the delivery log, for the engine |
 //! | [`board`], [`rates`] | what is known in memory: whose deliveries are held back, rate limits |
+//! | [`pauses`] | which endpoints asked to be left alone |
 //! | `health` | when a webhook last answered well, and its streak of failures |
 //! | [`attempts`], [`deliveries`] | the record, read |
 //! | `intake`, `delivery_log` | both, for whoever asks from outside |

@@ -10,7 +10,7 @@ const STEPS: [&str; 5] = [STEP_1, STEP_2, STEP_3, STEP_4, STEP_5];
 
 /// Times are milliseconds since 1970. `head` is JSON: everything of a message but its body.
 const STEP_1: &str = "
--- kind: 0 an event, 1 a delivery. A message is there until it is settled.
+-- kind: 0 an event, 1 a delivery, later also 3, a part. A message is there until it is settled.
 CREATE TABLE messages (
     id INTEGER PRIMARY KEY,
     kind INTEGER NOT NULL,

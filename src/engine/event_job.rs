@@ -22,7 +22,7 @@ use super::intake::Arriving;
 use super::origin::{Origin, Siblings};
 use super::ports::{FollowUp, Receipt, Stopped};
 
-/// How many parts of a split fan-out are on their way at once: 256 take a broker to its limit.
+/// How many parts of a split fan-out are on their way at once: far more, and the broker is no quicker.
 const SPLIT_PIPELINE: usize = 256;
 
 /// So many events are split at once.

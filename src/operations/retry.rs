@@ -38,7 +38,8 @@ pub enum RetryError {
 }
 
 /// Starts a delivery again from attempt 1, at once. Any other copy of it, in a delay queue or among
-/// the dead letters, is skipped when it comes: the new one has the number that settles it.
+/// the dead letters, has the same sequence: whichever is settled first counts, and the other is skipped
+/// when it comes.
 pub async fn retry(
     deployment: &Deployment,
     organization: &Organization,
@@ -95,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn what_failed_starts_again_and_outnumbers_every_other_copy() {
+    fn what_failed_starts_again_under_the_number_that_every_other_copy_has() {
         let id = DeliveryId::new("d").unwrap();
         let dead = recorded(DeliveryState::Dead(Reason::AttemptsExhausted));
         let again = decide(&id, dead, false).unwrap();

@@ -10,7 +10,8 @@
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+use tokio::time::Instant;
 
 use futures::future::try_join_all;
 use lapin::Channel;
@@ -129,7 +130,7 @@ impl Acker {
         let mut asked_at = tokio::time::Instant::now();
         let life = self.life.clone();
         loop {
-            let due = self.tracker.due().map(tokio::time::Instant::from_std);
+            let due = self.tracker.due();
             let ask_at = asked_at
                 + if self.unproven.is_empty() && self.half_proven.is_empty() {
                     ASK_EVERY

@@ -9,7 +9,8 @@
 //! were received. It is good for one channel and dies with it.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::time::{Duration, Instant};
+use std::time::Duration;
+use tokio::time::Instant;
 
 /// How long a settled message may wait for an earlier one before it is acknowledged by itself. It
 /// bounds what a permit is held for on behalf of another message; at 10,000 messages a second it

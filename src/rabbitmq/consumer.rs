@@ -7,7 +7,8 @@
 //! supervisor starts another, for as long as it takes.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+use tokio::time::Instant;
 
 use lapin::Connection;
 use tokio::sync::mpsc;

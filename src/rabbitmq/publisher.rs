@@ -6,7 +6,8 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+
+use tokio::time::Instant;
 
 use async_trait::async_trait;
 use jiff::Timestamp;

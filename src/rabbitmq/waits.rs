@@ -12,7 +12,8 @@
 //! wait.
 
 use std::collections::HashMap;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+use tokio::time::Instant;
 
 use crate::domain::delay::{Steps, Wait};
 

@@ -16,6 +16,8 @@
 //! | [`probe`] | whether anything can be written |
 //! | [`board`] | whose deliveries are held back |
 //! | [`rates`] | rate limits that all workers share |
+//! | [`pauses`] | which endpoints asked to be left alone |
+//! | `listener` | hears what is told on channels |
 //! | [`statistics`] | how many attempts came to what |
 //! | `attempt_fields`, `delivery_fields` | the form of an attempt and of a delivery on record |
 //! | `texts` | fields that Redis keeps as texts, read back |

@@ -28,7 +28,7 @@ pub(super) struct QueueScan {
     taken: u64,
     acks: AckTracker,
     acked: u64,
-    started_at: std::time::Instant,
+    started_at: Instant,
 }
 
 impl QueueScan {
@@ -54,7 +54,7 @@ impl QueueScan {
             taken: 0,
             acks: AckTracker::default(),
             acked: 0,
-            started_at: std::time::Instant::now(),
+            started_at: Instant::now(),
         })
     }
 
@@ -85,7 +85,7 @@ impl QueueScan {
         self.send_acks(self.started_at).await
     }
 
-    async fn send_acks(&mut self, now: std::time::Instant) -> lapin::Result<()> {
+    async fn send_acks(&mut self, now: Instant) -> lapin::Result<()> {
         let plan = self.acks.plan(now);
         if let Some(tag) = plan.up_to {
             self.channel
