@@ -137,9 +137,11 @@ impl Handover for Intake {
     async fn hand_over(&self, follow_up: FollowUp) -> Result<(), Stopped> {
         let wait = Patience::Wait;
         let written = match follow_up {
-            FollowUp::Delay(delivery, step) | FollowUp::Defer(delivery, step) => {
+            FollowUp::Delay(delivery, wait_for)
+            | FollowUp::Defer(delivery, wait_for)
+            | FollowUp::DeferInLine(delivery, wait_for) => {
                 let draft = Draft::delivery(&delivery);
-                self.add(vec![draft], step, wait).await
+                self.add(vec![draft], wait_for, wait).await
             }
             FollowUp::Enqueue(delivery) => {
                 let draft = Draft::delivery(&delivery);

@@ -9,7 +9,7 @@ use tokio::time::sleep;
 use super::admission::{WebhookLimiter, now};
 use super::ports::Subscriptions;
 use crate::domain::ids::Organization;
-use crate::domain::webhook::WebhookKey;
+use crate::domain::webhook::{State, WebhookKey};
 
 /// How late a change may be heeded.
 const EVERY: Duration = Duration::from_millis(500);
@@ -26,12 +26,15 @@ impl WebhookLimiter {
             }
             for (organization, keys) in concerned {
                 let webhooks = subscriptions.webhooks(&organization).await;
-                let known = keys
-                    .iter()
-                    .filter_map(|key| Some((key, webhooks.get(&key.id)?)));
                 self.shared.change(|admission| {
-                    for (key, webhook) in known {
-                        admission.changed(key, &webhook.url, webhook.rate_limit, now());
+                    for key in &keys {
+                        match webhooks.get(&key.id) {
+                            Some(webhook) if webhook.state == State::Enabled => {
+                                let (url, rate) = (&webhook.url, webhook.rate_limit);
+                                admission.changed(key, url, rate, now());
+                            }
+                            _ => admission.unwanted(key, now()),
+                        }
                     }
                 });
             }

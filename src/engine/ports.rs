@@ -182,9 +182,13 @@ pub enum FollowUp {
     /// The delivery comes back after a stay in the delay queue of this step.
     Delay(Delivery, Duration),
     /// The delivery, which is put off, comes back after this long. If it comes sooner, it says in
-    /// [`remaining_wait`](Delivery::remaining_wait) what is left; it comes later by about a
-    /// second at most, save where another worker's deliveries stand in its way.
+    /// [`remaining_wait`](Delivery::remaining_wait) what is left; it comes later by about a tenth
+    /// or a second at most.
     Defer(Delivery, Duration),
+    /// The same for one of a line, each of which comes back after the one before, and for what is
+    /// left of a wait. It takes one message where another would be needed to keep it out of the way
+    /// of other workers' deliveries, and may come later by half of its time because of these.
+    DeferInLine(Delivery, Duration),
     /// The delivery comes back at once, as a message of its own.
     Enqueue(Delivery),
     /// The same for one of the many that a large fan-out is split into.

@@ -141,8 +141,11 @@ impl Engine {
         let delivery = &*self.told_apart(delivery, origin).await;
         let delay = deferral.delay.min(self.settings.steps.longest());
         let deferred = delivery.deferred(None);
-        self.hand_over(FollowUp::Defer(deferred, delay), origin.receipt())
-            .await?;
+        let follow_up = match deferral.why.is_of_a_line() {
+            true => FollowUp::DeferInLine(deferred, delay),
+            false => FollowUp::Defer(deferred, delay),
+        };
+        self.hand_over(follow_up, origin.receipt()).await?;
         tracing::debug!(
             delivery_id = %delivery.id,
             webhook_id = %webhook.id,
@@ -167,8 +170,11 @@ impl Engine {
         rest: Duration,
         receipt: &Receipt,
     ) -> Result<(), Stopped> {
-        self.hand_over(FollowUp::Defer(delivery.deferred(None), rest), receipt)
-            .await?;
+        self.hand_over(
+            FollowUp::DeferInLine(delivery.deferred(None), rest),
+            receipt,
+        )
+        .await?;
         let state = DeliveryState::Waiting(self.due(rest));
         let record = self.delivery_record(&unsettled(delivery), state, delivery.has_a_past());
         self.ports

@@ -10,6 +10,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
+
 use tokio::time::Instant;
 
 /// How long a settled message may wait for an earlier one before it is acknowledged by itself. It

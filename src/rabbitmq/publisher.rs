@@ -6,13 +6,13 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
-
-use tokio::time::Instant;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::confirm::{Confirmer, Unconfirmed};
@@ -20,6 +20,7 @@ use super::connection::{ConnectError, Purpose, STEADY, Server, close, until_dead
 use super::message::{self, LONGEST_NAME, Outgoing};
 use super::topology::Topology;
 use super::waits::{Place, Waits};
+use crate::domain::delivery::Delivery;
 use crate::domain::event::RawEvent;
 use crate::engine::ports::{FollowUp, Handover, Stopped};
 use crate::reconnect::Reconnect;
@@ -146,19 +147,17 @@ impl Publisher {
     /// Chooses where a delivery that is put off waits.
     fn choose_queue(&self, follow_up: FollowUp) -> FollowUp {
         let mut waits = self.waits.lock().unwrap_or_else(PoisonError::into_inner);
-        let now = Instant::now();
+        let (steps, now) = (self.topology.steps(), Instant::now());
         match follow_up {
             FollowUp::Delay(delivery, step) => {
                 waits.full_step(step, now);
                 FollowUp::Delay(delivery, step)
             }
             FollowUp::Defer(delivery, delay) => {
-                match waits.place(delay, self.topology.steps(), now) {
-                    Place::UntilItsEnd => FollowUp::Defer(delivery, delay),
-                    Place::First { step, rest } => {
-                        FollowUp::Delay(delivery.deferred(Some(rest)), step)
-                    }
-                }
+                placed(delivery, delay, waits.place(delay, steps, now))
+            }
+            FollowUp::DeferInLine(delivery, delay) => {
+                placed(delivery, delay, waits.place_in_line(delay, steps, now))
             }
             other => other,
         }
@@ -241,6 +240,14 @@ impl OutageLog {
                 "messages are handed over again"
             );
         }
+    }
+}
+
+/// Puts a delivery off to this place.
+fn placed(delivery: Delivery, delay: Duration, place: Place) -> FollowUp {
+    match place {
+        Place::UntilItsEnd => FollowUp::Defer(delivery, delay),
+        Place::First { step, rest } => FollowUp::Delay(delivery.deferred(Some(rest)), step),
     }
 }
 

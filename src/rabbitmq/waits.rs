@@ -3,16 +3,18 @@
 //! A queue ends the waits of its messages in the order they stand in it. The wait of a message put
 //! off ends at a time of its own, so it must not come to stand behind one that ends later: behind
 //! that it would be late by up to half of its length, and the two may be different
-//! organizations'. Where it would, it stays in the next shorter queue for that one's full step
-//! instead, which nothing in it can prolong, and is put off once more for the rest.
+//! organizations'. So it stays in the next shorter queue for that one's full step, which nothing in
+//! it can prolong, and is put off once more for the rest, which is too short to be late by much.
 //!
-//! What other workers have put into a queue is not known here. A worker that has just started takes
-//! it that the longest wait there may be has just begun. Later it goes by its own: messages are shared
-//! out evenly, so each worker sees much the same mixture. What it misses costs up to half of the
-//! wait.
+//! Of a line, each of which ends after the one before, there may be tens of thousands. These are one
+//! message each, in the queue that covers the wait, unless this worker knows of one there that ends
+//! later. What other workers have put there it does not know; but messages are shared out evenly, and
+//! of a line each worker has its part. A worker that has just started takes it that the longest wait
+//! there may be has just begun.
 
 use std::collections::HashMap;
 use std::time::Duration;
+
 use tokio::time::Instant;
 
 use crate::domain::delay::{Steps, Wait};
@@ -42,9 +44,16 @@ impl Waits {
         self.note(step, now + step);
     }
 
-    /// Where to wait for `delay`: until its end in the queue that covers it, which is one message
-    /// all in all, or first in the next shorter one, if a longer wait is in the way.
+    /// Where to wait for `delay`: first in the queue of the longest step that is no longer.
     pub(super) fn place(&mut self, delay: Duration, steps: &Steps, now: Instant) -> Place {
+        let Wait { step, rest } = steps.at_least(delay);
+        self.full_step(step, now);
+        rest.map_or(Place::UntilItsEnd, |rest| Place::First { step, rest })
+    }
+
+    /// Where one of a line waits for `delay`: until its end in the queue that covers it, which is one
+    /// message all in all, or first in the next shorter one, if a longer wait is in the way.
+    pub(super) fn place_in_line(&mut self, delay: Duration, steps: &Steps, now: Instant) -> Place {
         let covering = steps.covering(delay);
         let others = self.started + covering;
         let last = self
@@ -111,7 +120,7 @@ mod tests {
     fn a_line_of_waits_each_ending_after_the_one_before_is_one_message_each() {
         let (mut waits, now) = waits();
         for tenth in 10..10_000 {
-            let place = waits.place(secs(f64::from(tenth) / 10.0), &steps(), now);
+            let place = waits.place_in_line(secs(f64::from(tenth) / 10.0), &steps(), now);
             assert_eq!(place, Place::UntilItsEnd, "number {tenth}");
         }
     }
@@ -119,17 +128,26 @@ mod tests {
     #[test]
     fn what_would_stand_behind_a_longer_wait_goes_by_way_of_a_shorter_queue() {
         let (mut waits, now) = waits();
-        assert_eq!(waits.place(secs(95.0), &steps(), now), Place::UntilItsEnd);
+        assert_eq!(
+            waits.place_in_line(secs(95.0), &steps(), now),
+            Place::UntilItsEnd
+        );
         let first = Place::First {
             step: secs(64.0),
             rest: secs(2.0),
         };
-        assert_eq!(waits.place(secs(66.0), &steps(), now), first);
+        assert_eq!(waits.place_in_line(secs(66.0), &steps(), now), first);
         // Hardly later is not worth a message.
-        assert_eq!(waits.place(secs(94.5), &steps(), now), Place::UntilItsEnd);
+        assert_eq!(
+            waits.place_in_line(secs(94.5), &steps(), now),
+            Place::UntilItsEnd
+        );
         // Once the long one is nearly over, it is in nobody's way.
         let later = now + secs(29.0);
-        assert_eq!(waits.place(secs(66.0), &steps(), later), Place::UntilItsEnd);
+        assert_eq!(
+            waits.place_in_line(secs(66.0), &steps(), later),
+            Place::UntilItsEnd
+        );
     }
 
     #[test]
@@ -140,10 +158,31 @@ mod tests {
             step: secs(64.0),
             rest: secs(2.0),
         };
-        assert_eq!(waits.place(secs(66.0), &steps(), now), first);
+        assert_eq!(waits.place_in_line(secs(66.0), &steps(), now), first);
         // What another put there before is over by then.
         let later = now + secs(29.0);
-        assert_eq!(waits.place(secs(66.0), &steps(), later), Place::UntilItsEnd);
+        assert_eq!(
+            waits.place_in_line(secs(66.0), &steps(), later),
+            Place::UntilItsEnd
+        );
+    }
+
+    #[test]
+    fn what_is_of_no_line_waits_behind_nothing_that_any_worker_may_have_put_anywhere() {
+        let (mut waits, now) = waits();
+        let first = Place::First {
+            step: secs(32.0),
+            rest: secs(2.0),
+        };
+        assert_eq!(waits.place(secs(34.0), &steps(), now), first);
+        assert_eq!(waits.place(secs(32.0), &steps(), now), Place::UntilItsEnd);
+        assert_eq!(waits.place(secs(0.2), &steps(), now), Place::UntilItsEnd);
+        // It is noted, for what is of a line.
+        let split = Place::First {
+            step: secs(24.0),
+            rest: secs(6.0),
+        };
+        assert_eq!(waits.place_in_line(secs(30.0), &steps(), now), split);
     }
 
     #[test]
@@ -154,14 +193,17 @@ mod tests {
             step: secs(48.0),
             rest: secs(2.0),
         };
-        assert_eq!(waits.place(secs(50.0), &steps(), now), first);
+        assert_eq!(waits.place_in_line(secs(50.0), &steps(), now), first);
     }
 
     #[test]
     fn the_shortest_queue_keeps_what_is_shorter_still() {
         let (mut waits, now) = waits();
         waits.full_step(secs(1.0), now);
-        assert_eq!(waits.place(secs(0.2), &steps(), now), Place::UntilItsEnd);
+        assert_eq!(
+            waits.place_in_line(secs(0.2), &steps(), now),
+            Place::UntilItsEnd
+        );
     }
 
     proptest! {
@@ -177,7 +219,7 @@ mod tests {
             for (delay, apart) in delays {
                 now += secs(apart);
                 let delay = secs(delay);
-                let (queue, end, wanted) = match waits.place(delay, &steps, now) {
+                let (queue, end, wanted) = match waits.place_in_line(delay, &steps, now) {
                     Place::UntilItsEnd => (steps.covering(delay), now + delay, delay),
                     Place::First { step, rest } => {
                         prop_assert_eq!(step + rest, delay);

@@ -331,6 +331,7 @@ impl Handover for Scripted {
         self.handovers.take_time().await;
         if let FollowUp::Delay(delivery, _)
         | FollowUp::Defer(delivery, _)
+        | FollowUp::DeferInLine(delivery, _)
         | FollowUp::Enqueue(delivery)
         | FollowUp::Part(delivery) = &follow_up
         {
@@ -342,11 +343,13 @@ impl Handover for Scripted {
                 delivery.attempt,
                 step.as_secs(),
             ),
-            FollowUp::Defer(delivery, delay) => Step::Deferred(
-                delivery.webhook.to_string(),
-                delivery.attempt,
-                delay.as_secs(),
-            ),
+            FollowUp::Defer(delivery, delay) | FollowUp::DeferInLine(delivery, delay) => {
+                Step::Deferred(
+                    delivery.webhook.to_string(),
+                    delivery.attempt,
+                    delay.as_secs(),
+                )
+            }
             FollowUp::Enqueue(delivery) | FollowUp::Part(delivery) => {
                 Step::Enqueued(delivery.webhook.to_string())
             }

@@ -35,7 +35,9 @@ impl From<FollowUp> for Next {
     fn from(follow_up: FollowUp) -> Self {
         match follow_up {
             FollowUp::Delay(delivery, wait) => Self::Later(delivery, wait),
-            FollowUp::Defer(delivery, wait) => Self::Later(delivery, wait),
+            FollowUp::Defer(delivery, wait) | FollowUp::DeferInLine(delivery, wait) => {
+                Self::Later(delivery, wait)
+            }
             FollowUp::Enqueue(delivery) | FollowUp::Part(delivery) => Self::Now(delivery),
             FollowUp::DeadLetter(letter) => match letter.content {
                 Letter::Delivery(delivery) => Self::Dead(Some(delivery), letter.reason),

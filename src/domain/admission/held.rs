@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use super::receiver::{Receiver, why};
 use super::{Admission, Deferral, Why};
 use crate::domain::held_back::HeldBack;
 use crate::domain::webhook::WebhookKey;
@@ -54,6 +55,18 @@ impl Held {
             Some(shut) => put_off.map(|HeldBack { until, .. }| HeldBack { until, ..shut }),
             None => put_off,
         }
+    }
+}
+
+impl Receiver {
+    /// What people are told of it, if its deliveries are held back.
+    pub(super) fn held_back(&self, now: Instant) -> Option<HeldBack<Instant>> {
+        let shut = self.breaker.shut().map(|shut| HeldBack {
+            why: why(shut.cause),
+            since: self.breaker.down_since().unwrap_or(shut.since),
+            until: shut.until,
+        });
+        self.held.told(shut, now)
     }
 }
 

@@ -75,6 +75,18 @@ impl Admission {
         self.pull(receiver, now);
     }
 
+    /// Nobody wants anything to be sent to a webhook any more. What waits for it is let go, as quickly
+    /// as it is settled: whoever asked finds out why.
+    pub fn unwanted(&mut self, webhook: &WebhookKey, now: Instant) {
+        let Some(receiver) = self.by_key.get(webhook).copied() else {
+            return;
+        };
+        self.pass_moments(now);
+        self.take_turns_back(receiver);
+        self.receivers[receiver].leave(now);
+        self.pull(receiver, now);
+    }
+
     /// Takes note of what a webhook is now. If that is something else, what had its turn goes back to
     /// the head of the line: it had it for what the webhook was.
     fn meet(&mut self, receiver: usize, url: &Url, rate: Option<RateLimit>, now: Instant) {

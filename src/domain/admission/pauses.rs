@@ -10,8 +10,9 @@ use crate::domain::endpoint::fingerprint;
 /// The other workers are told again when it asks to be left alone for so much longer.
 const TOLD_AGAIN: Duration = Duration::from_secs(1);
 
-/// So many other endpoints of one webhook are remembered.
-const MOST_ELSEWHERE: usize = 4;
+/// So many other endpoints of one webhook are remembered, those that ask for longest: as many as are
+/// kept for workers that start.
+const MOST_ELSEWHERE: usize = 16;
 
 /// What endpoints that a webhook had, or is about to have, asked for: another worker may know of a
 /// change sooner, and one that is changed back asked all the same.
@@ -22,10 +23,12 @@ impl Elsewhere {
     fn note(&mut self, endpoint: u64, asked: Asked) {
         let known = self.take(endpoint);
         let longer = known.filter(|known| known.until > asked.until);
-        if self.0.len() == MOST_ELSEWHERE {
-            self.0.remove(0);
-        }
         self.0.push((endpoint, longer.unwrap_or(asked)));
+        if self.0.len() > MOST_ELSEWHERE {
+            self.0
+                .sort_by_key(|(_, asked)| std::cmp::Reverse(asked.until));
+            self.0.pop();
+        }
     }
 
     fn take(&mut self, endpoint: u64) -> Option<Asked> {

@@ -129,6 +129,11 @@ impl Why {
         Self::OwnFault,
     ];
 
+    /// Whether what is put off for it comes back one after another, at the rate that it can be taken.
+    pub fn is_of_a_line(self) -> bool {
+        matches!(self, Self::Line | Self::Rate | Self::Slow)
+    }
+
     /// The stable name in logs and counters.
     pub fn name(self) -> &'static str {
         match self {

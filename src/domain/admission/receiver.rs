@@ -14,7 +14,6 @@ use super::pauses::Elsewhere;
 use super::pulse::Pulse;
 use super::schedule::{self, Schedule, Spread, times};
 use super::{Bounds, Deferral, MOMENT, Notice, Shown, Ticket, Why};
-use crate::domain::held_back::HeldBack;
 use crate::domain::rate_limit::{RateLimit, Reserved};
 use crate::domain::webhook::WebhookKey;
 
@@ -121,17 +120,23 @@ impl Receiver {
             self.held.over_for(Why::Rate);
         }
         if self.endpoint.as_ref() != Some(url) {
-            let elsewhere = self.elsewhere_from();
-            *self = Self {
-                line: std::mem::take(&mut self.line),
-                pace: self.pace.take(),
-                moves: self.moves + 1,
-                elsewhere,
-                endpoint: Some(url.clone()),
-                ..Self::new(self.key.clone(), self.tenant, self.bounds, now)
-            };
+            let pace = self.pace.take();
+            self.leave(now);
+            self.pace = pace;
+            self.endpoint = Some(url.clone());
             self.remember_pause(now);
         }
+    }
+
+    /// Leaves its endpoint, of which but what it asked for is remembered, and has no rate limit.
+    pub(super) fn leave(&mut self, now: Instant) {
+        let elsewhere = self.elsewhere_from();
+        *self = Self {
+            line: std::mem::take(&mut self.line),
+            moves: self.moves + 1,
+            elsewhere,
+            ..Self::new(self.key.clone(), self.tenant, self.bounds, now)
+        };
     }
 
     pub(super) fn may_begin(&self, by_hand: bool, now: Instant) -> May {
@@ -331,16 +336,6 @@ impl Receiver {
         self.breaker
             .shut()
             .map(|shut| (shut.until, why(shut.cause)))
-    }
-
-    /// What people are told of it, if its deliveries are held back.
-    pub(super) fn held_back(&self, now: Instant) -> Option<HeldBack<Instant>> {
-        let shut = self.breaker.shut().map(|shut| HeldBack {
-            why: why(shut.cause),
-            since: self.breaker.down_since().unwrap_or(shut.since),
-            until: shut.until,
-        });
-        self.held.told(shut, now)
     }
 
     /// So many requests may be open to it.

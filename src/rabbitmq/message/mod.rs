@@ -65,7 +65,7 @@ pub fn encode(follow_up: &FollowUp, topology: &Topology, now: Timestamp) -> Outg
         FollowUp::Delay(delivery, step) => {
             encode_delivery(delivery).for_queue(&topology.delay_queue(*step))
         }
-        FollowUp::Defer(delivery, delay) => {
+        FollowUp::Defer(delivery, delay) | FollowUp::DeferInLine(delivery, delay) => {
             // The queue ends the wait at its step; by the message's own end it is exact, unless
             // something before it in the queue waits for longer.
             let queue = topology.delay_queue(topology.steps().covering(*delay));

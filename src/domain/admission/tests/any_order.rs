@@ -86,6 +86,10 @@ proptest! {
                 }
                 Step::Change(who, how) => {
                     let url = if moves(who) && how % 2 == 0 { OTHER_ENDPOINT } else { ENDPOINT };
+                    if how % 5 == 4 {
+                        world.unwanted(&name(who));
+                        continue;
+                    }
                     let rate = [None, Some("20/s"), Some("1/s")][usize::from(how) % 3];
                     world.changed(&name(who), url, rate);
                 }

@@ -78,6 +78,35 @@ fn what_an_endpoint_asks_for_once_its_webhook_is_gone_from_it_holds_up_nothing()
 }
 
 #[test]
+fn what_waits_for_a_webhook_that_nobody_wants_is_let_go_whatever_it_waits_for() {
+    for rate in [None, Some("1/s"), Some("1/h")] {
+        let mut world = World::new(BOUNDS);
+        for _ in 0..40 {
+            world.ask_limited(NAME, rate);
+        }
+        let (hanging, waiting) = (world.open_to(NAME), world.waiting());
+        world.run(SECOND, |_| None);
+        world.unwanted(NAME);
+        // Whoever finds out that nothing is to be sent gives its place up.
+        while world.open.len() > hanging {
+            world.give_up(world.open.len() - 1);
+        }
+        assert_eq!(world.waiting(), 0, "{waiting} waited, {rate:?}");
+        assert_eq!(world.admission.concerned(world.now).len(), 0);
+    }
+}
+
+#[test]
+fn a_webhook_that_was_not_wanted_for_a_while_is_left_alone_as_its_endpoint_asked() {
+    let mut world = World::new(BOUNDS);
+    world.ask(NAME, JobKind::Event);
+    world.end(0, Shown::Asked(20 * SECOND));
+    world.unwanted(NAME);
+    world.ask(NAME, JobKind::Event);
+    assert_eq!((world.begun, world.deferred(NAME)), (1, 1));
+}
+
+#[test]
 fn what_had_its_turn_for_where_a_webhook_was_is_for_where_it_is() {
     let quick = 4;
     let mut world = World::new(Bounds { quick, ..BOUNDS });

@@ -83,6 +83,32 @@ fn an_endpoint_that_asked_is_left_alone_though_the_webhook_moves_away_and_back()
 }
 
 #[test]
+fn a_webhook_that_moves_among_many_endpoints_leaves_alone_each_that_asked() {
+    let mut world = World::new(BOUNDS);
+    let endpoint = |n: usize| format!("{ENDPOINT}/{n}");
+    for round in 0..2 {
+        for n in 0..12 {
+            world.ask_at(&endpoint(n), NAME, JobKind::Event, false, None);
+            if round == 0 {
+                world.end(0, Shown::Asked(60 * SECOND));
+            }
+        }
+    }
+    assert_eq!((world.begun, world.deferred(NAME)), (12, 12));
+}
+
+#[test]
+fn of_endpoints_without_number_those_that_ask_for_longest_are_remembered() {
+    let mut world = World::new(BOUNDS);
+    world.hear(NAME, ENDPOINT, 600 * SECOND);
+    for n in 0..100 {
+        world.hear(NAME, &format!("{ENDPOINT}/{n}"), 60 * SECOND);
+    }
+    world.ask(NAME, JobKind::Event);
+    assert_eq!((world.begun, world.deferred(NAME)), (0, 1));
+}
+
+#[test]
 fn what_a_request_to_an_old_endpoint_comes_to_says_nothing_of_the_new() {
     let mut world = World::new(BOUNDS);
     world.ask(NAME, JobKind::Event);

@@ -133,7 +133,13 @@ impl World {
         self.look();
     }
 
-    fn ask_at(
+    /// Nobody wants anything to be sent to the webhook any more.
+    pub fn unwanted(&mut self, name: &str) {
+        self.admission.unwanted(&Self::key(name), self.now);
+        self.look();
+    }
+
+    pub fn ask_at(
         &mut self,
         url: &str,
         name: &str,
@@ -208,6 +214,14 @@ impl World {
         let took = self.now - began;
         self.admission.ended(ticket, took, shown, self.now);
         self.look();
+        self.names.remove(&ticket);
+        self.admission.settled(ticket, self.now);
+        self.look();
+    }
+
+    /// Whoever has the open request number `index` does not make it.
+    pub fn give_up(&mut self, index: usize) {
+        let (ticket, ..) = self.open.remove(index);
         self.names.remove(&ticket);
         self.admission.settled(ticket, self.now);
         self.look();

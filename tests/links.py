@@ -1,0 +1,53 @@
+#!/usr/bin/env python3
+"""Checks that what the documents link to is there: files, and headings in Markdown files."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
+HEADING = re.compile(r"^#{1,6}\s+(.*)$", re.MULTILINE)
+FENCED = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
+
+
+def anchor(heading: str) -> str:
+    """A heading's anchor, as the hosts of repositories make it."""
+    text = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", heading).replace("`", "").strip().lower()
+    return re.sub(r"[^\w\- ]", "", text).replace(" ", "-")
+
+
+def headings(text: str) -> set[str]:
+    return {anchor(heading) for heading in HEADING.findall(FENCED.sub("", text))}
+
+
+def wrong(document: Path) -> list[str]:
+    text = document.read_text()
+    problems = []
+    for link in LINK.findall(FENCED.sub("", text)):
+        if re.match(r"[a-z]+:", link):
+            continue
+        name, _, part = link.partition("#")
+        target = (document.parent / name).resolve() if name else document
+        if not target.exists():
+            problems.append(f"{link}: there is no such file")
+        elif part and target.suffix == ".md" and part not in headings(target.read_text()):
+            problems.append(f"{link}: there is no such heading")
+    return problems
+
+
+def main() -> int:
+    tracked = subprocess.run(
+        ["git", "ls-files", "*.md"], cwd=ROOT, check=True, capture_output=True, text=True
+    )
+    failed = False
+    for name in tracked.stdout.split():
+        for problem in wrong(ROOT / name):
+            failed = True
+            print(f"{name}: {problem}")
+    return int(failed)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
