@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 use std::io;
 use std::time::Duration;
-use tokio::time::Instant;
 
 use clap::{ArgGroup, Args, Subcommand};
+use tokio::time::Instant;
 
 use crate::domain::dead_letter::Reason;
 use crate::store::dead_letters::{Action, DeadLetters, Filter, Options, Progress};
@@ -235,7 +235,17 @@ async fn change(
         let text = serde_json::to_string_pretty(&progress).map_err(io::Error::from)?;
         return Ok(writeln!(out, "{text}")?);
     }
-    let done = match (action, args.dry_run) {
+    write_progress(action, args.dry_run, &progress, out)
+}
+
+/// Says what a job has done.
+fn write_progress(
+    action: Action,
+    dry_run: bool,
+    progress: &Progress,
+    out: &mut dyn io::Write,
+) -> Result<(), Failure> {
+    let done = match (action, dry_run) {
         (Action::Requeue, false) => "requeued",
         (Action::Requeue, true) => "would be requeued",
         (Action::Purge, false) => "purged",

@@ -83,43 +83,63 @@ pub async fn run(
             webhook,
             event_type,
         } => {
-            let (rules, egress) = (app::event_rules(config), app::egress(config));
-            let found = explain::explain(
+            explain(
                 deployment,
                 organization,
                 &webhook,
                 &event_type,
-                &rules,
-                &egress,
-            );
-            let Explained {
-                explanation,
-                held_back,
-            } = found.await?;
-            for obstacle in &explanation.obstacles {
-                writeln!(console.out, "{obstacle}")?;
-            }
-            let gets_it = explanation.obstacles.is_empty();
-            if let Some(entry) = explanation.covered_by.filter(|_| gets_it) {
-                writeln!(
-                    console.out,
-                    "it gets {event_type}: its event subscriptions cover it by {entry}"
-                )?;
-            }
-            if let Some(held) = held_back {
-                let since = held.since;
-                writeln!(
-                    console.out,
-                    "its deliveries are held back since {since:.0}: {held}"
-                )?;
-            }
-            if gets_it {
-                return Ok(());
-            }
-            let message = format_args!("it does not get {event_type}");
-            Err(Failure::new(ExitReason::Failed, message))
+                config,
+                console,
+            )
+            .await
         }
     }
+}
+
+/// Says whether a webhook gets an event type, and if not, why, or why later.
+async fn explain(
+    deployment: &Deployment,
+    organization: &Organization,
+    webhook: &str,
+    event_type: &EventType,
+    config: &Config,
+    console: &mut Console,
+) -> Result<(), Failure> {
+    let (rules, egress) = (app::event_rules(config), app::egress(config));
+    let found = explain::explain(
+        deployment,
+        organization,
+        webhook,
+        event_type,
+        &rules,
+        &egress,
+    );
+    let Explained {
+        explanation,
+        held_back,
+    } = found.await?;
+    for obstacle in &explanation.obstacles {
+        writeln!(console.out, "{obstacle}")?;
+    }
+    let gets_it = explanation.obstacles.is_empty();
+    if let Some(entry) = explanation.covered_by.filter(|_| gets_it) {
+        writeln!(
+            console.out,
+            "it gets {event_type}: its event subscriptions cover it by {entry}"
+        )?;
+    }
+    if let Some(held) = held_back {
+        let since = held.since;
+        writeln!(
+            console.out,
+            "its deliveries are held back since {since:.0}: {held}"
+        )?;
+    }
+    if gets_it {
+        return Ok(());
+    }
+    let message = format_args!("it does not get {event_type}");
+    Err(Failure::new(ExitReason::Failed, message))
 }
 
 const HEADER: [&str; 6] = ["time", "attempt", "set off by", "outcome", "status", "ms"];

@@ -11,6 +11,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use bytes::{Bytes, BytesMut};
+use futures::stream::{SplitSink, SplitStream};
 use futures::{SinkExt as _, StreamExt as _};
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
@@ -51,10 +52,26 @@ pub struct RelayRequest {
     pub shows: Shows,
 }
 
+impl RelayRequest {
+    fn is_of_this_version(&self) -> Result<(), Failure> {
+        let own = env!("CARGO_PKG_VERSION");
+        if self.version == own {
+            return Ok(());
+        }
+        let message = format!(
+            "the process that has the data is version {own}, and this is {}; use the same",
+            self.version
+        );
+        Err(Failure::new(ExitReason::Subject, message))
+    }
+}
+
 /// How a command ended: nothing, or the failure.
 #[derive(Debug, Serialize, Deserialize)]
 struct End(Option<(u8, String)>);
 
+type Input = dyn AsyncRead + Send + Unpin;
+type Output = dyn Write + Send;
 type Frames = Framed<UnixStream, LengthDelimitedCodec>;
 
 fn frame(tag: u8, bytes: &[u8]) -> Bytes {
@@ -94,45 +111,53 @@ pub async fn ask(
         .map_err(|e| lost(&e))?;
     let (mut sending, mut receiving) = frames.split();
     let (out, err, input) = (&mut console.out, &mut console.err, &mut console.input);
-    let feed = async {
-        let mut buffer = vec![0; CHUNK];
-        loop {
-            let read = input.read(&mut buffer).await.unwrap_or(0);
-            // An empty one is the end of the input.
-            let sent = sending.send(frame(tag::INPUT, &buffer[..read])).await;
-            if read == 0 || sent.is_err() {
-                return std::future::pending::<()>().await;
-            }
-        }
-    };
-    let show = async {
-        while let Some(Ok(mut bytes)) = receiving.next().await {
-            let content = bytes.split_off(1.min(bytes.len()));
-            match bytes.first() {
-                Some(&tag::OUT) => {
-                    out.write_all(&content)?;
-                    out.flush()?;
-                }
-                Some(&tag::ERR) => err.write_all(&content)?,
-                Some(&tag::END) => {
-                    let end = serde_json::from_slice(&content).map_err(io::Error::from)?;
-                    return match end {
-                        End(None) => Ok(()),
-                        End(Some((kind, message))) => {
-                            Err(Failure::new(ExitReason::of_code(kind), message))
-                        }
-                    };
-                }
-                _ => {}
-            }
-        }
-        let message = "the process that ran the command ended before the command did";
-        Err(Failure::new(ExitReason::Unavailable, message))
-    };
     tokio::select! {
-        result = show => result,
-        () = feed => Ok(()),
+        result = show(&mut receiving, out, err) => result,
+        () = feed(input, &mut sending) => Ok(()),
     }
+}
+
+/// Sends on what is read from the input, and then stands still.
+async fn feed(input: &mut Input, sending: &mut SplitSink<Frames, Bytes>) {
+    let mut buffer = vec![0; CHUNK];
+    loop {
+        let read = input.read(&mut buffer).await.unwrap_or(0);
+        // An empty one is the end of the input.
+        let sent = sending.send(frame(tag::INPUT, &buffer[..read])).await;
+        if read == 0 || sent.is_err() {
+            return std::future::pending::<()>().await;
+        }
+    }
+}
+
+/// Shows what the command says, until it has ended.
+async fn show(
+    receiving: &mut SplitStream<Frames>,
+    out: &mut Output,
+    err: &mut Output,
+) -> Result<(), Failure> {
+    while let Some(Ok(mut bytes)) = receiving.next().await {
+        let content = bytes.split_off(1.min(bytes.len()));
+        match bytes.first() {
+            Some(&tag::OUT) => {
+                out.write_all(&content)?;
+                out.flush()?;
+            }
+            Some(&tag::ERR) => err.write_all(&content)?,
+            Some(&tag::END) => {
+                let end = serde_json::from_slice(&content).map_err(io::Error::from)?;
+                return match end {
+                    End(None) => Ok(()),
+                    End(Some((kind, message))) => {
+                        Err(Failure::new(ExitReason::of_code(kind), message))
+                    }
+                };
+            }
+            _ => {}
+        }
+    }
+    let message = "the process that ran the command ended before the command did";
+    Err(Failure::new(ExitReason::Unavailable, message))
 }
 
 // ----------------------------------------------------------------------------------- the owner
@@ -206,14 +231,7 @@ where
     };
     let (mut sending, mut receiving) = frames.split();
     let running = async move {
-        let version = env!("CARGO_PKG_VERSION");
-        if ask.version != version {
-            let message = format!(
-                "the process that has the data is version {version}, and this is {}; use the same",
-                ask.version
-            );
-            return Err(Failure::new(ExitReason::Subject, message));
-        }
+        ask.is_of_this_version()?;
         run(ask, console).await
     };
     let feeding = async {
