@@ -8,7 +8,7 @@ use futures::future::join_all;
 use prism_webhooks::engine::ports::{LogWriter as _, Subscriptions as _};
 use prism_webhooks::redis::log_writer::{DeliveryLogSettings, RedisLogWriter};
 
-use super::kit::{OwnRedis, Proxy, Space, at, eventually, new_webhook, organization};
+use super::kit::{OwnRedis, Space, at, eventually, new_webhook, organization, proxy, through};
 use super::log::attempted;
 
 const LIMIT: Duration = Duration::from_secs(30);
@@ -87,14 +87,14 @@ async fn a_redis_out_of_memory_makes_entries_wait_and_takes_them_later() {
 #[tokio::test]
 async fn webhooks_and_marks_are_waited_for() {
     let space = Space::new();
-    let proxy = Proxy::start().await;
+    let proxy = proxy();
     proxy.down();
     let webhooks = space.webhooks();
     webhooks
         .create(&organization(), new_webhook("n"), at(0))
         .await
         .unwrap();
-    let connection = proxy.connection();
+    let connection = through(&proxy);
     let subscriptions = space.subscriptions(&connection, Duration::from_secs(60));
     let log = RedisLogWriter::start(
         connection,
@@ -114,14 +114,14 @@ async fn webhooks_and_marks_are_waited_for() {
 #[tokio::test]
 async fn a_peer_that_died_without_a_word_does_not_hold_entries_up() {
     let space = Space::new();
-    let proxy = Proxy::start().await;
+    let proxy = proxy();
     let log = RedisLogWriter::start(
-        proxy.connection(),
+        through(&proxy),
         space.keys.clone(),
         DeliveryLogSettings::default(),
     );
     log.write(attempted("e1", "w1")).await;
-    proxy.stall();
+    proxy.freeze();
     tokio::time::timeout(LIMIT, log.write(attempted("e2", "w1")))
         .await
         .unwrap();

@@ -7,7 +7,9 @@ use futures::future::join_all;
 use prism_webhooks::domain::ids::Organization;
 use prism_webhooks::engine::ports::Subscriptions;
 
-use super::kit::{Proxy, Space, at, eventually, new_webhook, organization, webhook_key, within};
+use super::kit::{
+    Space, at, eventually, new_webhook, organization, proxy, through, webhook_key, within,
+};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -45,15 +47,15 @@ async fn what_is_known_is_not_asked_for_again() {
 #[tokio::test]
 async fn a_load_that_a_change_overtakes_is_not_served() {
     let space = Space::new();
-    let proxy = Proxy::start().await;
-    let connection = proxy.connection();
+    let proxy = proxy();
+    let connection = through(&proxy);
     let subscriptions = std::sync::Arc::new(space.subscriptions(&connection, HOUR));
     space.heard_by(&subscriptions).await;
     // Its disappearance will show that the notices before it have been taken.
     let probe = Organization::new("probe").unwrap();
     subscriptions.webhooks(&probe).await;
 
-    proxy.hold_webhooks();
+    proxy.withhold_answers_to(b"HGETALL");
     let loading = tokio::spawn({
         let subscriptions = subscriptions.clone();
         async move { known(&*subscriptions).await }
@@ -66,7 +68,7 @@ async fn a_load_that_a_change_overtakes_is_not_served() {
     space.tell("probe").await;
     eventually(async || subscriptions.webhooks(&probe).now_or_never().is_none()).await;
 
-    proxy.up();
+    proxy.resume();
     assert_eq!(
         loading.await.unwrap(),
         0,
@@ -78,8 +80,8 @@ async fn a_load_that_a_change_overtakes_is_not_served() {
 #[tokio::test]
 async fn a_change_that_was_missed_is_made_up_for_when_the_subscription_is_back() {
     let space = Space::new();
-    let proxy = Proxy::start().await;
-    let subscriptions = space.subscriptions(&proxy.connection(), HOUR);
+    let proxy = proxy();
+    let subscriptions = space.subscriptions(&through(&proxy), HOUR);
     space.heard_by(&subscriptions).await;
     assert_eq!(known(&subscriptions).await, 0);
     proxy.down();
@@ -97,11 +99,11 @@ async fn a_change_that_was_missed_is_made_up_for_when_the_subscription_is_back()
 #[tokio::test]
 async fn a_subscription_whose_peer_died_without_a_word_is_noticed() {
     let space = Space::new();
-    let proxy = Proxy::start().await;
-    let subscriptions = space.subscriptions(&proxy.connection(), HOUR);
+    let proxy = proxy();
+    let subscriptions = space.subscriptions(&through(&proxy), HOUR);
     space.heard_by(&subscriptions).await;
     assert_eq!(known(&subscriptions).await, 0);
-    proxy.stall();
+    proxy.freeze();
     let webhooks = space.webhooks();
     webhooks
         .create(&organization(), new_webhook("n"), at(0))
