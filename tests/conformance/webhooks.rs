@@ -12,9 +12,8 @@ use prism_webhooks::store::delivery_log::AttemptFilter;
 use prism_webhooks::store::statistics::Detail;
 
 use super::adapter::Adapter;
-use crate::redis::kit::{
-    at, attempt, eventually, failing_since, new_webhook, organization, webhook_key, within,
-};
+use crate::redis::kit::{SOON, at, attempt, failing_since, new_webhook, organization, webhook_key};
+use crate::support::deadline::eventually;
 
 pub async fn a_change_acts_within_a_second(adapter: &impl Adapter) {
     let (subscriptions, webhooks) = (adapter.subscriptions(), adapter.webhooks());
@@ -27,13 +26,15 @@ pub async fn a_change_acts_within_a_second(adapter: &impl Adapter) {
         known.webhooks.iter().map(one).collect::<Vec<_>>()
     };
     let becomes = async |expected: &[(&str, bool)]| {
-        within(Duration::from_secs(1), async || {
+        let what = format!("{expected:?} are known");
+        eventually(Duration::from_secs(1), &what, async || {
             let known = known().await;
-            known.len() == expected.len()
+            let same = known.len() == expected.len()
                 && known
                     .iter()
                     .zip(expected)
-                    .all(|((name, on), expected)| (name.as_str(), *on) == *expected)
+                    .all(|((name, on), expected)| (name.as_str(), *on) == *expected);
+            same.then_some(())
         })
         .await;
     };
@@ -175,10 +176,14 @@ pub async fn a_document_that_cannot_be_used_hurts_no_other(adapter: &impl Adapte
         adapter.put_document(id, json).await;
     }
     let subscriptions = adapter.subscriptions();
-    eventually(async || {
-        let known = subscriptions.webhooks(&acme).await;
-        known.webhooks.len() == 1 && known.invalid.len() == 3
-    })
+    eventually(
+        SOON,
+        "one webhook is known and three are not usable",
+        async || {
+            let known = subscriptions.webhooks(&acme).await;
+            (known.webhooks.len() == 1 && known.invalid.len() == 3).then_some(())
+        },
+    )
     .await;
     let listed = webhooks.list(&acme).await.unwrap();
     let invalid = |one: &&Listed| matches!(one, Listed::Invalid { .. });

@@ -11,9 +11,10 @@ use rand::seq::SliceRandom;
 
 use super::one_place::OnePlace;
 use super::world::{
-    World, acknowledgements, answers, delivery, eventually, hand_over, mark, next_delivery,
+    DEADLINE, World, acknowledgements, answers, delivery, hand_over, mark, next_delivery,
     next_event, proxy, publish_events, raw_event, soon, through, unstamped,
 };
+use crate::support::deadline::{eventually, eventually_ok};
 
 fn id(incoming: &Incoming) -> String {
     match &incoming.message {
@@ -280,7 +281,10 @@ async fn an_acknowledgement_that_arrived_is_not_reported_when_the_connection_die
     first.receipt.ack(Some(mark("e0")), None);
     // Two answers prove it. What comes behind them on the channel shows that they were read.
     let answers = answers(&proxy);
-    eventually("two answers", async || answers.count() >= 2).await;
+    eventually(DEADLINE, "two answers", async || {
+        (answers.count() >= 2).then_some(())
+    })
+    .await;
     publish_events(&world.publisher(), 1).await;
     next_event(&mut source).await.receipt.ack(None, None);
     proxy.cut();
@@ -304,8 +308,8 @@ async fn a_deleted_queue_is_declared_again_and_consumed() {
         .await
         .unwrap();
     let publisher = world.publisher();
-    eventually("the queue and its binding are back", async || {
-        publisher.publish_event(&raw_event("e")).await.is_ok()
+    eventually_ok(DEADLINE, "the queue and its binding are back", async || {
+        publisher.publish_event(&raw_event("e")).await
     })
     .await;
     next_event(&mut source).await.receipt.ack(None, None);

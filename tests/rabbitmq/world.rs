@@ -2,7 +2,7 @@
 
 use std::future::Future;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use lapin::options::{ExchangeDeleteOptions, QueueDeclareOptions, QueueDeleteOptions};
@@ -18,6 +18,7 @@ use prism_webhooks::rabbitmq::publisher::Publisher;
 use prism_webhooks::rabbitmq::topology::{Kind, Topology};
 use tokio_util::sync::CancellationToken;
 
+use crate::support::deadline::eventually_ok;
 use crate::support::proxy::{Proxy, Tally, To};
 use crate::support::servers::amqp_url;
 
@@ -106,18 +107,14 @@ impl World {
 
     /// Waits until `count` messages are ready in `queue`.
     pub async fn queue_has(&self, queue: &str, count: u32) {
-        let start = Instant::now();
-        loop {
-            let found = self.messages_in(queue).await;
-            if found == count {
-                return;
+        let what = format!("{count} messages in {queue}");
+        eventually_ok(DEADLINE, &what, async || {
+            match self.messages_in(queue).await {
+                found if found == count => Ok(()),
+                found => Err(format!("{found} messages")),
             }
-            assert!(
-                start.elapsed() < DEADLINE,
-                "{queue} has {found} messages, not {count}"
-            );
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+        })
+        .await;
     }
 
     async fn remove(topology: &Topology, server: &Server) {
@@ -152,18 +149,6 @@ impl Drop for World {
                 .block_on(Self::remove(&topology, &server));
         });
         removing.join().unwrap();
-    }
-}
-
-/// Waits until `condition` holds.
-pub async fn eventually(what: &str, mut condition: impl AsyncFnMut() -> bool) {
-    let start = Instant::now();
-    while !condition().await {
-        assert!(
-            start.elapsed() < DEADLINE,
-            "not within {DEADLINE:?}: {what}"
-        );
-        tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
 

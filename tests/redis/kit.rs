@@ -29,8 +29,12 @@ use redis::FromRedisValue;
 use tokio::net::TcpListener;
 use tokio::process::{Child, Command};
 
+use crate::support::deadline::{eventually, eventually_ok};
 use crate::support::proxy::Proxy;
 use crate::support::servers::redis_url;
+
+/// How long what Redis and a worker do at once may take on a machine that is busy.
+pub const SOON: Duration = Duration::from_secs(10);
 
 /// A namespace of a test's own, removed with everything in it at the end.
 pub struct Space {
@@ -113,9 +117,12 @@ impl Space {
 
     /// Waits until `count` workers are subscribed to this channel.
     pub async fn listened_to(&self, channel: &str, count: u32) {
-        eventually(async || {
+        eventually_ok(SOON, "workers are subscribed", async || {
             let (_, listeners): (String, u32) = self.ask(&["PUBSUB", "NUMSUB", channel]).await;
-            listeners == count
+            match listeners == count {
+                true => Ok(()),
+                false => Err(format!("{listeners} of {count}")),
+            }
         })
         .await;
     }
@@ -129,7 +136,11 @@ impl Space {
             let probe = Organization::new(name).unwrap();
             let before = subscriptions.webhooks(&probe).await;
             self.tell(name).await;
-            eventually(async || !Arc::ptr_eq(&before, &subscriptions.webhooks(&probe).await)).await;
+            eventually(SOON, "what was known is forgotten", async || {
+                let now = subscriptions.webhooks(&probe).await;
+                (!Arc::ptr_eq(&before, &now)).then_some(())
+            })
+            .await;
         }
     }
 
@@ -159,22 +170,6 @@ impl Drop for Space {
         // A Redis of the test's own may be gone already.
         let _ = clean();
     }
-}
-
-/// Waits until `condition` holds, and fails the test if it does not within 10 s.
-pub async fn eventually(condition: impl AsyncFnMut() -> bool) {
-    within(Duration::from_secs(10), condition).await;
-}
-
-/// Waits until `condition` holds, and fails the test if it does not within `limit`.
-pub async fn within(limit: Duration, mut condition: impl AsyncFnMut() -> bool) {
-    let polling = async {
-        while !condition().await {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    };
-    let held = tokio::time::timeout(limit, polling).await;
-    assert!(held.is_ok(), "not within {limit:?}");
 }
 
 pub fn organization() -> Organization {

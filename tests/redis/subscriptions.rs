@@ -7,14 +7,22 @@ use futures::future::join_all;
 use prism_webhooks::domain::ids::Organization;
 use prism_webhooks::engine::ports::Subscriptions;
 
-use super::kit::{
-    Space, at, eventually, new_webhook, organization, proxy, through, webhook_key, within,
-};
+use super::kit::{SOON, Space, at, new_webhook, organization, proxy, through, webhook_key};
+
+use crate::support::deadline::eventually;
 
 const HOUR: Duration = Duration::from_secs(3600);
 
 async fn known(subscriptions: &impl Subscriptions) -> usize {
     subscriptions.webhooks(&organization()).await.webhooks.len()
+}
+
+/// Waits until one webhook is known.
+async fn knows_one(subscriptions: &impl Subscriptions, deadline: Duration) {
+    eventually(deadline, "the webhook is known", async || {
+        (known(subscriptions).await == 1).then_some(())
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -28,10 +36,7 @@ async fn a_change_acts_within_a_second() {
         .create(&organization(), new_webhook("n"), at(0))
         .await
         .unwrap();
-    within(Duration::from_secs(1), async || {
-        known(&subscriptions).await == 1
-    })
-    .await;
+    knows_one(&subscriptions, Duration::from_secs(1)).await;
 }
 
 #[tokio::test]
@@ -66,7 +71,11 @@ async fn a_load_that_a_change_overtakes_is_not_served() {
     space.ask::<()>(&["HSET", &key, "w1", json]).await;
     space.tell("acme").await;
     space.tell("probe").await;
-    eventually(async || subscriptions.webhooks(&probe).now_or_never().is_none()).await;
+    eventually(SOON, "the probe is forgotten", async || {
+        let asked = subscriptions.webhooks(&probe).now_or_never();
+        asked.is_none().then_some(())
+    })
+    .await;
 
     proxy.resume();
     assert_eq!(
@@ -93,7 +102,7 @@ async fn a_change_that_was_missed_is_made_up_for_when_the_subscription_is_back()
         .unwrap();
     assert_eq!(known(&subscriptions).await, 0, "nobody could tell");
     proxy.up();
-    eventually(async || known(&subscriptions).await == 1).await;
+    knows_one(&subscriptions, SOON).await;
 }
 
 #[tokio::test]
@@ -109,7 +118,7 @@ async fn a_subscription_whose_peer_died_without_a_word_is_noticed() {
         .create(&organization(), new_webhook("n"), at(0))
         .await
         .unwrap();
-    eventually(async || known(&subscriptions).await == 1).await;
+    knows_one(&subscriptions, SOON).await;
 }
 
 #[tokio::test]
@@ -121,7 +130,7 @@ async fn nothing_is_kept_beyond_its_age() {
     let key = space.keys.webhooks(&organization());
     let json = r#"{"id":"w1","name":"n","url":"https://example.com"}"#;
     space.ask::<()>(&["HSET", &key, "w1", json]).await;
-    eventually(async || known(&subscriptions).await == 1).await;
+    knows_one(&subscriptions, SOON).await;
 }
 
 #[tokio::test]

@@ -10,9 +10,8 @@ use prism_webhooks::redis::log_writer::{DeliveryLogSettings, RedisLogWriter};
 use prism_webhooks::registry::secrets::{SecretCipher, SecretKey};
 use prism_webhooks::registry::webhooks::{Listed, NewWebhook, WebhookPatch, WebhooksError};
 
-use super::kit::{
-    Space, at, attempt, eventually, failing_since, new_webhook, organization, webhook_key,
-};
+use super::kit::{SOON, Space, at, attempt, failing_since, new_webhook, organization, webhook_key};
+use crate::support::deadline::eventually;
 use crate::support::servers::redis_url;
 
 #[tokio::test]
@@ -278,13 +277,13 @@ async fn every_change_is_told() {
         .unwrap();
     webhooks.delete(&acme, "n").await.unwrap();
     let mut told = 0;
-    eventually(async || {
+    eventually(SOON, "every change is told", async || {
         use futures::{FutureExt as _, StreamExt as _};
         while let Some(Some(notice)) = notices.next().now_or_never() {
             assert_eq!(notice.get_payload::<String>().unwrap(), "acme");
             told += 1;
         }
-        told == 6
+        (told == 6).then_some(())
     })
     .await;
 }
