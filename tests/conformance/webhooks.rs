@@ -1,10 +1,12 @@
 //! Webhooks: registered, changed, disabled, and what the engine sees of that.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use futures::future::join_all;
 use jiff::{SignedDuration, Timestamp};
 use prism_webhooks::domain::attempt::Attempt;
+use prism_webhooks::domain::matching::EventSubscription;
 use prism_webhooks::domain::secret::Secret;
 use prism_webhooks::engine::ports::Entry;
 use prism_webhooks::registry::webhooks::{Listed, NewWebhook, Target, WebhookPatch, WebhooksError};
@@ -59,10 +61,13 @@ pub async fn a_change_acts_within_a_second(adapter: &impl Adapter) {
 
 pub async fn a_webhook_is_found_by_id_and_name_and_names_are_unique(adapter: &impl Adapter) {
     let (webhooks, acme) = (adapter.webhooks(), organization());
-    let created = webhooks
-        .create(&acme, new_webhook(" pager "), at(0))
-        .await
-        .unwrap();
+    let new = NewWebhook {
+        events: vec![EventSubscription::parse("guardrail.*").unwrap()],
+        description: Some("for the pager".to_owned()),
+        ..new_webhook(" pager ")
+    };
+    let created = webhooks.create(&acme, new, at(0)).await.unwrap();
+    assert_eq!(created.document.name, "pager");
     for reference in [created.document.id.as_str(), "pager"] {
         let found = webhooks.get(&acme, reference).await.unwrap();
         assert_eq!(found.document, created.document);
@@ -72,9 +77,18 @@ pub async fn a_webhook_is_found_by_id_and_name_and_names_are_unique(adapter: &im
         matches!(missing, WebhooksError::NotFound { .. }),
         "{missing}"
     );
-    let create = || webhooks.create(&acme, new_webhook("mine"), at(0));
-    let results = join_all((0..10).map(|_| create())).await;
+    let create = async || {
+        let webhooks = adapter.webhooks();
+        webhooks.create(&acme, new_webhook("mine"), at(0)).await
+    };
+    let results = join_all((0..20).map(|_| create())).await;
     assert_eq!(results.iter().filter(|result| result.is_ok()).count(), 1);
+    for refused in results.into_iter().filter_map(Result::err) {
+        assert!(
+            matches!(refused, WebhooksError::NameTaken { .. }),
+            "{refused}"
+        );
+    }
     let patch = WebhookPatch {
         name: Some("mine".to_owned()),
         ..WebhookPatch::default()
@@ -168,6 +182,7 @@ pub async fn a_document_that_cannot_be_used_hurts_no_other(adapter: &impl Adapte
     for (id, json) in [
         ("bad", r#"{"id":"bad","name":"bad","url":"nowhere"}"#),
         ("not-json", "{"),
+        ("no id", "{"),
         (
             "other",
             r#"{"id":"else","name":"x","url":"https://example.com"}"#,
@@ -178,19 +193,26 @@ pub async fn a_document_that_cannot_be_used_hurts_no_other(adapter: &impl Adapte
     let subscriptions = adapter.subscriptions();
     eventually(
         SOON,
-        "one webhook is known and three are not usable",
+        "one webhook is known and four are not usable",
         async || {
             let known = subscriptions.webhooks(&acme).await;
-            (known.webhooks.len() == 1 && known.invalid.len() == 3).then_some(())
+            (known.webhooks.len() == 1 && known.invalid.len() == 4).then_some(())
         },
     )
     .await;
+    let known = subscriptions.webhooks(&acme).await;
+    assert_eq!(known.webhooks[0].name, "good");
     let listed = webhooks.list(&acme).await.unwrap();
-    let invalid = |one: &&Listed| matches!(one, Listed::Invalid { .. });
-    assert_eq!(
-        (listed.len(), listed.iter().filter(invalid).count()),
-        (4, 3)
-    );
+    let reasons: HashMap<&str, String> = listed
+        .iter()
+        .filter_map(|one| match one {
+            Listed::Valid(_) => None,
+            Listed::Invalid { id, reason } => Some((id.as_str(), reason.to_string())),
+        })
+        .collect();
+    assert_eq!((listed.len(), reasons.len()), (5, 4), "{reasons:?}");
+    let reason = &reasons["bad"];
+    assert!(reason.contains("write it in full"), "{reason}");
     // Its name is taken all the same, and a change can mend it.
     let refused = webhooks.create(&acme, new_webhook("bad"), at(0)).await;
     assert!(matches!(refused, Err(WebhooksError::NameTaken { .. })));
