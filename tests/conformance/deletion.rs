@@ -23,8 +23,9 @@ use super::adapter::Adapter;
 use crate::embedded::world::engine_settings;
 use crate::rabbitmq::world::{raw_event, soon};
 use crate::redis::kit::{
-    at, attempt, document, eventually, failing_since, new_webhook, organization, webhook_key,
+    SOON, at, attempt, document, failing_since, new_webhook, organization, webhook_key,
 };
+use crate::support::deadline::eventually;
 
 /// A receiver that holds each request until it may answer.
 struct Gate {
@@ -82,11 +83,12 @@ async fn ends_after_deletion(adapter: &impl Adapter, status: u16) {
         .unwrap();
     let id = created.document.id;
     let (subscriptions, pauses) = adapter.subscriptions_and_pauses();
-    let known = async || {
+    eventually(SOON, "the webhook is known", async || {
         let known = subscriptions.webhooks(&organization()).await;
-        known.webhooks.iter().any(|one| one.id.as_str() == id)
-    };
-    eventually(known).await;
+        let ours = known.webhooks.iter().find(|one| one.id.as_str() == id);
+        ours.map(|_| ())
+    })
+    .await;
 
     let gate = Arc::new(Gate {
         status,
@@ -120,15 +122,19 @@ async fn ends_after_deletion(adapter: &impl Adapter, status: u16) {
     webhooks.delete(&organization(), &name).await.unwrap();
     gate.open.add_permits(1);
     let every = AttemptFilter::default();
-    eventually(async || {
+    eventually(SOON, "the attempt is on record", async || {
         let all = adapter.attempts(&every, 10, None).await.0;
-        all.iter().any(|one| one.webhook_id.as_str() == id)
+        let ours = all.iter().find(|one| one.webhook_id.as_str() == id);
+        ours.map(|_| ())
     })
     .await;
     if status == 500 {
         // The retry comes back, and nobody is there to have it.
         let letters = async || adapter.dead_letters(&Filter::default()).await.letters;
-        eventually(async || letters().await.len() == 1).await;
+        eventually(SOON, "the retry is given up", async || {
+            (letters().await.len() == 1).then_some(())
+        })
+        .await;
         assert_eq!(letters().await[0].reason, Some(Reason::WebhookDeleted));
     }
     // The source ends once the message is settled, and the engine with it.

@@ -1,20 +1,16 @@
-//! Messages: taken, settled, delayed, given up, sent round again.
+//! Messages: taken, settled, delayed.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use prism_webhooks::domain::dead_letter::{Content, DeadLetter, Reason};
-use prism_webhooks::domain::delivery::{Delivery, LastAttempt, Trigger};
+use prism_webhooks::domain::delivery::{Delivery, LastAttempt};
 use prism_webhooks::domain::event::{Event, Header, RawEvent};
 use prism_webhooks::domain::trace_context::TraceParent;
 use prism_webhooks::engine::ports::{FollowUp, Handover, Incoming, Message, Source};
-use prism_webhooks::store::dead_letters::{Action, Filter, Options};
 
 use super::adapter::Adapter;
-use crate::rabbitmq::world::{
-    delivery, mark, next_delivery, next_event, raw_event, soon, unstamped,
-};
+use crate::rabbitmq::world::{delivery, mark, next_delivery, next_event, raw_event, soon};
 use crate::redis::kit::at;
 
 fn id(incoming: &Incoming) -> String {
@@ -25,11 +21,11 @@ fn id(incoming: &Incoming) -> String {
     }
 }
 
-async fn hand_over(handover: &Arc<dyn Handover>, follow_up: FollowUp) {
+pub(super) async fn hand_over(handover: &Arc<dyn Handover>, follow_up: FollowUp) {
     soon(handover.hand_over(follow_up)).await.unwrap();
 }
 
-async fn next_delivered(source: &mut Source) -> (Delivery, Incoming) {
+pub(super) async fn next_delivered(source: &mut Source) -> (Delivery, Incoming) {
     let incoming = next_delivery(source).await;
     match &incoming.message {
         Message::Delivery(delivery) => (delivery.clone(), incoming),
@@ -281,146 +277,4 @@ pub async fn an_event_of_our_own_comes_like_any_other(adapter: &impl Adapter) {
     }
     incoming.receipt.ack(None, None);
     adapter.close(handle).await;
-}
-
-/// A delivery to `webhook` that was given up at attempt 10.
-fn given_up(event: &str, webhook: &str, reason: Reason) -> DeadLetter {
-    let delivery = Delivery {
-        attempt: 10,
-        sequence: 12,
-        last: Some(LastAttempt {
-            outcome: "rejected".to_owned(),
-            status: Some(500),
-        }),
-        ..delivery(event, webhook)
-    };
-    DeadLetter {
-        reason,
-        detail: format!("{event} was given up"),
-        content: Content::Delivery(delivery),
-    }
-}
-
-async fn bury(adapter: &impl Adapter, letter: DeadLetter) {
-    hand_over(&adapter.handover(), FollowUp::DeadLetter(letter)).await;
-}
-
-fn message(id: &str, reason: Reason) -> DeadLetter {
-    DeadLetter {
-        reason,
-        detail: format!("{id} makes no sense"),
-        content: Content::Message(raw_event(id)),
-    }
-}
-
-pub async fn a_dead_letter_says_why_and_keeps_its_content(adapter: &impl Adapter) {
-    bury(adapter, given_up("e1", "w1", Reason::AttemptsExhausted)).await;
-    bury(adapter, message("e2", Reason::InvalidEvent)).await;
-    let found = adapter.dead_letters(&Filter::default()).await;
-    assert!(found.complete);
-    let [one, two] = &found.letters[..] else {
-        panic!("{found:?}");
-    };
-    assert_eq!(one.reason, Some(Reason::AttemptsExhausted));
-    assert_eq!(one.detail.as_deref(), Some("e1 was given up"));
-    assert_eq!(one.organization.as_deref(), Some("acme"));
-    assert_eq!(one.webhook.as_deref(), Some("w1"));
-    assert_eq!(one.event.as_deref(), Some("e1"));
-    assert_eq!(one.event_type.as_deref(), Some("request.completed"));
-    let expected = delivery("e1", "w1").id.to_string();
-    assert_eq!(one.delivery, Some(expected));
-    assert_eq!((one.attempts, one.last_status), (Some(10), Some(500)));
-    assert_eq!(one.last_outcome.as_deref(), Some("rejected"));
-    assert_eq!(one.size, raw_event("e1").body.len());
-    assert!(one.dead_at.is_some());
-
-    assert_eq!(two.reason, Some(Reason::InvalidEvent));
-    assert_eq!(two.organization.as_deref(), Some("acme"));
-    assert_eq!(two.event.as_deref(), Some("e2"));
-    assert_eq!((&two.webhook, &two.delivery), (&None, &None));
-}
-
-pub async fn a_requeue_starts_again_from_attempt_1_with_a_higher_sequence(adapter: &impl Adapter) {
-    bury(adapter, given_up("e1", "w1", Reason::AttemptsExhausted)).await;
-    bury(adapter, given_up("e2", "w2", Reason::AttemptsExhausted)).await;
-    let (mut source, handle) = adapter.work().await;
-    let filter = Filter {
-        webhook: Some("w2".to_owned()),
-        ..Filter::default()
-    };
-    let progress = adapter
-        .process(Action::Requeue, &filter, &Options::default())
-        .await;
-    assert_eq!((progress.done, progress.kept), (1, 1));
-    let (delivery, incoming) = next_delivered(&mut source).await;
-    assert_eq!(delivery.event.id.as_str(), "e2");
-    assert_eq!((delivery.attempt, delivery.sequence), (1, 13));
-    assert_eq!(delivery.trigger, Trigger::Manual);
-    assert_eq!(delivery.event.body, raw_event("e2").body);
-    incoming.receipt.ack(None, None);
-    adapter.close(handle).await;
-    let left = adapter.dead_letters(&Filter::default()).await;
-    assert_eq!(left.letters.len(), 1);
-    assert_eq!(left.letters[0].webhook.as_deref(), Some("w1"));
-}
-
-pub async fn what_is_no_event_can_be_requeued_and_what_is_no_delivery_cannot(
-    adapter: &impl Adapter,
-) {
-    bury(adapter, message("event", Reason::InvalidEvent)).await;
-    bury(adapter, message("delivery", Reason::InvalidDelivery)).await;
-    let (mut source, handle) = adapter.work().await;
-    let progress = adapter
-        .process(Action::Requeue, &Filter::default(), &Options::default())
-        .await;
-    assert_eq!((progress.done, progress.unusable), (1, 1));
-    let incoming = next_event(&mut source).await;
-    match &incoming.message {
-        Message::Event(raw) => assert_eq!(unstamped(raw), raw_event("event")),
-        other => panic!("{other:?}"),
-    }
-    incoming.receipt.ack(None, None);
-    adapter.close(handle).await;
-    let left = adapter.dead_letters(&Filter::default()).await;
-    assert_eq!(left.letters[0].event.as_deref(), Some("delivery"));
-}
-
-pub async fn a_purge_and_a_dry_run_keep_to_their_filter(adapter: &impl Adapter) {
-    for (event, reason) in [
-        ("e1", Reason::AttemptsExhausted),
-        ("e2", Reason::WebhookDisabled),
-        ("e3", Reason::AttemptsExhausted),
-        ("e4", Reason::AttemptsExhausted),
-    ] {
-        bury(adapter, given_up(event, "w1", reason)).await;
-    }
-    let filter = Filter {
-        reason: Some(Reason::AttemptsExhausted),
-        ..Filter::default()
-    };
-    let dry = Options {
-        dry_run: true,
-        ..Options::default()
-    };
-    let progress = adapter.process(Action::Purge, &filter, &dry).await;
-    assert_eq!((progress.total, progress.done, progress.kept), (4, 3, 1));
-    assert_eq!(progress.by_reason["attempts-exhausted"], 3);
-    assert_eq!(progress.by_webhook["w1"], 3);
-    let found = adapter.dead_letters(&Filter::default()).await;
-    assert_eq!(found.letters.len(), 4);
-
-    let limited = Options {
-        limit: Some(2),
-        ..Options::default()
-    };
-    let progress = adapter.process(Action::Purge, &filter, &limited).await;
-    assert_eq!(progress.done, 2);
-    let left = adapter.dead_letters(&Filter::default()).await;
-    let mut left: Vec<_> = left
-        .letters
-        .iter()
-        .filter_map(|one| one.event.as_deref())
-        .collect();
-    left.sort_unstable();
-    assert_eq!(left, ["e2", "e4"]);
 }

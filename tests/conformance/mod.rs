@@ -3,6 +3,7 @@
 
 mod adapter;
 mod bodies;
+mod dead_letters;
 mod deletion;
 mod failures;
 mod held_back;
@@ -42,6 +43,8 @@ macro_rules! all_conform {
                 a_delay_is_never_early_and_the_shorter_comes_first,
                 what_is_put_off_is_never_early_and_waits_for_whoever_takes_it,
                 an_event_of_our_own_comes_like_any_other,
+            }
+            dead_letters::{
                 a_dead_letter_says_why_and_keeps_its_content,
                 a_requeue_starts_again_from_attempt_1_with_a_higher_sequence,
                 what_is_no_event_can_be_requeued_and_what_is_no_delivery_cannot,

@@ -29,8 +29,9 @@ use prism_webhooks::store::retention::DeliveryLogSettings;
 use prism_webhooks::store::statistics::{Bucket, Detail};
 
 use super::adapter::{Adapter, BODIES, KEPT};
-use crate::rabbitmq::world::{Proxy, World};
+use crate::rabbitmq::world::{World, proxy, through};
 use crate::redis::kit::{Space, organization};
+use crate::support::proxy::Proxy;
 
 pub struct RabbitAndRedis {
     publisher: Publisher,
@@ -74,8 +75,8 @@ impl Adapter for RabbitAndRedis {
     }
 
     async fn work(&self) -> (Source, Self::Handle) {
-        let proxy = Proxy::start().await;
-        let server = proxy.server();
+        let proxy = proxy();
+        let server = through(&proxy);
         let started = self
             .world
             .source_with(|settings| settings.server = server)
@@ -92,8 +93,7 @@ impl Adapter for RabbitAndRedis {
     }
 
     async fn crash(&self, source: Source, (handle, proxy): Self::Handle) {
-        proxy.close();
-        proxy.cut();
+        proxy.down();
         drop((source, handle));
     }
 

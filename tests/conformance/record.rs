@@ -1,6 +1,7 @@
 //! The record: attempts, deliveries, marks, failures.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::join_all;
@@ -9,7 +10,9 @@ use prism_webhooks::domain::attempt::Attempt;
 use prism_webhooks::domain::dead_letter::Reason;
 use prism_webhooks::domain::delivery::{Delivery, LastAttempt, Trigger};
 use prism_webhooks::domain::delivery_state::DeliveryState;
+use prism_webhooks::domain::event::Event;
 use prism_webhooks::domain::ids::{DeliveryId, MessageKey, WebhookId};
+use prism_webhooks::domain::trace_context::TraceParent;
 use prism_webhooks::engine::ports::{DeliveryRecord, Entry, Keep, SettledMarker};
 use prism_webhooks::store::delivery_log::{AttemptFilter, Recorded};
 use prism_webhooks::store::statistics::{self, Detail};
@@ -129,7 +132,16 @@ pub async fn a_delivery_that_failed_is_read_back_with_its_body(adapter: &impl Ad
         outcome: "rejected".to_owned(),
         status: Some(500),
     };
-    let second = delivery("e1", "w1").retried(at(0), last, None);
+    let first = delivery("e1", "w1");
+    let event = Event {
+        traceparent: TraceParent::parse("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"),
+        ..(*first.event).clone()
+    };
+    assert!(event.traceparent.is_some());
+    let second = Delivery {
+        event: Arc::new(event),
+        ..first.retried(at(0), last, None)
+    };
     for state in [
         DeliveryState::Waiting(at(30)),
         DeliveryState::Dead(Reason::AttemptsExhausted),
@@ -238,6 +250,7 @@ pub async fn enabling_a_webhook_forgets_its_failures(adapter: &impl Adapter) {
         .disable(&acme, "n", "days of failures", at(10))
         .await
         .unwrap();
+    failing_since(&*log, &key, at(11)).await;
     webhooks.enable(&acme, "n", at(20)).await.unwrap();
     assert_eq!(failing_since(&*log, &key, at(30)).await, at(30));
 }

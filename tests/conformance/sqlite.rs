@@ -26,8 +26,9 @@ use prism_webhooks::store::statistics::{Bucket, Detail};
 use tempfile::TempDir;
 
 use super::adapter::{Adapter, BODIES, KEPT};
-use crate::rabbitmq::world::eventually;
+use crate::rabbitmq::world::DEADLINE;
 use crate::redis::kit::organization;
+use crate::support::deadline::eventually;
 
 /// Where the database is while nobody has it open.
 pub trait Place: Sized {
@@ -123,7 +124,10 @@ impl<P: Place> Adapter for Sqlite<P> {
         *self.embedded.lock().unwrap() = None;
         drop(source);
         // A transaction under way keeps the file until it is done.
-        eventually("the file is free again", async || self.start()).await;
+        eventually(DEADLINE, "the file is free again", async || {
+            self.start().then_some(())
+        })
+        .await;
     }
 
     async fn publish(&self, event: RawEvent) {

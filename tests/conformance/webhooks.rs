@@ -1,10 +1,12 @@
 //! Webhooks: registered, changed, disabled, and what the engine sees of that.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use futures::future::join_all;
 use jiff::{SignedDuration, Timestamp};
 use prism_webhooks::domain::attempt::Attempt;
+use prism_webhooks::domain::matching::EventSubscription;
 use prism_webhooks::domain::secret::Secret;
 use prism_webhooks::engine::ports::Entry;
 use prism_webhooks::registry::webhooks::{Listed, NewWebhook, Target, WebhookPatch, WebhooksError};
@@ -12,9 +14,8 @@ use prism_webhooks::store::delivery_log::AttemptFilter;
 use prism_webhooks::store::statistics::Detail;
 
 use super::adapter::Adapter;
-use crate::redis::kit::{
-    at, attempt, eventually, failing_since, new_webhook, organization, webhook_key, within,
-};
+use crate::redis::kit::{SOON, at, attempt, failing_since, new_webhook, organization, webhook_key};
+use crate::support::deadline::eventually;
 
 pub async fn a_change_acts_within_a_second(adapter: &impl Adapter) {
     let (subscriptions, webhooks) = (adapter.subscriptions(), adapter.webhooks());
@@ -27,13 +28,15 @@ pub async fn a_change_acts_within_a_second(adapter: &impl Adapter) {
         known.webhooks.iter().map(one).collect::<Vec<_>>()
     };
     let becomes = async |expected: &[(&str, bool)]| {
-        within(Duration::from_secs(1), async || {
+        let what = format!("{expected:?} are known");
+        eventually(Duration::from_secs(1), &what, async || {
             let known = known().await;
-            known.len() == expected.len()
+            let same = known.len() == expected.len()
                 && known
                     .iter()
                     .zip(expected)
-                    .all(|((name, on), expected)| (name.as_str(), *on) == *expected)
+                    .all(|((name, on), expected)| (name.as_str(), *on) == *expected);
+            same.then_some(())
         })
         .await;
     };
@@ -58,10 +61,13 @@ pub async fn a_change_acts_within_a_second(adapter: &impl Adapter) {
 
 pub async fn a_webhook_is_found_by_id_and_name_and_names_are_unique(adapter: &impl Adapter) {
     let (webhooks, acme) = (adapter.webhooks(), organization());
-    let created = webhooks
-        .create(&acme, new_webhook(" pager "), at(0))
-        .await
-        .unwrap();
+    let new = NewWebhook {
+        events: vec![EventSubscription::parse("guardrail.*").unwrap()],
+        description: Some("for the pager".to_owned()),
+        ..new_webhook(" pager ")
+    };
+    let created = webhooks.create(&acme, new, at(0)).await.unwrap();
+    assert_eq!(created.document.name, "pager");
     for reference in [created.document.id.as_str(), "pager"] {
         let found = webhooks.get(&acme, reference).await.unwrap();
         assert_eq!(found.document, created.document);
@@ -71,9 +77,18 @@ pub async fn a_webhook_is_found_by_id_and_name_and_names_are_unique(adapter: &im
         matches!(missing, WebhooksError::NotFound { .. }),
         "{missing}"
     );
-    let create = || webhooks.create(&acme, new_webhook("mine"), at(0));
-    let results = join_all((0..10).map(|_| create())).await;
+    let create = async || {
+        let webhooks = adapter.webhooks();
+        webhooks.create(&acme, new_webhook("mine"), at(0)).await
+    };
+    let results = join_all((0..20).map(|_| create())).await;
     assert_eq!(results.iter().filter(|result| result.is_ok()).count(), 1);
+    for refused in results.into_iter().filter_map(Result::err) {
+        assert!(
+            matches!(refused, WebhooksError::NameTaken { .. }),
+            "{refused}"
+        );
+    }
     let patch = WebhookPatch {
         name: Some("mine".to_owned()),
         ..WebhookPatch::default()
@@ -167,6 +182,7 @@ pub async fn a_document_that_cannot_be_used_hurts_no_other(adapter: &impl Adapte
     for (id, json) in [
         ("bad", r#"{"id":"bad","name":"bad","url":"nowhere"}"#),
         ("not-json", "{"),
+        ("no id", "{"),
         (
             "other",
             r#"{"id":"else","name":"x","url":"https://example.com"}"#,
@@ -175,17 +191,28 @@ pub async fn a_document_that_cannot_be_used_hurts_no_other(adapter: &impl Adapte
         adapter.put_document(id, json).await;
     }
     let subscriptions = adapter.subscriptions();
-    eventually(async || {
-        let known = subscriptions.webhooks(&acme).await;
-        known.webhooks.len() == 1 && known.invalid.len() == 3
-    })
+    eventually(
+        SOON,
+        "one webhook is known and four are not usable",
+        async || {
+            let known = subscriptions.webhooks(&acme).await;
+            (known.webhooks.len() == 1 && known.invalid.len() == 4).then_some(())
+        },
+    )
     .await;
+    let known = subscriptions.webhooks(&acme).await;
+    assert_eq!(known.webhooks[0].name, "good");
     let listed = webhooks.list(&acme).await.unwrap();
-    let invalid = |one: &&Listed| matches!(one, Listed::Invalid { .. });
-    assert_eq!(
-        (listed.len(), listed.iter().filter(invalid).count()),
-        (4, 3)
-    );
+    let reasons: HashMap<&str, String> = listed
+        .iter()
+        .filter_map(|one| match one {
+            Listed::Valid(_) => None,
+            Listed::Invalid { id, reason } => Some((id.as_str(), reason.to_string())),
+        })
+        .collect();
+    assert_eq!((listed.len(), reasons.len()), (5, 4), "{reasons:?}");
+    let reason = &reasons["bad"];
+    assert!(reason.contains("write it in full"), "{reason}");
     // Its name is taken all the same, and a change can mend it.
     let refused = webhooks.create(&acme, new_webhook("bad"), at(0)).await;
     assert!(matches!(refused, Err(WebhooksError::NameTaken { .. })));

@@ -15,7 +15,8 @@ use prism_webhooks::engine::ports::{FollowUp, Handover as _, LogWriter as _, Mes
 use prism_webhooks::store::dead_letters::Filter;
 
 use super::world::{embedded, event};
-use crate::rabbitmq::world::{delivery, eventually, next_delivery, next_event, soon};
+use crate::rabbitmq::world::{DEADLINE, delivery, next_delivery, next_event, soon};
+use crate::support::deadline::eventually;
 
 fn large(id: &str) -> RawEvent {
     RawEvent {
@@ -64,8 +65,8 @@ async fn a_full_disk_refuses_new_events_and_keeps_what_the_engine_hands_over() {
         let intake = embedded.intake();
         async move { intake.hand_over(FollowUp::Enqueue(handed)).await }
     });
-    eventually("writing is known to fail", async || {
-        log.available().now_or_never().is_none()
+    eventually(DEADLINE, "writing is known to fail", async || {
+        log.available().now_or_never().is_none().then_some(())
     })
     .await;
     let why = embedded.store().writable();
@@ -102,8 +103,8 @@ async fn a_message_that_is_never_settled_becomes_a_dead_letter() {
         drop(next_event(&mut source).await);
     }
     let letters = embedded.dead_letters();
-    eventually("it is given up", async || {
-        letters.count().await.unwrap() == 1
+    eventually(DEADLINE, "it is given up", async || {
+        (letters.count().await.unwrap() == 1).then_some(())
     })
     .await;
     let found = letters.list(&Filter::default(), 10).await.unwrap();
@@ -117,8 +118,8 @@ async fn a_message_that_is_never_settled_becomes_a_dead_letter() {
     for _ in 0..100 {
         drop(soon(source.parts.recv()).await.unwrap());
     }
-    eventually("it is given up", async || {
-        letters.count().await.unwrap() == 2
+    eventually(DEADLINE, "it is given up", async || {
+        (letters.count().await.unwrap() == 2).then_some(())
     })
     .await;
     let found = letters.list(&Filter::default(), 10).await.unwrap();

@@ -1,4 +1,4 @@
-//! The documents that others build on: the schema of a webhook, and the configuration.
+//! The documents that others build on: the schema of a webhook, the API, and the configuration.
 
 use std::fs;
 
@@ -126,4 +126,12 @@ fn the_default_configuration_is_valid_and_what_holds_is_shown_without_secrets() 
         said.contains("retry.initial") && said.contains("no.such"),
         "all at once: {said}"
     );
+}
+
+#[test]
+fn the_document_of_the_api_is_printed() {
+    let deployment = Deployment::new("openapi", &[]);
+    let document = deployment.json(&["openapi"]);
+    assert_eq!(document["openapi"], "3.1.0");
+    assert!(document["paths"]["/api/v1/webhooks/{id}/explain"].is_object());
 }

@@ -1,6 +1,9 @@
-//! The program from end to end: real processes, a real broker and a real Redis, receivers that
-//! record what came. Nothing here looks inside; every test has a deployment of its own.
+//! A `worker` process and the commands, on a real broker and a real Redis. `running` has what runs
+//! everything in one process.
+//!
+//! Receivers record what came. Nothing here looks inside; every test has a deployment of its own.
 
+mod bounds;
 mod broker;
 mod deployment;
 mod documents;
@@ -8,7 +11,6 @@ mod egress;
 mod headers;
 mod identity;
 mod intake;
-mod isolation;
 mod matching;
 mod misbehaving;
 mod publishing;

@@ -11,9 +11,10 @@ use rand::seq::SliceRandom;
 
 use super::one_place::OnePlace;
 use super::world::{
-    Proxy, World, delivery, eventually, hand_over, mark, next_delivery, next_event, publish_events,
-    raw_event, soon, unstamped,
+    DEADLINE, World, acknowledgements, answers, delivery, hand_over, mark, next_delivery,
+    next_event, proxy, publish_events, raw_event, soon, through, unstamped,
 };
+use crate::support::deadline::{eventually, eventually_ok};
 
 fn id(incoming: &Incoming) -> String {
     match &incoming.message {
@@ -217,12 +218,11 @@ async fn take_two(source: &mut Source) -> (Incoming, Incoming) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_cut_connection_is_replaced_and_what_was_settled_meanwhile_is_reported() {
     let world = World::declared().await;
-    let proxy = Proxy::start().await;
+    let proxy = proxy();
     publish_events(&world.publisher(), 2).await;
-    let (mut source, handle) = world.source_with(|s| s.server = proxy.server()).await;
+    let (mut source, handle) = world.source_with(|s| s.server = through(&proxy)).await;
     let (first, second) = take_two(&mut source).await;
-    proxy.close();
-    proxy.cut();
+    proxy.down();
     // The broker has them back: this connection is gone for it as well.
     world.queue_has(world.topology.events_queue(), 2).await;
     let places = OnePlace::new();
@@ -230,7 +230,7 @@ async fn a_cut_connection_is_replaced_and_what_was_settled_meanwhile_is_reported
     first.receipt.ack(Some(mark("e0")), Some(place));
     assert_eq!(soon(source.lost_acks.recv()).await, Some(mark("e0")));
     drop(soon(places.take()).await);
-    proxy.open();
+    proxy.up();
     let (first_again, second_again) = take_two(&mut source).await;
     assert!(first_again.redelivered && second_again.redelivered);
     // Tags start anew with a connection: an old receipt must not settle a new message.
@@ -252,9 +252,9 @@ async fn a_cut_connection_is_replaced_and_what_was_settled_meanwhile_is_reported
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_acknowledgement_that_was_written_and_never_arrived_is_reported() {
     let world = World::declared().await;
-    let proxy = Proxy::start().await;
+    let proxy = proxy();
     publish_events(&world.publisher(), 1).await;
-    let (mut source, handle) = world.source_with(|s| s.server = proxy.server()).await;
+    let (mut source, handle) = world.source_with(|s| s.server = through(&proxy)).await;
     let incoming = next_event(&mut source).await;
     proxy.swallow();
     let places = OnePlace::new();
@@ -274,14 +274,17 @@ async fn an_acknowledgement_that_was_written_and_never_arrived_is_reported() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_acknowledgement_that_arrived_is_not_reported_when_the_connection_dies_later() {
     let world = World::declared().await;
-    let proxy = Proxy::start().await;
+    let proxy = proxy();
     publish_events(&world.publisher(), 2).await;
-    let (mut source, handle) = world.source_with(|s| s.server = proxy.server()).await;
+    let (mut source, handle) = world.source_with(|s| s.server = through(&proxy)).await;
     let (first, second) = take_two(&mut source).await;
     first.receipt.ack(Some(mark("e0")), None);
     // Two answers prove it. What comes behind them on the channel shows that they were read.
-    let answers = proxy.answers();
-    eventually("two answers", async || proxy.answers() >= answers + 2).await;
+    let answers = answers(&proxy);
+    eventually(DEADLINE, "two answers", async || {
+        (answers.count() >= 2).then_some(())
+    })
+    .await;
     publish_events(&world.publisher(), 1).await;
     next_event(&mut source).await.receipt.ack(None, None);
     proxy.cut();
@@ -305,8 +308,8 @@ async fn a_deleted_queue_is_declared_again_and_consumed() {
         .await
         .unwrap();
     let publisher = world.publisher();
-    eventually("the queue and its binding are back", async || {
-        publisher.publish_event(&raw_event("e")).await.is_ok()
+    eventually_ok(DEADLINE, "the queue and its binding are back", async || {
+        publisher.publish_event(&raw_event("e")).await
     })
     .await;
     next_event(&mut source).await.receipt.ack(None, None);
@@ -331,8 +334,9 @@ async fn ten_thousand_messages_take_few_acknowledgements() {
         .collect::<Result<Vec<_>, _>>()
         .unwrap();
     println!("publishing {COUNT} took {:?}", start.elapsed());
-    let proxy = Proxy::start().await;
-    let (mut source, handle) = world.source_with(|s| s.server = proxy.server()).await;
+    let proxy = proxy();
+    let acknowledgements = acknowledgements(&proxy);
+    let (mut source, handle) = world.source_with(|s| s.server = through(&proxy)).await;
     let start = Instant::now();
     // Engines settle in any order: here, in hundreds, each in reverse.
     for _ in 0..COUNT / 100 {
@@ -347,13 +351,7 @@ async fn ten_thousand_messages_take_few_acknowledgements() {
     println!("consuming {COUNT} took {:?}", start.elapsed());
     soon(handle.close()).await;
     assert_eq!(world.messages_in(world.topology.events_queue()).await, 0);
-    println!(
-        "{COUNT} messages took {} acknowledgements",
-        proxy.acknowledgements()
-    );
-    assert!(
-        proxy.acknowledgements() < COUNT / 20,
-        "{}",
-        proxy.acknowledgements()
-    );
+    let acknowledgements = acknowledgements.count();
+    println!("{COUNT} messages took {acknowledgements} acknowledgements");
+    assert!(acknowledgements < COUNT / 20, "{acknowledgements}");
 }

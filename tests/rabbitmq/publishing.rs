@@ -11,7 +11,7 @@ use prism_webhooks::rabbitmq::publisher::{PublishError, Publisher};
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
-use super::world::{Proxy, World, delivery, hand_over, next_delivery, raw_event, soon};
+use super::world::{World, delivery, hand_over, next_delivery, proxy, raw_event, soon, through};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_thousand_concurrent_hand_overs_are_confirmed_and_all_arrive() {
@@ -205,15 +205,14 @@ async fn a_hand_over_to_a_missing_queue_waits_until_it_is_there_and_holds_up_no_
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_hand_over_outlives_a_broker_that_is_away() {
     let world = World::declared().await;
-    let proxy = Proxy::start().await;
+    let proxy = proxy();
     let publisher = Publisher::start(
-        proxy.server(),
+        through(&proxy),
         Arc::clone(&world.topology),
         CancellationToken::new(),
     );
     hand_over(&publisher, FollowUp::Enqueue(delivery("before", "w"))).await;
-    proxy.close();
-    proxy.cut();
+    proxy.down();
     let handing_over = tokio::spawn({
         let publisher = publisher.clone();
         async move {
@@ -233,7 +232,7 @@ async fn a_hand_over_outlives_a_broker_that_is_away() {
     });
     assert!(once.await.to_string().contains("cannot connect"));
     assert!(!handing_over.is_finished());
-    proxy.open();
+    proxy.up();
     soon(handing_over).await.unwrap().unwrap();
     world.queue_has(world.topology.deliveries_queue(), 2).await;
 }
@@ -241,9 +240,9 @@ async fn a_hand_over_outlives_a_broker_that_is_away() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_connection_cut_before_the_confirm_leads_to_another_try() {
     let world = World::declared().await;
-    let proxy = Proxy::start().await;
+    let proxy = proxy();
     let publisher = Publisher::start(
-        proxy.server(),
+        through(&proxy),
         Arc::clone(&world.topology),
         CancellationToken::new(),
     );

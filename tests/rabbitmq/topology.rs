@@ -8,6 +8,7 @@ use prism_webhooks::rabbitmq::consumer::{self, Settings, StartError};
 use prism_webhooks::rabbitmq::declare::{self, TopologyError};
 
 use super::world::World;
+use crate::support::servers::amqp_url;
 
 #[tokio::test]
 async fn applying_twice_is_quiet_and_the_check_finds_nothing() {
@@ -191,7 +192,7 @@ async fn a_source_that_may_not_declare_names_the_missing_queue() {
 #[tokio::test]
 async fn a_wrong_password_is_an_error_at_once_that_does_not_show_it() {
     let world = World::empty();
-    let mut url = url::Url::parse(&super::world::url()).unwrap();
+    let mut url = url::Url::parse(amqp_url()).unwrap();
     url.set_password(Some("not-the-password")).unwrap();
     let server = prism_webhooks::rabbitmq::connection::Server::new(url.as_str(), "test").unwrap();
     let started = consumer::start(Settings {

@@ -1,10 +1,8 @@
 //! A namespace of its own on the broker, removed afterwards, and a way to cut connections to it.
 
 use std::future::Future;
-use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use lapin::options::{ExchangeDeleteOptions, QueueDeclareOptions, QueueDeleteOptions};
@@ -18,17 +16,14 @@ use prism_webhooks::rabbitmq::consumer::{self, Settings, SourceHandle};
 use prism_webhooks::rabbitmq::declare;
 use prism_webhooks::rabbitmq::publisher::Publisher;
 use prism_webhooks::rabbitmq::topology::{ObjectKind, Topology};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
+
+use crate::support::deadline::eventually_ok;
+use crate::support::proxy::{Proxy, Tally, To};
+use crate::support::servers::amqp_url;
 
 /// How long anything here may take before it counts as not happening.
 pub const DEADLINE: Duration = Duration::from_secs(20);
-
-pub fn url() -> String {
-    std::env::var("PRISM_TEST_AMQP_URL")
-        .unwrap_or_else(|_| "amqp://guest:guest@127.0.0.1:5672/%2f".to_owned())
-}
 
 /// A namespace.
 pub struct World {
@@ -42,7 +37,7 @@ impl World {
         let namespace = format!("test-{}", uuid::Uuid::new_v4().simple());
         let types = [EventType::new("request.completed").unwrap()];
         Self {
-            server: Server::new(&url(), &namespace).unwrap(),
+            server: Server::new(amqp_url(), &namespace).unwrap(),
             topology: Arc::new(Topology::new(&namespace, &types, Duration::from_secs(2))),
         }
     }
@@ -112,18 +107,14 @@ impl World {
 
     /// Waits until `count` messages are ready in `queue`.
     pub async fn queue_has(&self, queue: &str, count: u32) {
-        let start = Instant::now();
-        loop {
-            let found = self.messages_in(queue).await;
-            if found == count {
-                return;
+        let what = format!("{count} messages in {queue}");
+        eventually_ok(DEADLINE, &what, async || {
+            match self.messages_in(queue).await {
+                found if found == count => Ok(()),
+                found => Err(format!("{found} messages")),
             }
-            assert!(
-                start.elapsed() < DEADLINE,
-                "{queue} has {found} messages, not {count}"
-            );
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+        })
+        .await;
     }
 
     async fn remove(topology: &Topology, server: &Server) {
@@ -158,18 +149,6 @@ impl Drop for World {
                 .block_on(Self::remove(&topology, &server));
         });
         removing.join().unwrap();
-    }
-}
-
-/// Waits until `condition` holds.
-pub async fn eventually(what: &str, mut condition: impl AsyncFnMut() -> bool) {
-    let start = Instant::now();
-    while !condition().await {
-        assert!(
-            start.elapsed() < DEADLINE,
-            "not within {DEADLINE:?}: {what}"
-        );
-        tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
 
@@ -248,152 +227,26 @@ pub async fn hand_over(publisher: &Publisher, follow_up: prism_webhooks::engine:
     soon(publisher.hand_over(follow_up)).await.unwrap();
 }
 
-/// A way to the broker that can be cut, closed, and made to swallow what the client sends.
-pub struct Proxy {
-    address: SocketAddr,
-    inner: Arc<Inner>,
-    accepting: tokio::task::JoinHandle<()>,
+/// A way to the broker that can be cut.
+pub fn proxy() -> Proxy {
+    Proxy::start(amqp_url())
 }
 
-struct Inner {
-    /// The connections made since the last cut.
-    line: Mutex<Arc<Line>>,
-    closed: AtomicBool,
-    acknowledgements: AtomicUsize,
-    answers: AtomicUsize,
+/// The broker, by way of this proxy.
+pub fn through(proxy: &Proxy) -> Server {
+    Server::new(&proxy.url(), "proxied").unwrap()
 }
 
-/// What the connections between two cuts have in common: what is swallowed stays so after the cut.
-#[derive(Default)]
-struct Line {
-    cut: CancellationToken,
-    swallowing: AtomicBool,
+/// Counts the acknowledgements that clients send.
+pub fn acknowledgements(proxy: &Proxy) -> Tally {
+    proxy.tally(To::Server, &BASIC_ACK)
 }
 
-impl Proxy {
-    pub async fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let inner = Arc::new(Inner {
-            line: Mutex::default(),
-            closed: AtomicBool::new(false),
-            acknowledgements: AtomicUsize::new(0),
-            answers: AtomicUsize::new(0),
-        });
-        let accepting = tokio::spawn({
-            let inner = Arc::clone(&inner);
-            async move {
-                while let Ok((client, _)) = listener.accept().await {
-                    if inner.closed.load(Ordering::SeqCst) {
-                        continue;
-                    }
-                    let line = inner.line.lock().unwrap().clone();
-                    let inner = Arc::clone(&inner);
-                    tokio::spawn(async move {
-                        tokio::select! {
-                            () = line.cut.cancelled() => {}
-                            () = carry(client, &inner, &line) => {}
-                        }
-                    });
-                }
-            }
-        });
-        Self {
-            address,
-            inner,
-            accepting,
-        }
-    }
-
-    /// The server, by way of this proxy.
-    pub fn server(&self) -> Server {
-        let mut url = url::Url::parse(&url()).unwrap();
-        url.set_host(Some("127.0.0.1")).unwrap();
-        url.set_port(Some(self.address.port())).unwrap();
-        Server::new(url.as_str(), "proxied").unwrap()
-    }
-
-    /// Cuts every connection; new ones work.
-    pub fn cut(&self) {
-        let old = std::mem::take(&mut *self.inner.line.lock().unwrap());
-        old.cut.cancel();
-    }
-
-    /// How many acknowledgements clients have sent, as far as no two reads split one.
-    pub fn acknowledgements(&self) -> usize {
-        self.inner.acknowledgements.load(Ordering::SeqCst)
-    }
-
-    /// How many answers to the source's questions have passed.
-    pub fn answers(&self) -> usize {
-        self.inner.answers.load(Ordering::SeqCst)
-    }
-
-    /// Refuses new connections.
-    pub fn close(&self) {
-        self.inner.closed.store(true, Ordering::SeqCst);
-    }
-
-    /// Takes new connections again.
-    pub fn open(&self) {
-        self.inner.closed.store(false, Ordering::SeqCst);
-    }
-
-    /// From now on until a cut, drops what the client sends.
-    pub fn swallow(&self) {
-        let line = self.inner.line.lock().unwrap();
-        line.swallowing.store(true, Ordering::SeqCst);
-    }
-}
-
-impl Drop for Proxy {
-    fn drop(&mut self) {
-        self.accepting.abort();
-        self.cut();
-    }
-}
-
-async fn carry(client: TcpStream, inner: &Inner, line: &Line) {
-    let broker = url::Url::parse(&url()).unwrap();
-    let address = (
-        broker.host_str().unwrap().to_owned(),
-        broker.port().unwrap_or(5672),
-    );
-    let server = TcpStream::connect(address).await.unwrap();
-    let (mut from_client, mut to_client) = client.into_split();
-    let (mut from_server, mut to_server) = server.into_split();
-    let up = async {
-        let mut buffer = vec![0; 65_536];
-        while let Ok(read @ 1..) = from_client.read(&mut buffer).await {
-            let acks = count(&buffer[..read], BASIC_ACK);
-            inner.acknowledgements.fetch_add(acks, Ordering::SeqCst);
-            if !line.swallowing.load(Ordering::SeqCst)
-                && to_server.write_all(&buffer[..read]).await.is_err()
-            {
-                break;
-            }
-        }
-    };
-    let down = async {
-        let mut buffer = vec![0; 65_536];
-        while let Ok(read @ 1..) = from_server.read(&mut buffer).await {
-            if to_client.write_all(&buffer[..read]).await.is_err() {
-                break;
-            }
-            let answers = count(&buffer[..read], BASIC_QOS_OK);
-            inner.answers.fetch_add(answers, Ordering::SeqCst);
-        }
-    };
-    tokio::select! {
-        () = up => {}
-        () = down => {}
-    }
+/// Counts the answers to the source's questions.
+pub fn answers(proxy: &Proxy) -> Tally {
+    proxy.tally(To::Client, &BASIC_QOS_OK)
 }
 
 /// The class and method of AMQP's frames.
 const BASIC_ACK: [u8; 4] = [0, 60, 0, 80];
 const BASIC_QOS_OK: [u8; 4] = [0, 60, 0, 11];
-
-fn count(bytes: &[u8], method: [u8; 4]) -> usize {
-    bytes.windows(4).filter(|found| *found == method).count()
-}

@@ -9,7 +9,7 @@ use prism_webhooks::engine::ports::{Entry, LogWriter as _};
 use prism_webhooks::redis::attempts::{AttemptFilter, Attempts};
 use prism_webhooks::redis::log_writer::{DeliveryLogSettings, RedisLogWriter};
 
-use super::kit::{Proxy, Space, attempt};
+use super::kit::{Space, attempt, proxy, through};
 use super::log::attempted;
 
 async fn write(space: &Space, attempts: impl IntoIterator<Item = Attempt>) {
@@ -124,9 +124,9 @@ async fn an_entry_that_cannot_be_read_is_counted_and_passed_over() {
 #[tokio::test]
 async fn a_tail_tells_what_comes_and_misses_nothing_over_a_reconnect() {
     let space = Space::new();
-    let proxy = Proxy::start().await;
+    let proxy = proxy();
     write(&space, [attempt("before", "w1")]).await;
-    let attempts = Attempts::new(proxy.connection(), space.keys.clone());
+    let attempts = Attempts::new(through(&proxy), space.keys.clone());
     let mut tail = attempts.tail(AttemptFilter::default(), None).await.unwrap();
     write(&space, [attempt("one", "w1")]).await;
     assert_eq!(tail.next().await.attempt.event_id.as_str(), "one");

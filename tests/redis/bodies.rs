@@ -12,7 +12,8 @@ use prism_webhooks::redis::log_writer::{DeliveryLogSettings, RedisLogWriter};
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 
-use super::kit::{Space, delivery, eventually, organization};
+use super::kit::{SOON, Space, delivery, organization};
+use crate::support::deadline::eventually;
 
 const BUDGET: u64 = 1000;
 
@@ -104,9 +105,9 @@ async fn what_has_expired_is_dropped_from_the_account() {
     }
     assert_eq!(account(&space).await, (30, 30, 3));
     let long = log(&space, Duration::from_secs(1000));
-    eventually(async || {
+    eventually(SOON, "the expired are off the account", async || {
         keep(&long, sized(9, 10)).await;
-        account(&space).await == (10, 10, 1)
+        (account(&space).await == (10, 10, 1)).then_some(())
     })
     .await;
     // And it is gone itself when nothing more comes.

@@ -6,7 +6,6 @@
     reason = "a helper that cannot help ends its test"
 )]
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,12 +26,15 @@ use prism_webhooks::registry::documents::DocumentReader;
 use prism_webhooks::registry::secrets::SecretCipher;
 use prism_webhooks::registry::webhooks::{NewWebhook, Webhooks};
 use redis::FromRedisValue;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio::process::{Child, Command};
-use tokio::sync::watch;
 
+use crate::support::deadline::{eventually, eventually_ok};
+use crate::support::proxy::Proxy;
 use crate::support::servers::redis_url;
+
+/// How long what Redis and a worker do at once may take on a machine that is busy.
+pub const SOON: Duration = Duration::from_secs(10);
 
 /// A namespace of a test's own, removed with everything in it at the end.
 pub struct Space {
@@ -115,9 +117,12 @@ impl Space {
 
     /// Waits until `count` workers are subscribed to this channel.
     pub async fn listened_to(&self, channel: &str, count: u32) {
-        eventually(async || {
+        eventually_ok(SOON, "workers are subscribed", async || {
             let (_, listeners): (String, u32) = self.ask(&["PUBSUB", "NUMSUB", channel]).await;
-            listeners == count
+            match listeners == count {
+                true => Ok(()),
+                false => Err(format!("{listeners} of {count}")),
+            }
         })
         .await;
     }
@@ -131,7 +136,11 @@ impl Space {
             let probe = Organization::new(name).unwrap();
             let before = subscriptions.webhooks(&probe).await;
             self.tell(name).await;
-            eventually(async || !Arc::ptr_eq(&before, &subscriptions.webhooks(&probe).await)).await;
+            eventually(SOON, "what was known is forgotten", async || {
+                let now = subscriptions.webhooks(&probe).await;
+                (!Arc::ptr_eq(&before, &now)).then_some(())
+            })
+            .await;
         }
     }
 
@@ -161,22 +170,6 @@ impl Drop for Space {
         // A Redis of the test's own may be gone already.
         let _ = clean();
     }
-}
-
-/// Waits until `condition` holds, and fails the test if it does not within 10 s.
-pub async fn eventually(condition: impl AsyncFnMut() -> bool) {
-    within(Duration::from_secs(10), condition).await;
-}
-
-/// Waits until `condition` holds, and fails the test if it does not within `limit`.
-pub async fn within(limit: Duration, mut condition: impl AsyncFnMut() -> bool) {
-    let polling = async {
-        while !condition().await {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    };
-    let held = tokio::time::timeout(limit, polling).await;
-    assert!(held.is_ok(), "not within {limit:?}");
 }
 
 pub fn organization() -> Organization {
@@ -256,136 +249,14 @@ pub fn attempt(event: &str, webhook: &str) -> Attempt {
     }
 }
 
-/// What a [`Proxy`] does with what passes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Mode {
-    /// Passes it on.
-    Open,
-    /// Cuts every connection and accepts no other.
-    Down,
-    /// Holds back the answers to whoever asked for webhooks.
-    HoldWebhooks,
-}
-
 /// A way to Redis that can be cut.
-pub struct Proxy {
-    address: SocketAddr,
-    mode: watch::Sender<Mode>,
-    stalled: watch::Sender<u64>,
-    withheld: watch::Sender<bool>,
+pub fn proxy() -> Proxy {
+    Proxy::start(redis_url())
 }
 
-impl Proxy {
-    pub async fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let (mode, modes) = watch::channel(Mode::Open);
-        let (stalled, stalls) = watch::channel(0);
-        let (withheld, _) = watch::channel(false);
-        let withholding = withheld.clone();
-        tokio::spawn(async move {
-            while let Ok((client, _)) = listener.accept().await {
-                if *modes.borrow() != Mode::Down {
-                    tokio::spawn(pass(
-                        client,
-                        modes.clone(),
-                        stalls.clone(),
-                        withholding.clone(),
-                    ));
-                }
-            }
-        });
-        Self {
-            address,
-            mode,
-            stalled,
-            withheld,
-        }
-    }
-
-    pub fn connection(&self) -> Connection {
-        Connection::open(&format!("redis://{}", self.address)).unwrap()
-    }
-
-    /// Cuts every connection and accepts no other.
-    pub fn down(&self) {
-        self.mode.send_replace(Mode::Down);
-    }
-
-    /// Passes everything on, and lets go what was held.
-    pub fn up(&self) {
-        self.mode.send_replace(Mode::Open);
-    }
-
-    /// Holds back the answers to whoever asks for webhooks from now on.
-    pub fn hold_webhooks(&self) {
-        self.mode.send_replace(Mode::HoldWebhooks);
-    }
-
-    /// Returns once an answer is held back.
-    pub async fn withholds(&self) {
-        self.withheld.subscribe().wait_for(|is| *is).await.unwrap();
-    }
-
-    /// Connections open now neither close nor carry anything any more, as after a pulled plug.
-    pub fn stall(&self) {
-        self.stalled.send_modify(|count| *count += 1);
-    }
-}
-
-async fn pass(
-    client: TcpStream,
-    mut modes: watch::Receiver<Mode>,
-    mut stalls: watch::Receiver<u64>,
-    withheld: watch::Sender<bool>,
-) {
-    let shared = url::Url::parse(redis_url()).unwrap();
-    let address = (shared.host_str().unwrap(), shared.port().unwrap_or(6379));
-    let Ok(server) = TcpStream::connect(address).await else {
-        return;
-    };
-    let (mut from_client, mut to_client) = client.into_split();
-    let (mut from_server, mut to_server) = server.into_split();
-    let (mut asked, mut answered) = (vec![0; 65_536], vec![0; 65_536]);
-    let mut hold = false;
-    let mut held = Vec::new();
-    stalls.mark_unchanged();
-    loop {
-        let mode = *modes.borrow_and_update();
-        hold = hold && mode == Mode::HoldWebhooks;
-        if !hold
-            && to_client
-                .write_all(&std::mem::take(&mut held))
-                .await
-                .is_err()
-        {
-            return;
-        }
-        tokio::select! {
-            biased;
-            _ = stalls.changed() => std::future::pending().await,
-            changed = modes.changed() => {
-                if changed.is_err() || *modes.borrow() == Mode::Down {
-                    return;
-                }
-            }
-            Ok(length) = from_client.read(&mut asked) => {
-                let bytes = &asked[..length];
-                let asks = bytes.windows(7).any(|window| window == b"HGETALL");
-                hold = hold || (asks && mode == Mode::HoldWebhooks);
-                if length == 0 || to_server.write_all(bytes).await.is_err() {
-                    return;
-                }
-            }
-            Ok(length) = from_server.read(&mut answered) => {
-                if length == 0 {
-                    return;
-                }
-                held.extend_from_slice(&answered[..length]);
-                withheld.send_replace(hold);
-            }
-        }
-    }
+/// A connection by way of this proxy.
+pub fn through(proxy: &Proxy) -> Connection {
+    Connection::open(&proxy.url()).unwrap()
 }
 
 /// A Redis of the test's own, that keeps its data over a kill.

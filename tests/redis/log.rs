@@ -5,14 +5,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures::future::join_all;
-use prism_webhooks::domain::dead_letter::Reason;
-use prism_webhooks::domain::delivery::{Delivery, LastAttempt};
+use prism_webhooks::domain::delivery::Delivery;
 use prism_webhooks::domain::delivery_state::DeliveryState;
-use prism_webhooks::domain::event::Event;
-use prism_webhooks::domain::ids::{DeliveryId, MessageKey, WebhookId};
+use prism_webhooks::domain::ids::{MessageKey, WebhookId};
 use prism_webhooks::engine::ports::{DeliveryRecord, Entry, Keep, LogWriter, SettledMarker};
-use prism_webhooks::redis::attempts::{AttemptFilter, Attempts};
-use prism_webhooks::redis::deliveries::{Deliveries, Recorded};
+use prism_webhooks::redis::deliveries::Deliveries;
 use prism_webhooks::redis::log_writer::{DeliveryLogSettings, RedisLogWriter};
 
 use super::kit::{Space, at, attempt, delivery, failing_since, organization, webhook_key};
@@ -40,30 +37,6 @@ fn recorded(delivery: &Delivery, state: DeliveryState, keep: Keep) -> Entry {
             keep,
         }),
         ..Entry::default()
-    }
-}
-
-#[tokio::test]
-async fn an_attempt_is_on_record_in_both_streams_exactly_as_it_was() {
-    let space = Space::new();
-    space.register(&["w1"]).await;
-    let log = log(&space);
-    let written = attempt("e1", "w1");
-    let entry = Entry {
-        attempt: Some(written.clone()),
-        ..Entry::default()
-    };
-    log.write(entry).await;
-    let attempts = Attempts::new(space.connection.clone(), space.keys.clone());
-    let of_webhook = AttemptFilter {
-        organization: Some(organization()),
-        webhook: Some(WebhookId::new("w1").unwrap()),
-        ..AttemptFilter::default()
-    };
-    for filter in [AttemptFilter::default(), of_webhook] {
-        let page = attempts.list(&filter, 10, None).await.unwrap();
-        assert_eq!(page.attempts.len(), 1);
-        assert_eq!(page.attempts[0].attempt, written);
     }
 }
 
@@ -180,45 +153,6 @@ async fn an_id_with_something_on_record_is_not_claimed() {
 }
 
 #[tokio::test]
-async fn a_delivery_that_failed_is_read_back_with_its_body() {
-    let space = Space::new();
-    let log = log(&space);
-    let first = delivery("e1", "w1");
-    let event = Event {
-        traceparent: prism_webhooks::domain::trace_context::TraceParent::parse(
-            "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
-        ),
-        ..(*first.event).clone()
-    };
-    let last = LastAttempt {
-        outcome: "rejected".to_owned(),
-        status: Some(500),
-    };
-    let second = Delivery {
-        event: Arc::new(event),
-        ..first.retried(at(0), last, None)
-    };
-    let states = [
-        DeliveryState::Waiting(at(30)),
-        DeliveryState::Dead(Reason::AttemptsExhausted),
-        DeliveryState::Delivered,
-    ];
-    let deliveries = Deliveries::new(space.connection.clone(), space.keys.clone());
-    for state in states {
-        log.write(recorded(&second, state, Keep::Whole)).await;
-        let found = deliveries.get(&organization(), &second.id).await.unwrap();
-        assert_eq!(
-            found,
-            Some(Recorded::Whole(Box::new(second.clone()), state))
-        );
-    }
-    let nothing = deliveries
-        .get(&organization(), &DeliveryId::new("none").unwrap())
-        .await;
-    assert_eq!(nothing.unwrap(), None);
-}
-
-#[tokio::test]
 async fn the_settled_sequence_is_the_highest_and_never_shortens_a_whole_record() {
     let space = Space::new();
     let log = log(&space);
@@ -301,26 +235,6 @@ async fn successes_are_noted_at_once_or_at_the_end() {
     log.succeeded(&key, at(30));
     log.succeeded(&key, at(59));
     assert_eq!(noted().await, at(59).as_millisecond());
-}
-
-#[tokio::test]
-async fn enabling_a_webhook_again_forgets_its_failures() {
-    let space = Space::new();
-    let log = log(&space);
-    let webhooks = space.webhooks();
-    let created = webhooks
-        .create(&organization(), super::kit::new_webhook("n"), at(0))
-        .await
-        .unwrap();
-    let key = webhook_key(&created.document.id);
-    failing_since(&log, &key, at(0)).await;
-    webhooks
-        .disable(&organization(), "n", "days of failures", at(10))
-        .await
-        .unwrap();
-    failing_since(&log, &key, at(11)).await;
-    webhooks.enable(&organization(), "n", at(20)).await.unwrap();
-    assert_eq!(failing_since(&log, &key, at(30)).await, at(30));
 }
 
 #[tokio::test]

@@ -8,8 +8,9 @@ use futures::future::join_all;
 use prism_webhooks::engine::ports::{LogWriter as _, Subscriptions as _};
 use prism_webhooks::redis::log_writer::{DeliveryLogSettings, RedisLogWriter};
 
-use super::kit::{OwnRedis, Proxy, Space, at, eventually, new_webhook, organization};
+use super::kit::{OwnRedis, SOON, Space, at, new_webhook, organization, proxy, through};
 use super::log::attempted;
+use crate::support::deadline::eventually;
 
 const LIMIT: Duration = Duration::from_secs(30);
 
@@ -39,7 +40,10 @@ async fn nothing_written_while_redis_is_killed_and_started_again_is_lost() {
     let under_way = write(100, 2000);
     own.kill().await;
     let meanwhile = write(2000, 2100);
-    eventually(async || log.available().now_or_never().is_none()).await;
+    eventually(SOON, "writing is known to fail", async || {
+        log.available().now_or_never().is_none().then_some(())
+    })
+    .await;
     own.revive().await;
     tokio::time::timeout(LIMIT, log.available()).await.unwrap();
     tokio::time::timeout(LIMIT, under_way)
@@ -70,12 +74,12 @@ async fn a_redis_out_of_memory_makes_entries_wait_and_takes_them_later() {
     space.ask::<()>(&["CONFIG", "SET", "maxmemory", "1"]).await;
     let write = log.write(attempted("e1", "w1"));
     tokio::pin!(write);
-    eventually(async || {
+    eventually(SOON, "writing is known to fail", async || {
         assert!(
             (&mut write).now_or_never().is_none(),
             "it cannot be on record"
         );
-        log.available().now_or_never().is_none()
+        log.available().now_or_never().is_none().then_some(())
     })
     .await;
     space.ask::<()>(&["CONFIG", "SET", "maxmemory", "0"]).await;
@@ -87,14 +91,14 @@ async fn a_redis_out_of_memory_makes_entries_wait_and_takes_them_later() {
 #[tokio::test]
 async fn webhooks_and_marks_are_waited_for() {
     let space = Space::new();
-    let proxy = Proxy::start().await;
+    let proxy = proxy();
     proxy.down();
     let webhooks = space.webhooks();
     webhooks
         .create(&organization(), new_webhook("n"), at(0))
         .await
         .unwrap();
-    let connection = proxy.connection();
+    let connection = through(&proxy);
     let subscriptions = space.subscriptions(&connection, Duration::from_secs(60));
     let log = RedisLogWriter::start(
         connection,
@@ -114,14 +118,14 @@ async fn webhooks_and_marks_are_waited_for() {
 #[tokio::test]
 async fn a_peer_that_died_without_a_word_does_not_hold_entries_up() {
     let space = Space::new();
-    let proxy = Proxy::start().await;
+    let proxy = proxy();
     let log = RedisLogWriter::start(
-        proxy.connection(),
+        through(&proxy),
         space.keys.clone(),
         DeliveryLogSettings::default(),
     );
     log.write(attempted("e1", "w1")).await;
-    proxy.stall();
+    proxy.freeze();
     tokio::time::timeout(LIMIT, log.write(attempted("e2", "w1")))
         .await
         .unwrap();
@@ -137,5 +141,9 @@ async fn a_log_that_is_let_go_still_writes_what_it_was_given() {
     log.succeeded(&key, at(0));
     drop(log);
     let health = space.keys.health(&key);
-    eventually(async || space.ask::<u32>(&["EXISTS", &health]).await == 1).await;
+    eventually(SOON, "the success is on record", async || {
+        let there: u32 = space.ask(&["EXISTS", &health]).await;
+        (there == 1).then_some(())
+    })
+    .await;
 }

@@ -9,7 +9,7 @@ use prism_webhooks::redis::pauses::RedisPauses;
 use prism_webhooks::redis::subscriptions::RedisSubscriptions;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
-use super::kit::{Proxy, Space, organization, webhook_key};
+use super::kit::{Space, organization, proxy, through, webhook_key};
 use crate::rabbitmq::world::soon;
 
 fn pause(webhook: &str) -> Pause {
@@ -94,8 +94,8 @@ async fn what_a_worker_tells_the_others_hear_and_it_does_not() {
 async fn what_was_told_while_a_connection_was_lost_is_recalled_with_the_webhooks() {
     let space = Space::new();
     space.register(&["w"]).await;
-    let proxy = Proxy::start().await;
-    let mut far = Worker::start(&space, &proxy.connection());
+    let proxy = proxy();
+    let mut far = Worker::start(&space, &through(&proxy));
     space.listened_to(&space.keys.pauses(), 1).await;
     far.subscriptions.webhooks(&organization()).await;
     proxy.down();
@@ -113,8 +113,8 @@ async fn what_was_told_while_a_connection_was_lost_is_recalled_with_the_webhooks
 async fn what_is_told_while_redis_is_away_is_told_once_it_is_back() {
     let space = Space::new();
     space.register(&["w"]).await;
-    let proxy = Proxy::start().await;
-    let far = Worker::start(&space, &proxy.connection());
+    let proxy = proxy();
+    let far = Worker::start(&space, &through(&proxy));
     space.listened_to(&space.keys.pauses(), 1).await;
     far.subscriptions.webhooks(&organization()).await;
     let mut near = Worker::start(&space, &space.connection);

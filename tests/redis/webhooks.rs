@@ -2,77 +2,15 @@
 
 use std::time::Duration;
 
-use futures::future::join_all;
-use prism_webhooks::domain::matching::EventSubscription;
-use prism_webhooks::domain::secret::Secret;
-use prism_webhooks::domain::secret::SecretKey;
+use prism_webhooks::domain::secret::{Secret, SecretKey};
 use prism_webhooks::engine::ports::LogWriter as _;
 use prism_webhooks::redis::log_writer::{DeliveryLogSettings, RedisLogWriter};
 use prism_webhooks::registry::secrets::SecretCipher;
-use prism_webhooks::registry::webhooks::{Listed, NewWebhook, WebhookPatch, WebhooksError};
+use prism_webhooks::registry::webhooks::{NewWebhook, WebhookPatch, WebhooksError};
 
-use super::kit::{
-    Space, at, attempt, eventually, failing_since, new_webhook, organization, webhook_key,
-};
+use super::kit::{SOON, Space, at, attempt, failing_since, new_webhook, organization, webhook_key};
+use crate::support::deadline::eventually;
 use crate::support::servers::redis_url;
-
-#[tokio::test]
-async fn a_webhook_is_found_by_its_id_and_by_its_name() {
-    let space = Space::new();
-    let webhooks = space.webhooks();
-    let new = NewWebhook {
-        events: vec![EventSubscription::parse("guardrail.*").unwrap()],
-        description: Some("for the pager".to_owned()),
-        ..new_webhook(" pager ")
-    };
-    let created = webhooks.create(&organization(), new, at(0)).await.unwrap();
-    assert_eq!(created.document.name, "pager");
-    for reference in [created.document.id.as_str(), "pager"] {
-        let found = webhooks.get(&organization(), reference).await.unwrap();
-        assert_eq!(found.document, created.document);
-    }
-    let missing = webhooks.get(&organization(), "nobody").await.unwrap_err();
-    assert!(
-        matches!(missing, WebhooksError::NotFound { .. }),
-        "{missing}"
-    );
-}
-
-#[tokio::test]
-async fn of_many_that_take_a_name_at_once_one_gets_it() {
-    let space = Space::new();
-    let create = || async {
-        let webhooks = space.webhooks();
-        webhooks
-            .create(&organization(), new_webhook("mine"), at(0))
-            .await
-    };
-    let results = join_all((0..20).map(|_| create())).await;
-    assert_eq!(results.iter().filter(|result| result.is_ok()).count(), 1);
-    let refused = results.into_iter().find_map(Result::err).unwrap();
-    assert!(
-        matches!(refused, WebhooksError::NameTaken { .. }),
-        "{refused}"
-    );
-
-    let webhooks = space.webhooks();
-    webhooks
-        .create(&organization(), new_webhook("other"), at(0))
-        .await
-        .unwrap();
-    let patch = WebhookPatch {
-        name: Some("mine".to_owned()),
-        ..WebhookPatch::default()
-    };
-    let refused = webhooks
-        .update(&organization(), "other", &patch, at(1))
-        .await
-        .unwrap_err();
-    assert!(
-        matches!(refused, WebhooksError::NameTaken { .. }),
-        "{refused}"
-    );
-}
 
 #[tokio::test]
 async fn an_update_keeps_what_this_version_does_not_know() {
@@ -97,103 +35,6 @@ async fn an_update_keeps_what_this_version_does_not_know() {
         stored.contains(r#""big":123456789012345678901234567890"#),
         "{stored}"
     );
-}
-
-#[tokio::test]
-async fn changes_made_at_once_do_not_undo_each_other() {
-    let space = Space::new();
-    let webhooks = space.webhooks();
-    webhooks
-        .create(&organization(), new_webhook("n"), at(0))
-        .await
-        .unwrap();
-    let described = WebhookPatch {
-        description: Some(Some("described".to_owned())),
-        ..WebhookPatch::default()
-    };
-    let moved = WebhookPatch {
-        url: Some("https://example.org/".to_owned()),
-        ..WebhookPatch::default()
-    };
-    let acme = organization();
-    let (one, two, three) = tokio::join!(
-        webhooks.update(&acme, "n", &described, at(1)),
-        webhooks.update(&acme, "n", &moved, at(1)),
-        webhooks.disable(&acme, "n", "by its owner", at(1)),
-    );
-    assert!(one.is_ok() && two.is_ok() && three.is_ok());
-    let found = webhooks.get(&acme, "n").await.unwrap().document;
-    assert_eq!(found.description.as_deref(), Some("described"));
-    assert_eq!(found.url, "https://example.org/");
-    assert_eq!(found.disabled_reason.as_deref(), Some("by its owner"));
-}
-
-#[tokio::test]
-async fn a_document_that_cannot_be_used_is_listed_with_its_reason_beside_the_others() {
-    let space = Space::new();
-    let webhooks = space.webhooks();
-    webhooks
-        .create(&organization(), new_webhook("good"), at(0))
-        .await
-        .unwrap();
-    let key = space.keys.webhooks(&organization());
-    space
-        .ask::<()>(&[
-            "HSET",
-            &key,
-            "bad",
-            r#"{"id":"bad","name":"bad","url":"nowhere"}"#,
-        ])
-        .await;
-    space.ask::<()>(&["HSET", &key, "worse", "{"]).await;
-    let listed = webhooks.list(&organization()).await.unwrap();
-    let reasons: Vec<String> = listed
-        .iter()
-        .filter_map(|one| match one {
-            Listed::Valid(_) => None,
-            Listed::Invalid { id, reason } => Some(format!("{id}: {reason}")),
-        })
-        .collect();
-    assert_eq!((listed.len(), reasons.len()), (3, 2), "{reasons:?}");
-    assert!(reasons[0].contains("write it in full"), "{reasons:?}");
-
-    // Its name is taken all the same, and a change can mend it.
-    let refused = webhooks
-        .create(&organization(), new_webhook("bad"), at(0))
-        .await;
-    assert!(matches!(refused, Err(WebhooksError::NameTaken { .. })));
-    let patch = WebhookPatch {
-        url: Some("https://example.com".to_owned()),
-        ..WebhookPatch::default()
-    };
-    webhooks
-        .update(&organization(), "bad", &patch, at(1))
-        .await
-        .unwrap();
-    webhooks.delete(&organization(), "worse").await.unwrap();
-}
-
-#[tokio::test]
-async fn a_rotated_secret_signs_beside_the_new_one_until_its_end() {
-    let space = Space::new();
-    let webhooks = space.webhooks();
-    let new = NewWebhook {
-        secret: Some(Secret::new("old").unwrap()),
-        ..new_webhook("n")
-    };
-    webhooks.create(&organization(), new, at(0)).await.unwrap();
-    let overlap = Duration::from_secs(60);
-    let secret = Secret::new("new").unwrap();
-    let rotated = webhooks
-        .rotate_secret(&organization(), "n", &secret, overlap, at(10))
-        .await
-        .unwrap();
-    let active = |second| -> Vec<String> {
-        let secrets = rotated.webhook.active_secrets(at(second));
-        secrets.map(|secret| secret.expose().to_owned()).collect()
-    };
-    assert_eq!(active(69), ["new", "old"]);
-    assert_eq!(active(70), ["new"]);
 }
 
 #[tokio::test]
@@ -279,13 +120,13 @@ async fn every_change_is_told() {
         .unwrap();
     webhooks.delete(&acme, "n").await.unwrap();
     let mut told = 0;
-    eventually(async || {
+    eventually(SOON, "every change is told", async || {
         use futures::{FutureExt as _, StreamExt as _};
         while let Some(Some(notice)) = notices.next().now_or_never() {
             assert_eq!(notice.get_payload::<String>().unwrap(), "acme");
             told += 1;
         }
-        told == 6
+        (told == 6).then_some(())
     })
     .await;
 }

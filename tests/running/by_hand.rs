@@ -1,14 +1,11 @@
-//! What an operator does by hand, by commands beside a `run`, and `api` without delivery.
+//! What an operator does by hand, by commands beside a `run`.
 
 use serde_json::{Value, json};
 
-use super::api::{embedded, on_servers};
+use super::modes::{embedded, on_servers};
 use super::site::{Running, SOON, Site};
 use crate::support::deadline::eventually;
-use crate::support::namespace::Namespace;
-use crate::support::process::{Process, Signal};
 use crate::support::receiver::{Answer, Receiver};
-use crate::support::servers::{amqp_url, redis_url};
 
 const SETTINGS: &[(&str, &str)] = &[("PRISM_RETRY_MAX_ATTEMPTS", "1")];
 
@@ -89,50 +86,4 @@ async fn a_delivery_is_looked_at_and_sent_again(site: &Site, running: &Running) 
     assert!(said.contains("it gets budget.exceeded"), "{said}");
     let (said, _) = site.exits(&[&explain[..], &["made.up"]].concat(), 1);
     assert!(said.contains("no event type of this deployment"), "{said}");
-}
-
-#[tokio::test]
-async fn api_takes_events_that_a_worker_delivers() {
-    let namespace = Namespace::unique("api-alone");
-    let site = Site::new(&[
-        ("PRISM_NAMESPACE", namespace.as_str()),
-        ("PRISM_AMQP_URL", amqp_url()),
-        ("PRISM_REDIS_URL", redis_url()),
-    ]);
-    let receiver = Receiver::ok();
-    let mut worker = Process::start(&["worker"], &site.variables());
-    worker.wait_for_line("is delivering", SOON).await;
-    let api = site.start_with("api").await;
-    api.webhook("w", &receiver.url(), None).await;
-    api.publish(&json!({"event": "request.completed"})).await;
-    receiver.wait_for(1, SOON).await;
-    assert_eq!(api.stop().await, "stopped: the API");
-    worker.signal(Signal::TERM);
-    assert!(worker.wait_exit(SOON).await.success());
-}
-
-#[tokio::test]
-async fn embedded_api_keeps_events_for_a_run_to_deliver() {
-    let directory = tempfile::tempdir().unwrap();
-    let site = Site::embedded(directory.path());
-    let receiver = Receiver::ok();
-    let api = site.start_with("api").await;
-    api.webhook("w", &receiver.url(), None).await;
-    api.publish(&json!({"event": "request.completed"})).await;
-    // Commands beside it have the data as well.
-    assert_eq!(site.list(&["webhooks", "list", "--json"]).len(), 1);
-    api.stop().await;
-    assert_eq!(receiver.count(), 0, "it delivers nothing");
-    let running = site.start().await;
-    receiver.wait_for(1, SOON).await;
-    running.stop().await;
-}
-
-#[test]
-fn the_document_is_printed_as_it_is_served() {
-    let site = Site::new(&[]);
-    let (printed, _) = site.exits(&["openapi"], 0);
-    let document: Value = serde_json::from_str(&printed).unwrap();
-    assert_eq!(document["openapi"], "3.1.0");
-    assert!(document["paths"]["/api/v1/webhooks/{id}/explain"].is_object());
 }

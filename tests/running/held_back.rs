@@ -8,14 +8,14 @@ use crate::support::receiver::{Answer, Receiver};
 
 #[tokio::test]
 async fn embedded_a_receiver_that_is_left_alone_is_told_of_everywhere_until_it_is_taken_up() {
-    let (_kept, site, running) = super::api::embedded(&[]).await;
+    let (_kept, site, running) = super::modes::embedded(&[]).await;
     a_receiver_that_is_left_alone_is_told_of_everywhere(&site, &running).await;
     running.stop().await;
 }
 
 #[tokio::test]
 async fn on_servers_a_receiver_that_is_left_alone_is_told_of_everywhere_until_it_is_taken_up() {
-    let (_kept, site, running) = super::api::on_servers(&[]).await;
+    let (_kept, site, running) = super::modes::on_servers(&[]).await;
     a_receiver_that_is_left_alone_is_told_of_everywhere(&site, &running).await;
     running.stop().await;
 }

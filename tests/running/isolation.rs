@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use super::api::{Kept, embedded, on_servers};
+use super::modes::{Kept, embedded, on_servers};
 use super::site::{Running, SOON, Site};
 use crate::support::receiver::{Answer, Receiver};
 

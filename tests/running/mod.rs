@@ -1,6 +1,8 @@
-//! `run`, `demo` and `bench`: everything in one process, as real processes, in either mode.
+//! A `run` process, embedded and on servers, with what belongs to it: the API, the page, commands
+//! beside it, and `demo` and `bench`, which run the same. `end_to_end` has the worker apart.
 
 mod api;
+mod api_alone;
 mod bench;
 mod by_hand;
 mod demo;
@@ -11,6 +13,7 @@ mod handles;
 mod held_back;
 mod isolation;
 mod long_log;
+mod modes;
 mod page;
 mod rates;
 mod servers;

@@ -6,13 +6,13 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use super::api::on_servers;
+use super::modes::on_servers;
 use super::site::{Running, SOON};
 use crate::support::receiver::{Received, Receiver};
 
 const SECOND: Duration = Duration::from_secs(1);
 
-super::api::in_either_mode! { &[] =>
+super::modes::in_either_mode! { &[] =>
     a_rate_limit_is_kept_and_holds_up_no_other_webhook,
     a_rate_limit_is_set_changed_and_lifted,
 }

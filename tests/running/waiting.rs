@@ -13,7 +13,7 @@ use crate::support::receiver::{Answer, Gate, Receiver};
 /// Events for a webhook that may have one every second, so that all but the first wait in line.
 const EVENTS: usize = 8;
 
-super::api::in_either_mode! { &[("PRISM_DELAY_LONGEST", "1h"), ("PRISM_SEND_TIMEOUT", "60s")] =>
+super::modes::in_either_mode! { &[("PRISM_DELAY_LONGEST", "1h"), ("PRISM_SEND_TIMEOUT", "60s")] =>
     what_waits_for_an_endpoint_that_hangs_is_sent_where_its_webhook_moves_and_no_429_holds_it_up,
     what_waits_is_sent_no_faster_than_a_rate_limit_that_is_lowered_meanwhile,
     what_waits_is_sent_at_once_when_its_rate_limit_is_removed,

@@ -4,6 +4,7 @@
 use std::net::{SocketAddr, TcpStream};
 use std::sync::OnceLock;
 use std::time::Duration;
+use url::Url;
 
 /// URL of the shared RabbitMQ. Never stop it or change its state beyond a
 /// [`Namespace`](super::namespace::Namespace).
@@ -34,7 +35,7 @@ pub fn redis_url() -> &'static str {
 
 fn shared(server: &str, variable: &str, port: u16, usual: &str) -> String {
     if let Ok(url) = std::env::var(variable) {
-        return url;
+        return with_port(url, port);
     }
     let address = SocketAddr::from(([127, 0, 0, 1], port));
     if let Err(error) = TcpStream::connect_timeout(&address, Duration::from_secs(2)) {
@@ -44,4 +45,15 @@ fn shared(server: &str, variable: &str, port: u16, usual: &str) -> String {
         );
     }
     usual.to_owned()
+}
+
+/// The URL with the usual port unless it names one: a proxy needs it.
+fn with_port(url: String, usual: u16) -> String {
+    match Url::parse(&url) {
+        Ok(mut parsed) if parsed.port().is_none() => {
+            parsed.set_port(Some(usual)).expect("a URL of a server");
+            parsed.into()
+        }
+        _ => url,
+    }
 }

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::in_either_mode;
+use crate::running::modes::in_either_mode;
 use crate::running::site::{Running, SOON};
 use crate::support::deadline::eventually;
 use crate::support::receiver::{Answer, Receiver};

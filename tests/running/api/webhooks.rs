@@ -4,7 +4,7 @@ use prism_webhooks::domain::secret::Secret;
 use prism_webhooks::domain::signature;
 use serde_json::{Value, json};
 
-use super::in_either_mode;
+use crate::running::modes::in_either_mode;
 use crate::running::site::{Running, SOON};
 use crate::support::receiver::{Answer, Receiver};
 

@@ -1,45 +1,31 @@
 //! A scripted world for the engine: ports that write down what is asked of them, in order.
 
-use std::collections::{HashMap, HashSet};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+mod ports;
+
+pub use ports::Alone;
+
+use std::collections::HashSet;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use async_trait::async_trait;
-use jiff::Timestamp;
-use prism_webhooks::domain::admission::Pause;
 use prism_webhooks::domain::dead_letter::Reason;
 use prism_webhooks::domain::delivery::Delivery;
 use prism_webhooks::domain::event::RawEvent;
-use prism_webhooks::domain::ids::{DeliveryId, MessageKey, Organization, WebhookId};
+use prism_webhooks::domain::ids::{DeliveryId, WebhookId};
 use prism_webhooks::domain::matching::EventSubscription;
 use prism_webhooks::domain::organization::{OrganizationWebhooks, Unusable};
-use prism_webhooks::domain::outcome::{Reply, Response};
-use prism_webhooks::domain::own_fault::OwnFault;
-use prism_webhooks::domain::streak::Streak;
-use prism_webhooks::domain::webhook::{Webhook, WebhookKey};
+use prism_webhooks::domain::webhook::Webhook;
 use prism_webhooks::embedded::board::EmbeddedBoard;
 use prism_webhooks::embedded::rates::EmbeddedRates;
 use prism_webhooks::engine::faults::Faults;
-use prism_webhooks::engine::ports::{
-    Entry, FollowUp, Handover, Heed, Incoming, LogWriter, Message, Pauses, Receipt, Request,
-    Sender, Settlement, Source, Stopped, Subscriptions,
-};
+use prism_webhooks::engine::ports::{Entry, Incoming, Message, Receipt, Settlement, Source};
 use prism_webhooks::engine::{Engine, Ports, Settings};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+use self::ports::{Scripted, Slow};
 use super::fixtures::settings;
-
-/// The only worker there is: nobody to tell, and nobody to hear.
-pub struct Alone;
-
-#[async_trait]
-impl Pauses for Alone {
-    fn listen(&self, _: Heed) {}
-
-    async fn tell(&self, _: Pause) {}
-}
 
 /// Something the engine did, as its ports saw it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -95,40 +81,6 @@ pub struct World {
     ports: Arc<Scripted>,
     messages: Vec<(Message, bool)>,
     source_lost: CancellationToken,
-}
-
-#[derive(Default)]
-struct Scripted {
-    webhooks: Arc<OrganizationWebhooks>,
-    answers: Mutex<HashMap<String, Answer>>,
-    steps: Mutex<Vec<Step>>,
-    entries: Mutex<Vec<Entry>>,
-    refuse_handover: AtomicBool,
-    lookups: Slow,
-    handovers: Slow,
-    claims: Mutex<HashMap<DeliveryId, u64>>,
-    handed_over: Mutex<Vec<Delivery>>,
-    settled: Arc<Mutex<HashSet<WebhookId>>>,
-    sequence: Arc<Mutex<u32>>,
-    recorded: Mutex<HashMap<DeliveryId, u32>>,
-}
-
-/// Something that takes its time.
-#[derive(Default)]
-struct Slow {
-    takes: Mutex<Duration>,
-    under_way: AtomicUsize,
-    most: AtomicUsize,
-}
-
-impl Slow {
-    async fn take_time(&self) {
-        let now = self.under_way.fetch_add(1, Ordering::Relaxed) + 1;
-        self.most.fetch_max(now, Ordering::Relaxed);
-        let takes = *self.takes.lock().unwrap();
-        tokio::time::sleep(takes).await;
-        self.under_way.fetch_sub(1, Ordering::Relaxed);
-    }
 }
 
 impl World {
@@ -313,144 +265,5 @@ impl World {
         drop(engine);
         listen.await.unwrap();
         std::mem::take(&mut self.ports.steps.lock().unwrap())
-    }
-}
-
-impl Scripted {
-    fn step(&self, step: Step) {
-        self.steps.lock().unwrap().push(step);
-    }
-}
-
-#[async_trait]
-impl Handover for Scripted {
-    async fn hand_over(&self, follow_up: FollowUp) -> Result<(), Stopped> {
-        if self.refuse_handover.load(Ordering::Relaxed) {
-            return Err(Stopped);
-        }
-        self.handovers.take_time().await;
-        if let FollowUp::Delay(delivery, _)
-        | FollowUp::Defer(delivery, _)
-        | FollowUp::DeferInLine(delivery, _)
-        | FollowUp::Enqueue(delivery)
-        | FollowUp::Part(delivery) = &follow_up
-        {
-            self.handed_over.lock().unwrap().push(delivery.clone());
-        }
-        self.step(match follow_up {
-            FollowUp::Delay(delivery, step) => Step::Delayed(
-                delivery.webhook.to_string(),
-                delivery.attempt,
-                step.as_secs(),
-            ),
-            FollowUp::Defer(delivery, delay) | FollowUp::DeferInLine(delivery, delay) => {
-                Step::Deferred(
-                    delivery.webhook.to_string(),
-                    delivery.attempt,
-                    delay.as_secs(),
-                )
-            }
-            FollowUp::Enqueue(delivery) | FollowUp::Part(delivery) => {
-                Step::Enqueued(delivery.webhook.to_string())
-            }
-            FollowUp::DeadLetter(letter) => Step::Dead(letter.reason),
-            FollowUp::Publish(event) => Step::Published(event.event_type.to_string()),
-        });
-        Ok(())
-    }
-}
-
-#[async_trait]
-impl Subscriptions for Scripted {
-    async fn webhooks(&self, _: &Organization) -> Arc<OrganizationWebhooks> {
-        self.lookups.take_time().await;
-        self.webhooks.clone()
-    }
-
-    async fn disable(&self, webhook: &WebhookKey, _: &str, _: Timestamp) -> bool {
-        self.step(Step::Disabled(webhook.id.to_string()));
-        true
-    }
-}
-
-#[async_trait]
-impl LogWriter for Scripted {
-    async fn available(&self) {}
-
-    async fn write(&self, entry: Entry) {
-        if entry.unmark.is_none() {
-            let outcome = entry
-                .attempt
-                .as_ref()
-                .map(|attempt| attempt.outcome.clone());
-            self.step(Step::Wrote(
-                outcome.unwrap_or_else(|| "no attempt".to_owned()),
-            ));
-        }
-        if let Some(record) = &entry.delivery {
-            let (id, sequence) = (record.delivery.id.clone(), record.delivery.sequence);
-            self.recorded.lock().unwrap().insert(id, sequence);
-        }
-        self.entries.lock().unwrap().push(entry);
-    }
-
-    async fn settled(&self, _: &Organization, _: &MessageKey) -> HashSet<WebhookId> {
-        self.settled.lock().unwrap().clone()
-    }
-
-    async fn claim(&self, _: &Organization, delivery: &DeliveryId, hand_out: u64) -> bool {
-        let mut claims = self.claims.lock().unwrap();
-        *claims.entry(delivery.clone()).or_insert(hand_out) == hand_out
-    }
-
-    async fn settled_sequence(&self, _: &Organization, delivery: &DeliveryId) -> u32 {
-        let recorded = self.recorded.lock().unwrap().get(delivery).copied();
-        recorded
-            .unwrap_or_default()
-            .max(*self.sequence.lock().unwrap())
-    }
-
-    async fn failed(&self, _: &WebhookKey, now: Timestamp, silence: Duration) -> Streak {
-        Streak::after_failure(None, None, now, silence)
-    }
-
-    fn succeeded(&self, _: &WebhookKey, _: Timestamp) {}
-}
-
-#[async_trait]
-impl Sender for Scripted {
-    async fn send(&self, request: Request) -> Result<Reply, OwnFault> {
-        let webhook = request.url.path().trim_start_matches('/').to_owned();
-        let attempt = request.headers["x-prism-attempt"]
-            .to_str()
-            .unwrap()
-            .parse()
-            .unwrap();
-        self.step(Step::Sent(webhook.clone(), attempt));
-        let answer = self.answers.lock().unwrap().get(&webhook).copied();
-        let (status, duration) = match answer.unwrap_or(Answer::Status(200)) {
-            Answer::Status(status) => (status, Duration::ZERO),
-            Answer::After(duration) => (200, duration),
-            Answer::FailsAfter(duration) => (500, duration),
-            Answer::OwnFault(0) => (200, Duration::ZERO),
-            Answer::OwnFault(times) => {
-                self.answers
-                    .lock()
-                    .unwrap()
-                    .insert(webhook, Answer::OwnFault(times - 1));
-                return Err(OwnFault::Handles);
-            }
-            Answer::Panic => panic!("scripted"),
-        };
-        tokio::time::sleep(duration).await;
-        let response = Response {
-            status,
-            ..Response::default()
-        };
-        Ok(Reply {
-            result: Ok(response),
-            duration,
-            remote_addr: None,
-        })
     }
 }

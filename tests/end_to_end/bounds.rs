@@ -1,4 +1,4 @@
-//! No receiver hurts another, everything is bounded, and connections are used again.
+//! What a worker has open at once is bounded: requests, fan-outs, connections.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
