@@ -8,6 +8,7 @@
 //! | `access` | tokens, and what is for this machine alone |
 //! | `cursor` | where the next part of a list begins |
 //! | [`problem`] | every error, as problem details (RFC 9457), and the field that it is about |
+//! | `status` | which HTTP status each error is answered with |
 //! | `listener`, `connections` | the port, and how many connections it bears |
 //! | `drain_body` | reads what a handler left of a request |
 
@@ -20,6 +21,7 @@ mod listener;
 mod page;
 pub mod problem;
 pub mod state;
+mod status;
 
 use axum::{Router, middleware};
 

@@ -140,7 +140,7 @@ fn delivery_id(text: &str) -> Result<DeliveryId, Problem> {
 impl From<InspectError> for Problem {
     fn from(error: InspectError) -> Self {
         match error {
-            InspectError::Unknown(_) => Self::new(StatusCode::NOT_FOUND, error.to_string()),
+            InspectError::Unknown(_) => Self::of(&error),
             InspectError::Unfound(_) => Self::field("webhook", error.to_string()),
             InspectError::Webhooks(error) => error.into(),
             InspectError::Unavailable(error) => error.into(),
@@ -150,13 +150,6 @@ impl From<InspectError> for Problem {
 
 impl From<RetryError> for Problem {
     fn from(error: RetryError) -> Self {
-        let status = match &error {
-            RetryError::Unknown(_) => StatusCode::NOT_FOUND,
-            RetryError::Delivered(_) | RetryError::NoBody(_) | RetryError::Outgrown(_) => {
-                StatusCode::CONFLICT
-            }
-            RetryError::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
-        };
-        Self::new(status, error.to_string())
+        Self::of(&error)
     }
 }

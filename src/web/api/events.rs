@@ -252,10 +252,6 @@ impl Shared {
 
 impl From<InvalidEvent> for Problem {
     fn from(error: InvalidEvent) -> Self {
-        let status = match &error {
-            InvalidEvent::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
-            _ => StatusCode::UNPROCESSABLE_ENTITY,
-        };
-        Self::new(status, error.to_string())
+        Self::of(&error)
     }
 }

@@ -7,10 +7,8 @@ use axum::response::{IntoResponse, Response};
 use maud::html;
 
 use super::layout::page;
-use crate::operations::inspect::InspectError;
-use crate::registry::webhooks::WebhooksError;
-use crate::store::Unavailable;
 use crate::web::problem;
+use crate::web::status::HasStatus;
 
 /// Why a page cannot be shown.
 #[derive(Debug)]
@@ -79,31 +77,13 @@ pub async fn no_such_page(uri: Uri, headers: HeaderMap) -> Response {
     }
 }
 
-impl From<WebhooksError> for PageError {
-    fn from(error: WebhooksError) -> Self {
-        let status = match &error {
-            WebhooksError::NotFound { .. } => StatusCode::NOT_FOUND,
-            WebhooksError::Store(_) => StatusCode::SERVICE_UNAVAILABLE,
+impl<E: HasStatus> From<E> for PageError {
+    /// A page tells what is not there, what is away, and what cannot be done as things are.
+    fn from(error: E) -> Self {
+        let status = match error.status() {
+            told @ (StatusCode::NOT_FOUND | StatusCode::SERVICE_UNAVAILABLE) => told,
             _ => StatusCode::CONFLICT,
         };
         Self::new(status, error.to_string())
-    }
-}
-
-impl From<Unavailable> for PageError {
-    fn from(error: Unavailable) -> Self {
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string())
-    }
-}
-
-impl From<InspectError> for PageError {
-    fn from(error: InspectError) -> Self {
-        match error {
-            InspectError::Unknown(_) | InspectError::Unfound(_) => {
-                Self::not_found(error.to_string())
-            }
-            InspectError::Webhooks(error) => error.into(),
-            InspectError::Unavailable(error) => error.into(),
-        }
     }
 }

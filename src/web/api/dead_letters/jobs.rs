@@ -224,7 +224,7 @@ async fn start(
     let letters = app.deployment.dead_letters.clone();
     let jobs = &app.jobs;
     let started = jobs.start(letters, organization, action, filter, options, &app.stop);
-    let job = started.map_err(|error| Problem::new(StatusCode::CONFLICT, error.to_string()))?;
+    let job = started.map_err(|error| Problem::of(&error))?;
     let job = jobs.wait(job, SOON).await;
     let location = format!("/api/v1/dead-letters/jobs/{}", job.id);
     let location = HeaderValue::from_str(&location).unwrap_or(HeaderValue::from_static("/"));

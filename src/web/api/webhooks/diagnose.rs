@@ -1,7 +1,6 @@
 //! Asking how a webhook does: a test event now, and what it would get.
 
 use axum::extract::State;
-use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -54,11 +53,7 @@ impl From<ExplainError> for Problem {
 
 impl From<TestError> for Problem {
     fn from(error: TestError) -> Self {
-        let status = match error {
-            TestError::Invalid(_) => StatusCode::UNPROCESSABLE_ENTITY,
-            TestError::Own(_) => StatusCode::SERVICE_UNAVAILABLE,
-        };
-        Self::new(status, error.to_string())
+        Self::of(&error)
     }
 }
 

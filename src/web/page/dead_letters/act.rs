@@ -104,8 +104,7 @@ pub async fn act(
         options,
         &app.stop,
     );
-    let job = started.map_err(|error| PageError::new(StatusCode::CONFLICT, error.to_string()))?;
-    let job = jobs.wait(job, SOON).await;
+    let job = jobs.wait(started?, SOON).await;
     Ok(Ok(Redirect::to(&format!("/dead-letters/jobs/{}", job.id))))
 }
 
