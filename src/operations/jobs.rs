@@ -5,6 +5,7 @@
 //! leaves the dead letters only once what becomes of it is durable.
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -14,6 +15,9 @@ use uuid::Uuid;
 
 use crate::domain::ids::Organization;
 use crate::store::dead_letters::{Action, DeadLetters, Filter, Options, Progress};
+
+/// How many letters a second a job may be held to.
+pub const RATES: RangeInclusive<f64> = 0.001..=1e6;
 
 /// How many ended jobs are remembered.
 const REMEMBERED: usize = 100;
@@ -69,6 +73,11 @@ pub enum JobState {
     "job {0} through the dead letters of this organization is under way; wait for it or stop it"
 )]
 pub struct UnderWay(pub Uuid);
+
+/// This process knows of no such job of the organization.
+#[derive(Debug, thiserror::Error)]
+#[error("there is no such job: it ended long ago, or another process has it")]
+pub struct NoSuchJob;
 
 impl Jobs {
     /// Begins a job with what `filter` means of an organization's letters; one at a time for each
@@ -137,10 +146,11 @@ impl Jobs {
     }
 
     /// The job with this id, if it is the organization's.
-    pub fn get(&self, organization: &Organization, id: Uuid) -> Option<Job> {
+    pub fn get(&self, organization: &Organization, id: Uuid) -> Result<Job, NoSuchJob> {
         let all = self.lock();
         let job = all.get(&id).map(|slot| &slot.job);
-        job.filter(|job| job.organization == *organization).cloned()
+        let own = job.filter(|job| job.organization == *organization);
+        own.cloned().ok_or(NoSuchJob)
     }
 
     /// The job that is under way for an organization.

@@ -3,6 +3,7 @@
 //! | file | what it does |
 //! |---|---|
 //! | [`deployment`] | what they are done to |
+//! | [`disabling`] | what is said of a webhook that is disabled |
 //! | [`mod@test`] | sends an event to one endpoint now, and says what came back |
 //! | [`retry`] | starts a delivery again from its record |
 //! | [`inspect`] | what is on record of a delivery, and the request as it was sent |
@@ -11,6 +12,7 @@
 //! | [`jobs`] | requeues and purges of dead letters under way, with their progress |
 
 pub mod deployment;
+pub mod disabling;
 pub mod explain;
 pub mod inspect;
 pub mod jobs;

@@ -6,7 +6,7 @@ use axum::http::StatusCode;
 
 use crate::domain::event::InvalidEvent;
 use crate::operations::inspect::InspectError;
-use crate::operations::jobs::UnderWay;
+use crate::operations::jobs::{NoSuchJob, UnderWay};
 use crate::operations::retry::RetryError;
 use crate::operations::test::TestError;
 use crate::registry::secrets::CipherError;
@@ -96,5 +96,11 @@ impl HasStatus for TestError {
 impl HasStatus for UnderWay {
     fn status(&self) -> StatusCode {
         StatusCode::CONFLICT
+    }
+}
+
+impl HasStatus for NoSuchJob {
+    fn status(&self) -> StatusCode {
+        StatusCode::NOT_FOUND
     }
 }

@@ -13,6 +13,7 @@ use super::model::{UpdateWebhook, WebhookView};
 use super::tag::{IfMatch, tagged};
 use crate::domain::ids::Organization;
 use crate::domain::secret::Secret;
+use crate::operations::disabling::{BY_HAND, LONGEST_REASON};
 use crate::registry::webhooks::StoredWebhook;
 use crate::web::api::answers::{
     ForOrganization, OfChange, OfWebhook, Precondition, Usual, WithBody,
@@ -29,12 +30,12 @@ use crate::web::state::AppState;
 pub(in crate::web::api) struct DisableWebhook {
     /// A sentence, shown wherever the webhook is.
     #[serde(default = "by_hand")]
-    #[schema(max_length = 500, default = "disabled by hand")]
+    #[schema(max_length = 500, default = by_hand)]
     reason: String,
 }
 
 fn by_hand() -> String {
-    "disabled by hand".to_owned()
+    BY_HAND.to_owned()
 }
 
 /// The longest overlap of two secrets, in seconds: 30 days.
@@ -168,8 +169,9 @@ pub(in crate::web::api) async fn disable(
     version: IfMatch,
     Json(asked): Json<DisableWebhook>,
 ) -> Result<Response, Problem> {
-    if asked.reason.chars().count() > 500 {
-        return Err(Problem::field("reason", "at most 500 characters"));
+    if asked.reason.chars().count() > LONGEST_REASON {
+        let detail = format!("at most {LONGEST_REASON} characters");
+        return Err(Problem::field("reason", detail));
     }
     let webhooks = &app.deployment.webhooks;
     let target = version.target(&id);

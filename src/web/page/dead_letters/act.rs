@@ -9,6 +9,7 @@ use axum::response::{Html, Redirect};
 use maud::html;
 
 use super::Wanted;
+use crate::operations::jobs::RATES;
 use crate::store::dead_letters::{Action, Filter, Options};
 use crate::web::page::error::PageError;
 use crate::web::page::layout::{Place, page_at};
@@ -42,7 +43,7 @@ impl Asked {
                 "sure" => sure = true,
                 "rate" if !value.trim().is_empty() => {
                     let number = value.trim().parse().ok();
-                    let number = number.filter(|rate: &f64| (0.001..=1e6).contains(rate));
+                    let number = number.filter(|rate| RATES.contains(rate));
                     let detail = "The rate is a number of dead letters a second, above 0.";
                     rate = Some(number.ok_or_else(|| wrong(detail))?);
                 }
