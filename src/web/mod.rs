@@ -7,6 +7,7 @@
 //! | [`state`] | what the handlers of both work with |
 //! | `access` | tokens, and what is for this machine alone |
 //! | `cursor` | where the next part of a list begins |
+//! | `live` | new attempts as they are made |
 //! | [`problem`] | every error, as problem details (RFC 9457), and the field that it is about |
 //! | `status` | which HTTP status each error is answered with |
 //! | `listener`, `connections` | the port, and how many connections it bears |
@@ -18,6 +19,7 @@ mod connections;
 mod cursor;
 mod drain_body;
 mod listener;
+mod live;
 mod page;
 pub mod problem;
 pub mod state;

@@ -6,8 +6,8 @@ use std::convert::Infallible;
 use axum::extract::{Path, Query, State};
 use axum::http::HeaderMap;
 use axum::response::Html;
-use axum::response::sse::{Event, KeepAlive, Sse};
-use futures::{Stream, StreamExt as _};
+use axum::response::sse::{Event, Sse};
+use futures::Stream;
 use jiff::Timestamp;
 use maud::{Markup, html};
 use serde::Deserialize;
@@ -22,6 +22,7 @@ use crate::domain::outcome::Outcome;
 use crate::registry::webhooks::StoredWebhook;
 use crate::store::delivery_log::{AttemptFilter, Page};
 use crate::web::cursor::Cursor;
+use crate::web::live;
 use crate::web::state::AppState;
 
 /// How many attempts a page of the log has.
@@ -191,15 +192,10 @@ pub async fn stream(
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, PageError> {
     let webhook = find(&app, &visitor, &id).await?;
     let filter = Wanted::default().filter(&visitor, &webhook);
-    let last = headers.get("last-event-id");
-    let last = last.and_then(|value| value.to_str().ok());
-    let after = Cursor::new(last.unwrap_or(&after));
-    let after = after.map(|entry| entry.as_str().to_owned());
-    let attempts = app.deployment.delivery_log.follow(filter, after).await?;
-    let rows = attempts.map(|one| {
-        let row = row(&one, Timestamp::now(), false).into_string();
-        Ok(Event::default().id(one.entry).data(row))
+    let last = live::last_event_id(&headers);
+    let after = last.unwrap_or_else(|| Cursor::new(&after));
+    let rows = live::attempts(&app, filter, after, None, |one| {
+        row(&one, Timestamp::now(), false).into_string()
     });
-    let rows = rows.take_until(app.stop.clone().cancelled_owned());
-    Ok(Sse::new(rows).keep_alive(KeepAlive::default()))
+    Ok(rows.await?)
 }
