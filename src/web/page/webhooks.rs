@@ -20,6 +20,7 @@ use crate::domain::attempt::Attempt;
 use crate::domain::held_back::HeldBack;
 use crate::domain::ids::WebhookId;
 use crate::domain::webhook::WebhookDocument;
+use crate::operations::listing;
 use crate::operations::statistics::{Period, Statistics, statistics};
 use crate::registry::webhooks::Listed;
 use crate::store::Unavailable;
@@ -54,24 +55,14 @@ pub async fn list(
     visitor: Visitor,
     Query(wanted): Query<Wanted>,
 ) -> Result<Html<String>, PageError> {
-    let listed = app.deployment.webhooks.list(&visitor.organization).await?;
-    let mut rest = listed
-        .into_iter()
-        .filter(|one| id(one) > wanted.after.as_str())
-        .peekable();
-    let part: Vec<Listed> = rest.by_ref().take(ROWS).collect();
-    let next = rest
-        .peek()
-        .and_then(|_| part.last())
-        .map(|one| id(one).to_owned());
-    let valid = part.iter().filter_map(|one| match one {
-        Listed::Valid(stored) => Some(stored.webhook.id.clone()),
-        Listed::Invalid { .. } => None,
-    });
-    let valid: Vec<WebhookId> = valid.collect();
+    let (organization, after) = (&visitor.organization, &wanted.after);
+    let part = listing::part(&app.deployment, organization, after, ROWS).await?;
     let log = &app.deployment.delivery_log;
-    let held = log.held_back(&visitor.organization, &valid).await?;
-    let rows = part.iter().map(|one| row(&app, &visitor, one, &held));
+    let held = log.held_back(organization, &part.usable()).await?;
+    let rows = part
+        .webhooks
+        .iter()
+        .map(|one| row(&app, &visitor, one, &held));
     let rows = try_join_all(rows).await?;
     let content = html! {
         (flash(&wanted.said))
@@ -90,16 +81,9 @@ pub async fn list(
                 }
             }
         }
-        @if let Some(next) = next { p { a.button href={ "/webhooks?after=" (next) } { "More webhooks" } } }
+        @if let Some(next) = part.next { p { a.button href={ "/webhooks?after=" (next) } { "More webhooks" } } }
     };
     Ok(page("Webhooks", Some(&visitor), &content))
-}
-
-fn id(listed: &Listed) -> &str {
-    match listed {
-        Listed::Valid(stored) => &stored.document.id,
-        Listed::Invalid { id, .. } => id,
-    }
 }
 
 async fn row(
