@@ -6,6 +6,7 @@
 //! | `page` | the Webhooks page, one file a page |
 //! | [`state`] | what the handlers of both work with |
 //! | `access` | tokens, and what is for this machine alone |
+//! | `headers` | what a request says of itself |
 //! | `cursor` | where the next part of a list begins |
 //! | `live` | new attempts as they are made |
 //! | [`problem`] | every error, as problem details (RFC 9457), and the field that it is about |
@@ -18,6 +19,7 @@ pub mod api;
 mod connections;
 mod cursor;
 mod drain_body;
+mod headers;
 mod listener;
 mod live;
 mod page;

@@ -3,13 +3,13 @@
 
 use axum::extract::{FromRequestParts, Request, State};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
 use crate::config::ApiToken;
 use crate::domain::ids::Organization;
-use crate::web::access::{find_token, is_this_machine};
+use crate::web::access::{asks_for_this_machine, find_token, is_from_own_page};
 use crate::web::problem::Problem;
 use crate::web::state::AppState;
 
@@ -61,14 +61,7 @@ pub(super) async fn check(
 /// says so in `Origin`; one that was led here by a name that was pointed at this machine says that
 /// name in `Host`.
 fn from_elsewhere(headers: &HeaderMap) -> Option<Problem> {
-    let text = |name| {
-        headers
-            .get(name)
-            .and_then(|value: &HeaderValue| value.to_str().ok())
-    };
-    let host = text(header::HOST).unwrap_or("");
-    let origin = text(header::ORIGIN).map(|origin| origin.split_once("://").map(|(_, host)| host));
-    let own = is_this_machine(host) && origin.is_none_or(|origin| origin == Some(host));
+    let own = asks_for_this_machine(headers) && is_from_own_page(headers).unwrap_or(true);
     let detail = "without a token this is for programs on this machine that ask for it as 127.0.0.1 \
                   or localhost; set PRISM_API_TOKEN for others";
     (!own).then(|| Problem::new(StatusCode::FORBIDDEN, detail))

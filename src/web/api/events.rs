@@ -15,6 +15,7 @@ use super::body;
 use crate::domain::event::{self, EventRules, Header, InvalidEvent, RawEvent, named_event};
 use crate::domain::ids::{EventId, Organization};
 use crate::domain::trace_context::TraceParent;
+use crate::web::headers::text;
 use crate::web::problem::{PartProblem, Problem};
 use crate::web::state::AppState;
 
@@ -190,10 +191,7 @@ struct Shared {
 impl Shared {
     fn new(organization: &Organization, headers: &HeaderMap) -> Self {
         // As it is carried on, however long it came: each event of a batch has one of its own.
-        let traceparent = headers.get(TRACEPARENT);
-        let traceparent = traceparent
-            .and_then(|value| value.to_str().ok())
-            .and_then(TraceParent::parse);
+        let traceparent = text(headers, TRACEPARENT).and_then(TraceParent::parse);
         Self {
             organization: Header::Text(organization.as_str().as_bytes().to_vec()),
             traceparent: traceparent.map_or(Header::Absent, |parent| {

@@ -7,6 +7,7 @@ use axum::response::{IntoResponse, Response};
 use maud::html;
 
 use super::layout::page;
+use crate::web::headers::text;
 use crate::web::problem;
 use crate::web::status::HasStatus;
 
@@ -68,9 +69,8 @@ pub async fn restyle_errors(request: Request, next: Next) -> Response {
 
 /// Answers what is not there: people with a page, programs with a problem document.
 pub async fn no_such_page(uri: Uri, headers: HeaderMap) -> Response {
-    let accept = headers.get(header::ACCEPT);
-    let accept = accept.and_then(|value| value.to_str().ok()).unwrap_or("");
-    if accept.contains("text/html") {
+    let accept = text(&headers, header::ACCEPT);
+    if accept.is_some_and(|accept| accept.contains("text/html")) {
         PageError::not_found(format!("There is no page at {}.", uri.path())).into_response()
     } else {
         problem::no_such_resource(uri).await.into_response()

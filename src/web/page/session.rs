@@ -19,7 +19,8 @@ use super::error::PageError;
 use super::layout::page;
 use super::visitor::Visitor;
 use crate::domain::ids::Organization;
-use crate::web::access::{find_token, is_this_machine};
+use crate::web::access::{asks_for_this_machine, find_token, is_from_own_page};
+use crate::web::headers::text;
 use crate::web::state::AppState;
 
 const SESSION: &str = "prism_session";
@@ -82,8 +83,7 @@ fn require_same_origin(
     method: &Method,
     headers: &HeaderMap,
 ) -> Result<(), PageError> {
-    let host = text(headers, header::HOST.as_str()).unwrap_or("");
-    if app.tokens.is_empty() && !is_this_machine(host) {
+    if app.tokens.is_empty() && !asks_for_this_machine(headers) {
         let detail =
             "without a token this is for browsers on this machine: ask for it as 127.0.0.1";
         return Err(PageError::new(StatusCode::FORBIDDEN, detail));
@@ -94,10 +94,7 @@ fn require_same_origin(
     // Browsers send at least one of them with every form, and say in the first themselves.
     let own = match text(headers, "sec-fetch-site") {
         Some(site) => site == "same-origin",
-        None => text(headers, header::ORIGIN.as_str()).is_some_and(|origin| {
-            let place = origin.split_once("://").map(|(_, place)| place);
-            place == Some(host)
-        }),
+        None => is_from_own_page(headers).unwrap_or(false),
     };
     if own {
         return Ok(());
@@ -106,10 +103,6 @@ fn require_same_origin(
         StatusCode::FORBIDDEN,
         "this form did not come from our own page; open the page again and send it from there",
     ))
-}
-
-fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
-    headers.get(name)?.to_str().ok()
 }
 
 fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
