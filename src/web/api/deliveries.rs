@@ -11,6 +11,7 @@ use super::attempts::AttemptView;
 use super::authentication::CurrentOrganization;
 use super::body::Json;
 use super::query::{Path, Query};
+use super::texts::WebhookIdText;
 use crate::domain::dead_letter::Reason;
 use crate::domain::ids::{DeliveryId, WebhookId};
 use crate::operations::inspect::{self, InspectError};
@@ -43,7 +44,7 @@ pub(super) struct DeliveryView {
 #[into_params(parameter_in = Query)]
 pub(super) struct DeliveryQuery {
     /// Its webhook, by its id: spares a look through the record of all the organization's.
-    #[param(value_type = String, required = false, pattern = "^[A-Za-z0-9._:@-]{1,128}$")]
+    #[param(value_type = WebhookIdText, inline, required = false)]
     webhook: Option<WebhookId>,
 }
 

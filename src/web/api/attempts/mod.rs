@@ -11,6 +11,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::answers::{ForOrganization, Usual};
 use super::authentication::CurrentOrganization;
 use super::query::{Limit, Query};
+use super::texts::{CursorText, DeliveryIdText, EventTypeText, WebhookIdText};
 use crate::domain::ids::{DeliveryId, EventType, Organization, WebhookId};
 use crate::domain::outcome::Outcome;
 use crate::store::delivery_log::AttemptFilter;
@@ -25,13 +26,13 @@ pub(super) use model::AttemptView;
 #[into_params(parameter_in = Query)]
 pub(super) struct FilterQuery {
     /// Of this webhook, by its id.
-    #[param(value_type = String, required = false, pattern = "^[A-Za-z0-9._:@-]{1,128}$")]
+    #[param(value_type = WebhookIdText, inline, required = false)]
     webhook: Option<WebhookId>,
     /// Of this delivery.
-    #[param(value_type = String, required = false, pattern = "^[A-Za-z0-9._:@-]{1,128}$")]
+    #[param(value_type = DeliveryIdText, inline, required = false)]
     delivery: Option<DeliveryId>,
     /// Of events of this type.
-    #[param(value_type = String, required = false, pattern = "^[a-z0-9_-]+([.][a-z0-9_-]+)*$", max_length = 128)]
+    #[param(value_type = EventTypeText, inline, required = false)]
     event_type: Option<EventType>,
     /// That came to this.
     #[param(value_type = OutcomeName, inline, required = false)]
@@ -111,7 +112,7 @@ pub(super) struct PartQuery {
     #[param(value_type = u32, required = false, minimum = 1, maximum = 500, default = 50)]
     limit: Limit,
     /// The `next` of the part before.
-    #[param(value_type = String, required = false, pattern = "^[0-9]{1,18}(-[0-9]{1,18})?$")]
+    #[param(value_type = CursorText, inline, required = false)]
     cursor: Option<Cursor>,
 }
 

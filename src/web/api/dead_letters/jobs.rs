@@ -293,3 +293,24 @@ impl From<NoSuchJob> for Problem {
         Self::of(&error)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+    use utoipa::PartialSchema as _;
+
+    use super::*;
+
+    #[test]
+    fn the_document_says_which_letters_can_be_chosen_and_how_fast() {
+        let schema = serde_json::to_value(StartJob::schema()).unwrap();
+        let said = |field: &str, keyword: &str| schema["properties"][field][keyword].clone();
+        assert_eq!(said("webhook", "pattern"), WebhookId::PATTERN);
+        assert_eq!(said("event_type", "pattern"), EventType::PATTERN);
+        assert_eq!(said("event_type", "maxLength"), EventType::LONGEST);
+        assert_eq!(said("ids", "maxItems"), CHOSEN);
+        let rates = [said("rate", "minimum"), said("rate", "maximum")];
+        assert_eq!(json!(rates), json!([RATES.start(), 1_000_000]));
+        assert_eq!(RATES.end(), &1e6);
+    }
+}

@@ -11,6 +11,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::answers::{ForOrganization, Usual};
 use super::authentication::CurrentOrganization;
 use super::query::{Limit, Query};
+use super::texts::{EventTypeText, WebhookIdText};
 use crate::domain::ids::{EventType, WebhookId};
 use crate::store::dead_letters::Filter;
 use crate::web::problem::Problem;
@@ -26,10 +27,10 @@ const FURTHEST: usize = 65_000;
 #[into_params(parameter_in = Query)]
 pub(super) struct FilterQuery {
     /// Of this webhook, by its id.
-    #[param(value_type = String, required = false, pattern = "^[A-Za-z0-9._:@-]{1,128}$")]
+    #[param(value_type = WebhookIdText, inline, required = false)]
     webhook: Option<WebhookId>,
     /// Of events of this type.
-    #[param(value_type = String, required = false, pattern = "^[a-z0-9_-]+([.][a-z0-9_-]+)*$", max_length = 128)]
+    #[param(value_type = EventTypeText, inline, required = false)]
     event_type: Option<EventType>,
     /// Given up for this reason.
     #[param(value_type = ReasonName, inline, required = false)]

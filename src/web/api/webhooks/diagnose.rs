@@ -12,6 +12,7 @@ use crate::web::api::answers::{ForOrganization, OfWebhook, Usual};
 use crate::web::api::attempts::AttemptView;
 use crate::web::api::authentication::CurrentOrganization;
 use crate::web::api::query::{Path, Query};
+use crate::web::api::texts::EventTypeText;
 use crate::web::problem::Problem;
 use crate::web::state::AppState;
 
@@ -62,7 +63,7 @@ impl From<TestError> for Problem {
 #[into_params(parameter_in = Query)]
 pub(in crate::web::api) struct ExplainQuery {
     /// The event type.
-    #[param(value_type = String, pattern = "^[a-z0-9_-]+([.][a-z0-9_-]+)*$", max_length = 128)]
+    #[param(value_type = EventTypeText, inline)]
     event_type: EventType,
 }
 

@@ -15,7 +15,7 @@ pub(super) mod diagnose;
 mod held_back;
 mod model;
 pub(super) mod statistics;
-mod tag;
+pub(super) mod tag;
 
 use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode, header};
