@@ -6,6 +6,8 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use axum_extra::headers::HeaderMapExt as _;
+use axum_extra::headers::authorization::{Authorization, Bearer};
 
 use crate::config::ApiToken;
 use crate::domain::ids::Organization;
@@ -71,7 +73,8 @@ fn acting(tokens: &[ApiToken], headers: &HeaderMap) -> Result<CurrentOrganizatio
     let bound = if tokens.is_empty() {
         None
     } else {
-        let token = bearer(headers).and_then(|given| find_token(tokens, given));
+        let given = headers.typed_get::<Authorization<Bearer>>();
+        let token = given.and_then(|given| find_token(tokens, given.token()));
         let refusal = "this needs a token: Authorization: Bearer TOKEN, one of PRISM_API_TOKEN's";
         token
             .ok_or_else(|| Problem::new(StatusCode::UNAUTHORIZED, refusal))?
@@ -93,14 +96,6 @@ fn acting(tokens: &[ApiToken], headers: &HeaderMap) -> Result<CurrentOrganizatio
         (Some(bound), _) => Ok(CurrentOrganization(bound.clone())),
         (None, asked) => Ok(CurrentOrganization(asked.unwrap_or_default())),
     }
-}
-
-fn bearer(headers: &HeaderMap) -> Option<&str> {
-    let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
-    let (scheme, token) = value.split_once(' ')?;
-    scheme
-        .eq_ignore_ascii_case("bearer")
-        .then_some(token.trim())
 }
 
 impl<S: Sync> FromRequestParts<S> for CurrentOrganization {
