@@ -119,30 +119,39 @@ impl Jobs {
             organization: Some(organization.to_string()),
             ..filter
         };
-        let options = Options {
-            stop: stop.clone(),
-            ..options
-        };
-        let (jobs, id) = (self.clone(), job.id);
+        let options = Options { stop, ..options };
+        let jobs = self.clone();
+        let id = job.id;
         tokio::spawn(async move {
-            let mut report = |progress: &Progress| {
-                jobs.update(id, |job| {
-                    job.progress.clone_from(progress);
-                })
-            };
-            let processing = letters.process(action, &filter, &options, &mut report);
-            let state = match processing.await {
-                Ok(progress) => {
-                    let state = end_state(&progress, stop.is_cancelled());
-                    jobs.update(id, |job| job.progress = progress);
-                    state
-                }
-                Err(error) => JobState::Failed(error.to_string()),
-            };
-            jobs.update(id, |job| job.state = state);
+            jobs.go_through(id, &*letters, action, &filter, &options)
+                .await;
             drop(ended);
         });
         Ok(job)
+    }
+
+    /// Does what the job with this id is to do, and keeps how far it is.
+    async fn go_through(
+        &self,
+        id: Uuid,
+        letters: &dyn DeadLetters,
+        action: Action,
+        filter: &Filter,
+        options: &Options,
+    ) {
+        let mut report = |progress: &Progress| {
+            self.update(id, |job| job.progress.clone_from(progress));
+        };
+        let processing = letters.process(action, filter, options, &mut report);
+        let state = match processing.await {
+            Ok(progress) => {
+                let state = end_state(&progress, options.stop.is_cancelled());
+                self.update(id, |job| job.progress = progress);
+                state
+            }
+            Err(error) => JobState::Failed(error.to_string()),
+        };
+        self.update(id, |job| job.state = state);
     }
 
     /// The job with this id, if it is the organization's.
