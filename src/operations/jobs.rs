@@ -72,7 +72,7 @@ pub enum JobState {
 #[error(
     "job {0} through the dead letters of this organization is under way; wait for it or stop it"
 )]
-pub struct UnderWay(pub Uuid);
+pub struct JobUnderWay(pub Uuid);
 
 /// This process knows of no such job of the organization.
 #[derive(Debug, thiserror::Error)]
@@ -90,10 +90,10 @@ impl Jobs {
         filter: Filter,
         options: Options,
         stop: &CancellationToken,
-    ) -> Result<Job, UnderWay> {
+    ) -> Result<Job, JobUnderWay> {
         let mut all = self.lock();
         if let Some(running) = under_way(&all, organization) {
-            return Err(UnderWay(running.id));
+            return Err(JobUnderWay(running.id));
         }
         let job = Job {
             id: Uuid::now_v7(),

@@ -6,14 +6,14 @@ use crate::registry::webhooks::{Listed, WebhooksError};
 
 /// A part of an organization's webhooks.
 #[derive(Debug)]
-pub struct Part {
+pub struct ListedPart {
     /// The webhooks, oldest id first, those that cannot be used included.
     pub webhooks: Vec<Listed>,
     /// The id that the next part begins behind; `None` if this is the last.
     pub next: Option<String>,
 }
 
-impl Part {
+impl ListedPart {
     /// The ids of those that can be used.
     pub fn usable(&self) -> Vec<WebhookId> {
         let ids = self.webhooks.iter().filter_map(|one| match one {
@@ -30,13 +30,13 @@ pub async fn part(
     organization: &Organization,
     after: &str,
     most: usize,
-) -> Result<Part, WebhooksError> {
+) -> Result<ListedPart, WebhooksError> {
     let all = deployment.webhooks.list(organization).await?;
     let mut rest = all.into_iter().filter(|one| id(one) > after);
     let webhooks: Vec<Listed> = rest.by_ref().take(most).collect();
     let last = webhooks.last().map(|one| id(one).to_owned());
     let next = last.filter(|_| rest.next().is_some());
-    Ok(Part { webhooks, next })
+    Ok(ListedPart { webhooks, next })
 }
 
 fn id(listed: &Listed) -> &str {

@@ -6,7 +6,7 @@ use axum::http::StatusCode;
 
 use crate::domain::event::InvalidEvent;
 use crate::operations::inspect::InspectError;
-use crate::operations::jobs::{NoSuchJob, UnderWay};
+use crate::operations::jobs::{JobUnderWay, NoSuchJob};
 use crate::operations::retry::RetryError;
 use crate::operations::test::TestError;
 use crate::registry::secrets::CipherError;
@@ -93,7 +93,7 @@ impl HasStatus for TestError {
     }
 }
 
-impl HasStatus for UnderWay {
+impl HasStatus for JobUnderWay {
     fn status(&self) -> StatusCode {
         StatusCode::CONFLICT
     }

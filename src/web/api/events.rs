@@ -143,7 +143,7 @@ pub(super) async fn publish(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
-    let shared = Shared::new(&organization, &headers);
+    let shared = SharedHeaders::new(&organization, &headers);
     if body::is_media_type(&headers, "application/x-ndjson") {
         if headers.contains_key(EVENT_ID) {
             let detail = "a batch has many events: X-Prism-Event-Id goes with a single one";
@@ -183,12 +183,12 @@ fn accepted(answer: &impl Serialize) -> Response {
 }
 
 /// What the events of one request have in common.
-struct Shared {
+struct SharedHeaders {
     organization: Header,
     traceparent: Header,
 }
 
-impl Shared {
+impl SharedHeaders {
     fn new(organization: &Organization, headers: &HeaderMap) -> Self {
         // As it is carried on, however long it came: each event of a batch has one of its own.
         let traceparent = text(headers, TRACEPARENT).and_then(TraceParent::parse);

@@ -39,20 +39,20 @@ impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Path<T>
 
 /// How many items a part of a list has at most.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Limit(pub usize);
+pub(super) struct PartSize(pub usize);
 
-impl Limit {
+impl PartSize {
     /// The most that may be asked for.
     pub const MOST: usize = 500;
 }
 
-impl Default for Limit {
+impl Default for PartSize {
     fn default() -> Self {
         Self(50)
     }
 }
 
-impl<'de> Deserialize<'de> for Limit {
+impl<'de> Deserialize<'de> for PartSize {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let limit = usize::deserialize(deserializer)?;
         if (1..=Self::MOST).contains(&limit) {
@@ -69,8 +69,8 @@ mod tests {
 
     #[test]
     fn a_limit_has_bounds() {
-        let read = |text: &str| serde_json::from_str::<Limit>(text).ok();
-        assert_eq!(read("500"), Some(Limit(500)));
+        let read = |text: &str| serde_json::from_str::<PartSize>(text).ok();
+        assert_eq!(read("500"), Some(PartSize(500)));
         assert_eq!((read("0"), read("501"), read("-1")), (None, None, None));
     }
 }

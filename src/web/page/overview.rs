@@ -7,7 +7,7 @@ use maud::{Markup, html};
 use serde::Deserialize;
 
 use super::attempts::outcome;
-use super::chart::{Group, percentiles, stacked};
+use super::chart::{OutcomeGroup, percentiles, stacked};
 use super::error::PageError;
 use super::layout::{millis, time};
 use super::visitor::Visitor;
@@ -20,7 +20,7 @@ use crate::web::state::AppState;
 
 /// The time that is looked at.
 #[derive(Debug, Default, Deserialize)]
-pub struct Wanted {
+pub struct PeriodChoice {
     #[serde(default)]
     period: String,
 }
@@ -37,7 +37,7 @@ pub async fn show(
     State(app): State<AppState>,
     visitor: Visitor,
     Path(id): Path<String>,
-    Query(wanted): Query<Wanted>,
+    Query(wanted): Query<PeriodChoice>,
 ) -> Result<Html<String>, PageError> {
     let webhook = find(&app, &visitor, &id).await?;
     let (organization, key) = (&visitor.organization, &webhook.webhook.id);
@@ -128,7 +128,7 @@ fn pictures(title: &str, found: &Statistics) -> Markup {
             h2 #over-time { "Deliveries over time" }
             (stacked(&found.buckets, &said))
             ul.keys {
-                @for group in Group::ALL {
+                @for group in OutcomeGroup::ALL {
                     li { svg viewBox="0 0 14 7" aria-hidden="true" { rect class=(group.class()) width="14" height="7" {} } (group.name()) " (" (group.count(total)) ")" }
                 }
             }

@@ -21,7 +21,7 @@ use crate::web::state::AppState;
 
 /// What was just done.
 #[derive(Debug, Deserialize)]
-pub struct Said {
+pub struct JustDone {
     #[serde(default)]
     said: String,
 }
@@ -31,7 +31,7 @@ pub async fn show(
     State(app): State<AppState>,
     visitor: Visitor,
     Path(id): Path<String>,
-    Query(done): Query<Said>,
+    Query(done): Query<JustDone>,
 ) -> Result<Html<String>, PageError> {
     let webhook = find(&app, &visitor, &id).await?;
     let typed = Typed::of(&webhook.document, webhook.version.as_str());

@@ -33,7 +33,7 @@ const ROWS: usize = 100;
 
 /// Which part is wanted, and what was just done.
 #[derive(Debug, Deserialize)]
-pub struct Wanted {
+pub struct ListPart {
     #[serde(default)]
     said: String,
     #[serde(default)]
@@ -53,7 +53,7 @@ const COLUMNS: [&str; 6] = [
 pub async fn list(
     State(app): State<AppState>,
     visitor: Visitor,
-    Query(wanted): Query<Wanted>,
+    Query(wanted): Query<ListPart>,
 ) -> Result<Html<String>, PageError> {
     let (organization, after) = (&visitor.organization, &wanted.after);
     let part = listing::part(&app.deployment, organization, after, ROWS).await?;

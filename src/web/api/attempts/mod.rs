@@ -10,7 +10,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::answers::{ForOrganization, Usual};
 use super::authentication::CurrentOrganization;
-use super::query::{Limit, Query};
+use super::query::{PartSize, Query};
 use super::texts::{CursorText, DeliveryIdText, EventTypeText, WebhookIdText};
 use crate::domain::ids::{DeliveryId, EventType, Organization, WebhookId};
 use crate::domain::outcome::Outcome;
@@ -24,7 +24,7 @@ pub(super) use model::AttemptView;
 /// Which attempts are wanted.
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
-pub(super) struct FilterQuery {
+pub(super) struct AttemptsQuery {
     /// Of this webhook, by its id.
     #[param(value_type = WebhookIdText, inline, required = false)]
     webhook: Option<WebhookId>,
@@ -88,7 +88,7 @@ impl OutcomeName {
     }
 }
 
-impl FilterQuery {
+impl AttemptsQuery {
     fn filter(self, organization: Organization) -> AttemptFilter {
         AttemptFilter {
             organization: Some(organization),
@@ -110,7 +110,7 @@ pub(super) struct PartQuery {
     /// At most so many.
     #[serde(default)]
     #[param(value_type = u32, required = false, minimum = 1, maximum = 500, default = 50)]
-    limit: Limit,
+    limit: PartSize,
     /// The `next` of the part before.
     #[param(value_type = CursorText, inline, required = false)]
     cursor: Option<Cursor>,
@@ -135,13 +135,13 @@ pub(super) struct AttemptList {
     path = "/attempts",
     operation_id = "list_attempts",
     tag = "attempts",
-    params(ForOrganization, FilterQuery, PartQuery),
+    params(ForOrganization, AttemptsQuery, PartQuery),
     responses((status = 200, description = "A part of the record", body = AttemptList), Usual)
 )]
 pub(super) async fn list(
     State(app): State<AppState>,
     CurrentOrganization(organization): CurrentOrganization,
-    Query(filter): Query<FilterQuery>,
+    Query(filter): Query<AttemptsQuery>,
     Query(part): Query<PartQuery>,
 ) -> Result<axum::Json<AttemptList>, Problem> {
     let filter = filter.filter(organization);

@@ -7,7 +7,7 @@ use axum::http::HeaderMap;
 use axum::response::sse::{Event, Sse};
 use futures::Stream;
 
-use super::{AttemptView, FilterQuery};
+use super::{AttemptView, AttemptsQuery};
 use crate::web::api::answers::{ForOrganization, LastEventId, Usual};
 use crate::web::api::authentication::CurrentOrganization;
 use crate::web::api::query::Query;
@@ -27,7 +27,7 @@ use crate::web::state::AppState;
     tag = "attempts",
     params(
         ForOrganization,
-        FilterQuery,
+        AttemptsQuery,
         LastEventId,
     ),
     responses(
@@ -39,7 +39,7 @@ pub(in crate::web::api) async fn stream(
     State(app): State<AppState>,
     CurrentOrganization(organization): CurrentOrganization,
     headers: HeaderMap,
-    Query(filter): Query<FilterQuery>,
+    Query(filter): Query<AttemptsQuery>,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Problem> {
     let after = live::last_event_id(&headers).map(|last| {
         let detail = "the header Last-Event-ID is the id of an event of this stream";

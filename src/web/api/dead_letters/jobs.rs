@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use super::model::ReasonName;
 use crate::domain::ids::{EventType, Organization, WebhookId};
-use crate::operations::jobs::{Job, JobState, NoSuchJob, RATES, UnderWay};
+use crate::operations::jobs::{Job, JobState, JobUnderWay, NoSuchJob, RATES};
 use crate::store::dead_letters::{Action, Filter, Options};
 use crate::web::api::answers::{ForOrganization, Usual, WithBody};
 use crate::web::api::authentication::CurrentOrganization;
@@ -282,8 +282,8 @@ fn job_id(text: &str) -> Result<Uuid, NoSuchJob> {
     text.parse().map_err(|_| NoSuchJob)
 }
 
-impl From<UnderWay> for Problem {
-    fn from(error: UnderWay) -> Self {
+impl From<JobUnderWay> for Problem {
+    fn from(error: JobUnderWay) -> Self {
         Self::of(&error)
     }
 }

@@ -10,7 +10,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::answers::{ForOrganization, Usual};
 use super::authentication::CurrentOrganization;
-use super::query::{Limit, Query};
+use super::query::{PartSize, Query};
 use super::texts::{EventTypeText, WebhookIdText};
 use crate::domain::ids::{EventType, WebhookId};
 use crate::store::dead_letters::Filter;
@@ -25,7 +25,7 @@ const FURTHEST: usize = 65_000;
 /// Which dead letters are wanted.
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
-pub(super) struct FilterQuery {
+pub(super) struct DeadLettersQuery {
     /// Of this webhook, by its id.
     #[param(value_type = WebhookIdText, inline, required = false)]
     webhook: Option<WebhookId>,
@@ -38,7 +38,7 @@ pub(super) struct FilterQuery {
     /// At most so many.
     #[serde(default)]
     #[param(value_type = u32, required = false, minimum = 1, maximum = 500, default = 50)]
-    limit: Limit,
+    limit: PartSize,
     /// The `next` of the part before.
     #[serde(default)]
     #[param(value_type = u32, required = false, minimum = 0, maximum = 65000)]
@@ -80,13 +80,13 @@ pub(super) struct DeadLetterList {
     path = "/dead-letters",
     operation_id = "list_dead_letters",
     tag = "dead letters",
-    params(ForOrganization, FilterQuery),
+    params(ForOrganization, DeadLettersQuery),
     responses((status = 200, description = "A part of them", body = DeadLetterList), Usual)
 )]
 pub(super) async fn list(
     State(app): State<AppState>,
     CurrentOrganization(organization): CurrentOrganization,
-    Query(wanted): Query<FilterQuery>,
+    Query(wanted): Query<DeadLettersQuery>,
 ) -> Result<axum::Json<DeadLetterList>, Problem> {
     let filter = Filter {
         organization: Some(organization.to_string()),

@@ -27,7 +27,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::answers::{ForOrganization, OfWebhook, Usual, WithBody};
 use super::authentication::CurrentOrganization;
 use super::body::Json;
-use super::query::{Limit, Path, Query};
+use super::query::{PartSize, Path, Query};
 use crate::operations::listing;
 use crate::registry::webhooks::Listed;
 use crate::web::problem::Problem;
@@ -65,7 +65,7 @@ pub(super) struct ListQuery {
     /// At most so many.
     #[serde(default)]
     #[param(value_type = u32, required = false, minimum = 1, maximum = 500, default = 50)]
-    limit: Limit,
+    limit: PartSize,
     /// The `next` of the part before.
     #[serde(default)]
     #[param(value_type = String, required = false)]
