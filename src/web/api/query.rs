@@ -4,6 +4,9 @@ use axum::extract::{self, FromRequestParts};
 use axum::http::request::Parts;
 use serde::Deserialize;
 use serde::de::{DeserializeOwned, Error as _};
+use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::{KnownFormat, ObjectBuilder, Schema, SchemaFormat, Type};
+use utoipa::{Number, PartialSchema, ToSchema};
 
 use crate::web::problem::Problem;
 
@@ -50,6 +53,25 @@ impl Default for PartSize {
     fn default() -> Self {
         Self(50)
     }
+}
+
+impl PartialSchema for PartSize {
+    fn schema() -> RefOr<Schema> {
+        let default = Self::default().0.into();
+        whole_number(1, Self::MOST).default(Some(default)).into()
+    }
+}
+
+impl ToSchema for PartSize {}
+
+/// A whole number between bounds, as the document describes it.
+pub(super) fn whole_number(least: usize, most: usize) -> ObjectBuilder {
+    let format = SchemaFormat::KnownFormat(KnownFormat::Int32);
+    ObjectBuilder::new()
+        .schema_type(Type::Integer)
+        .format(Some(format))
+        .minimum(Some(Number::from(least)))
+        .maximum(Some(Number::from(most)))
 }
 
 impl<'de> Deserialize<'de> for PartSize {

@@ -15,7 +15,7 @@ use super::error::PageError;
 use super::layout::{flash, page, time};
 use super::overview::success_rate;
 use super::visitor::Visitor;
-use super::webhook::{held_back_badge, state};
+use super::webhook::{held_back_badge, last_attempt, state};
 use crate::domain::attempt::Attempt;
 use crate::domain::held_back::HeldBack;
 use crate::domain::ids::WebhookId;
@@ -24,7 +24,6 @@ use crate::operations::listing;
 use crate::operations::statistics::{Period, Statistics, statistics};
 use crate::registry::webhooks::Listed;
 use crate::store::Unavailable;
-use crate::store::delivery_log::AttemptFilter;
 use crate::store::statistics::Detail;
 use crate::web::state::AppState;
 
@@ -96,20 +95,10 @@ async fn row(
         Listed::Valid(stored) => stored,
         Listed::Invalid { id, reason } => return Ok(invalid(id, &reason.to_string())),
     };
-    let filter = AttemptFilter {
-        organization: Some(visitor.organization.clone()),
-        webhook: Some(stored.webhook.id.clone()),
-        ..AttemptFilter::default()
-    };
-    let newest = app
-        .deployment
-        .delivery_log
-        .attempts(&filter, 1, None)
-        .await?;
-    let last = newest.attempts.into_iter().next().map(|one| one.attempt);
     let (deployment, organization) = (&app.deployment, &visitor.organization);
     let day = Period::last(24, SignedDuration::from_hours(1), Timestamp::now());
     let id = &stored.webhook.id;
+    let last = last_attempt(app, visitor, id).await?;
     let counted = statistics(deployment, organization, id, day, Detail::Outcomes).await?;
     Ok(valid(
         &stored.document,

@@ -109,7 +109,7 @@ impl AttemptsQuery {
 pub(super) struct PartQuery {
     /// At most so many.
     #[serde(default)]
-    #[param(value_type = u32, required = false, minimum = 1, maximum = 500, default = 50)]
+    #[param(inline, required = false)]
     limit: PartSize,
     /// The `next` of the part before.
     #[param(value_type = CursorText, inline, required = false)]

@@ -6,11 +6,13 @@ mod model;
 
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
-use utoipa::{IntoParams, ToSchema};
+use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::Schema;
+use utoipa::{IntoParams, PartialSchema, ToSchema};
 
 use super::answers::{ForOrganization, Usual};
 use super::authentication::CurrentOrganization;
-use super::query::{PartSize, Query};
+use super::query::{PartSize, Query, whole_number};
 use super::texts::{EventTypeText, WebhookIdText};
 use crate::domain::ids::{EventType, WebhookId};
 use crate::store::dead_letters::Filter;
@@ -37,11 +39,11 @@ pub(super) struct DeadLettersQuery {
     reason: Option<ReasonName>,
     /// At most so many.
     #[serde(default)]
-    #[param(value_type = u32, required = false, minimum = 1, maximum = 500, default = 50)]
+    #[param(inline, required = false)]
     limit: PartSize,
     /// The `next` of the part before.
     #[serde(default)]
-    #[param(value_type = u32, required = false, minimum = 0, maximum = 65000)]
+    #[param(inline, required = false)]
     cursor: Behind,
 }
 
@@ -49,6 +51,14 @@ pub(super) struct DeadLettersQuery {
 #[derive(Debug, Default, Deserialize)]
 #[serde(try_from = "usize")]
 struct Behind(usize);
+
+impl PartialSchema for Behind {
+    fn schema() -> RefOr<Schema> {
+        whole_number(0, FURTHEST).into()
+    }
+}
+
+impl ToSchema for Behind {}
 
 impl TryFrom<usize> for Behind {
     type Error = &'static str;

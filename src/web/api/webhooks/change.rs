@@ -206,10 +206,8 @@ pub(in crate::web::api) async fn rotate_secret(
     Json(asked): Json<RotateSecret>,
 ) -> Result<Response, Problem> {
     if asked.overlap_seconds > LONGEST_OVERLAP {
-        return Err(Problem::field(
-            "overlap_seconds",
-            "at most 2592000: 30 days",
-        ));
+        let detail = format!("at most {LONGEST_OVERLAP}: 30 days");
+        return Err(Problem::field("overlap_seconds", detail));
     }
     let (secret, generated) = match asked.secret.as_deref().map(Secret::new) {
         Some(Ok(secret)) => (secret, None),
@@ -244,4 +242,27 @@ async fn shown(
         .held_back(held)
         .with_secret(generated);
     tagged(&version, axum::Json(view).into_response())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+    use utoipa::PartialSchema;
+
+    use super::*;
+
+    fn said<T: PartialSchema>(field: &str) -> Value {
+        serde_json::to_value(T::schema()).unwrap()["properties"][field].clone()
+    }
+
+    #[test]
+    fn the_document_says_how_long_a_reason_and_an_overlap_may_be() {
+        assert_eq!(
+            said::<DisableWebhook>("reason")["maxLength"],
+            LONGEST_REASON
+        );
+        let overlap = said::<RotateSecret>("overlap_seconds");
+        assert_eq!(overlap["maximum"], LONGEST_OVERLAP);
+        assert_eq!(overlap["default"], a_day());
+    }
 }

@@ -64,7 +64,7 @@ struct Unusable {
 pub(super) struct ListQuery {
     /// At most so many.
     #[serde(default)]
-    #[param(value_type = u32, required = false, minimum = 1, maximum = 500, default = 50)]
+    #[param(inline, required = false)]
     limit: PartSize,
     /// The `next` of the part before.
     #[serde(default)]
