@@ -31,13 +31,16 @@ pub struct InvalidId {
 }
 
 macro_rules! identifier {
-    ($(#[$doc:meta])* $name:ident, $what:literal, $valid:expr, $rule:literal) => {
+    ($(#[$doc:meta])* $name:ident, $what:literal, $valid:expr, $pattern:expr, $rule:expr) => {
         $(#[$doc])*
         #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
         #[serde(try_from = "String")]
         pub struct $name(Arc<str>);
 
         impl $name {
+            /// The regular expression that the identifier's texts match, as others may check them.
+            pub const PATTERN: &str = $pattern;
+
             /// Takes `text` if it keeps the rules for this identifier.
             pub fn new(text: &str) -> Result<Self, InvalidId> {
                 let valid: fn(&str) -> bool = $valid;
@@ -102,6 +105,7 @@ identifier!(
     EventId,
     "the event id",
     |text| (1..=255).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic()),
+    "^[!-~]{1,255}$",
     "use 1 to 255 visible ASCII characters, without spaces"
 );
 
@@ -110,7 +114,7 @@ identifier!(
     EventType,
     "the event type",
     |text| {
-        text.len() <= 128
+        text.len() <= EventType::LONGEST
             && text.split('.').all(|word| {
                 !word.is_empty()
                     && word
@@ -118,6 +122,7 @@ identifier!(
                         .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"_-".contains(&b))
             })
     },
+    "^[a-z0-9_-]+([.][a-z0-9_-]+)*$",
     "use lower-case words of letters, digits, '_' and '-', joined by dots, at most 128 characters"
 );
 
@@ -126,7 +131,8 @@ identifier!(
     Organization,
     "the organization",
     is_key_part,
-    "use 1 to 128 ASCII letters, digits, '.', '_', '-', ':' or '@'"
+    KEY_PART,
+    KEY_PART_RULE
 );
 
 identifier!(
@@ -134,7 +140,8 @@ identifier!(
     WebhookId,
     "the webhook id",
     is_key_part,
-    "use 1 to 128 ASCII letters, digits, '.', '_', '-', ':' or '@'"
+    KEY_PART,
+    KEY_PART_RULE
 );
 
 identifier!(
@@ -142,7 +149,8 @@ identifier!(
     DeliveryId,
     "the delivery id",
     is_key_part,
-    "use 1 to 128 ASCII letters, digits, '.', '_', '-', ':' or '@'"
+    KEY_PART,
+    KEY_PART_RULE
 );
 
 identifier!(
@@ -151,8 +159,13 @@ identifier!(
     MessageKey,
     "the message's key",
     is_key_part,
-    "use 1 to 128 ASCII letters, digits, '.', '_', '-', ':' or '@'"
+    KEY_PART,
+    KEY_PART_RULE
 );
+
+const KEY_PART: &str = "^[A-Za-z0-9._:@-]{1,128}$";
+
+const KEY_PART_RULE: &str = "use 1 to 128 ASCII letters, digits, '.', '_', '-', ':' or '@'";
 
 /// Braces are left out on purpose: Redis keys carry the organization as a hash tag.
 fn is_key_part(text: &str) -> bool {
@@ -207,6 +220,9 @@ impl DeliveryId {
 }
 
 impl EventType {
+    /// The most characters of one, which its [pattern](Self::PATTERN) does not say.
+    pub const LONGEST: usize = 128;
+
     /// What the gateway publishes.
     pub fn of_gateway() -> [Self; 5] {
         GATEWAY_EVENT_TYPES.map(|name| Self(name.into()))
@@ -232,6 +248,9 @@ impl Default for Organization {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+    use regex::Regex;
+
     use super::*;
 
     #[test]
@@ -262,5 +281,20 @@ mod tests {
         }
         assert!(EventId::new("ev 1").is_err());
         assert!(EventType::new("request.completed").is_ok());
+    }
+
+    proptest! {
+        #[test]
+        fn the_patterns_say_what_is_taken(
+            text in "[a-cA-C0-2._:@*{}\n \u{e4}-]{0,5}|[!-~]{253,258}|[a-c.]{126,131}",
+        ) {
+            let matches = |pattern| Regex::new(pattern).unwrap().is_match(&text);
+            prop_assert_eq!(matches(EventId::PATTERN), EventId::new(&text).is_ok());
+            prop_assert_eq!(matches(Organization::PATTERN), Organization::new(&text).is_ok());
+            prop_assert_eq!(matches(WebhookId::PATTERN), WebhookId::new(&text).is_ok());
+            prop_assert_eq!(matches(DeliveryId::PATTERN), DeliveryId::new(&text).is_ok());
+            let event_type = matches(EventType::PATTERN) && text.len() <= EventType::LONGEST;
+            prop_assert_eq!(event_type, EventType::new(&text).is_ok());
+        }
     }
 }

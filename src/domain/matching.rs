@@ -19,6 +19,10 @@ pub enum EventSubscription {
 }
 
 impl EventSubscription {
+    /// The regular expression that entries match, as others may check them; they are as long as an
+    /// event type at most.
+    pub const PATTERN: &str = "^([*]|[a-z0-9_-]+([.][a-z0-9_-]+)*([.][*])?)$";
+
     /// Reads an entry as people write it.
     pub fn parse(text: &str) -> Result<Self, InvalidId> {
         match text.strip_suffix(".*") {
@@ -120,6 +124,12 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn the_pattern_says_what_is_taken(text in "[a-cA0-1.*_ -]{0,6}") {
+            let matches = regex::Regex::new(EventSubscription::PATTERN).unwrap().is_match(&text);
+            prop_assert_eq!(matches, EventSubscription::parse(&text).is_ok());
+        }
+
         #[test]
         fn an_event_type_is_covered_by_itself_its_prefixes_and_the_star(
             words in proptest::collection::vec("[a-z0-9_-]{1,6}", 2..5)

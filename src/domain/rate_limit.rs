@@ -62,6 +62,9 @@ impl Unit {
 }
 
 impl RateLimit {
+    /// The regular expression that rate limits match, as others may check them.
+    pub const PATTERN: &str = "^[1-9][0-9]{0,3}/(s|min|h)$";
+
     /// The time from one request to the next, in whole microseconds: never shorter than the limit
     /// says.
     pub fn apart(self) -> Duration {
@@ -223,6 +226,12 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn the_pattern_says_what_is_taken(text in "[0-2]{0,5}/?(s|min|h|d|)|[ 1+/smin-]{0,5}") {
+            let matches = regex::Regex::new(RateLimit::PATTERN).unwrap().is_match(&text);
+            prop_assert_eq!(matches, text.parse::<RateLimit>().is_ok());
+        }
+
         /// Whoever asks, and whenever: what is given is one apart from the next, at least.
         #[test]
         fn no_two_times_are_closer_than_the_limit(

@@ -5,6 +5,7 @@
 //! leaves the dead letters only once what becomes of it is durable.
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -14,6 +15,9 @@ use uuid::Uuid;
 
 use crate::domain::ids::Organization;
 use crate::store::dead_letters::{Action, DeadLetters, Filter, Options, Progress};
+
+/// How many letters a second a job may be held to.
+pub const RATES: RangeInclusive<f64> = 0.001..=1e6;
 
 /// How many ended jobs are remembered.
 const REMEMBERED: usize = 100;
@@ -68,7 +72,12 @@ pub enum JobState {
 #[error(
     "job {0} through the dead letters of this organization is under way; wait for it or stop it"
 )]
-pub struct UnderWay(pub Uuid);
+pub struct JobUnderWay(pub Uuid);
+
+/// This process knows of no such job of the organization.
+#[derive(Debug, thiserror::Error)]
+#[error("there is no such job: it ended long ago, or another process has it")]
+pub struct NoSuchJob;
 
 impl Jobs {
     /// Begins a job with what `filter` means of an organization's letters; one at a time for each
@@ -81,10 +90,10 @@ impl Jobs {
         filter: Filter,
         options: Options,
         stop: &CancellationToken,
-    ) -> Result<Job, UnderWay> {
+    ) -> Result<Job, JobUnderWay> {
         let mut all = self.lock();
         if let Some(running) = under_way(&all, organization) {
-            return Err(UnderWay(running.id));
+            return Err(JobUnderWay(running.id));
         }
         let job = Job {
             id: Uuid::now_v7(),
@@ -110,37 +119,47 @@ impl Jobs {
             organization: Some(organization.to_string()),
             ..filter
         };
-        let options = Options {
-            stop: stop.clone(),
-            ..options
-        };
-        let (jobs, id) = (self.clone(), job.id);
+        let options = Options { stop, ..options };
+        let jobs = self.clone();
+        let id = job.id;
         tokio::spawn(async move {
-            let mut report = |progress: &Progress| {
-                jobs.update(id, |job| {
-                    job.progress.clone_from(progress);
-                })
-            };
-            let processing = letters.process(action, &filter, &options, &mut report);
-            let state = match processing.await {
-                Ok(progress) => {
-                    let state = end_state(&progress, stop.is_cancelled());
-                    jobs.update(id, |job| job.progress = progress);
-                    state
-                }
-                Err(error) => JobState::Failed(error.to_string()),
-            };
-            jobs.update(id, |job| job.state = state);
+            jobs.go_through(id, &*letters, action, &filter, &options)
+                .await;
             drop(ended);
         });
         Ok(job)
     }
 
+    /// Does what the job with this id is to do, and keeps how far it is.
+    async fn go_through(
+        &self,
+        id: Uuid,
+        letters: &dyn DeadLetters,
+        action: Action,
+        filter: &Filter,
+        options: &Options,
+    ) {
+        let mut report = |progress: &Progress| {
+            self.update(id, |job| job.progress.clone_from(progress));
+        };
+        let processing = letters.process(action, filter, options, &mut report);
+        let state = match processing.await {
+            Ok(progress) => {
+                let state = end_state(&progress, options.stop.is_cancelled());
+                self.update(id, |job| job.progress = progress);
+                state
+            }
+            Err(error) => JobState::Failed(error.to_string()),
+        };
+        self.update(id, |job| job.state = state);
+    }
+
     /// The job with this id, if it is the organization's.
-    pub fn get(&self, organization: &Organization, id: Uuid) -> Option<Job> {
+    pub fn get(&self, organization: &Organization, id: Uuid) -> Result<Job, NoSuchJob> {
         let all = self.lock();
         let job = all.get(&id).map(|slot| &slot.job);
-        job.filter(|job| job.organization == *organization).cloned()
+        let own = job.filter(|job| job.organization == *organization);
+        own.cloned().ok_or(NoSuchJob)
     }
 
     /// The job that is under way for an organization.

@@ -3,6 +3,8 @@
 //! | file | what it does |
 //! |---|---|
 //! | [`deployment`] | what they are done to |
+//! | [`disabling`] | what is said of a webhook that is disabled |
+//! | [`listing`] | the webhooks, a part at a time |
 //! | [`mod@test`] | sends an event to one endpoint now, and says what came back |
 //! | [`retry`] | starts a delivery again from its record |
 //! | [`inspect`] | what is on record of a delivery, and the request as it was sent |
@@ -11,9 +13,11 @@
 //! | [`jobs`] | requeues and purges of dead letters under way, with their progress |
 
 pub mod deployment;
+pub mod disabling;
 pub mod explain;
 pub mod inspect;
 pub mod jobs;
+pub mod listing;
 pub mod retry;
 pub mod statistics;
 pub mod test;

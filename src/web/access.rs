@@ -2,13 +2,28 @@
 
 use std::net::IpAddr;
 
+use axum::http::{HeaderMap, header};
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
+use super::headers::text;
 use crate::config::ApiToken;
 
-/// Whether a `Host` names this machine itself.
-pub fn is_this_machine(host: &str) -> bool {
+/// Whether a request asks for this machine by a name of its own. A browser that was led here by a name
+/// that somebody points at this machine says that name.
+pub fn asks_for_this_machine(headers: &HeaderMap) -> bool {
+    text(headers, header::HOST).is_some_and(is_this_machine)
+}
+
+/// Whether a request comes from a page of the host that it asks for; `None` if it does not say where
+/// it comes from.
+pub fn is_from_own_page(headers: &HeaderMap) -> Option<bool> {
+    let origin = text(headers, header::ORIGIN)?;
+    let place = origin.split_once("://").map(|(_, place)| place);
+    Some(place.is_some_and(|place| place == text(headers, header::HOST).unwrap_or("")))
+}
+
+fn is_this_machine(host: &str) -> bool {
     let name = host.rsplit_once(':').map_or(host, |(name, port)| {
         if port.bytes().all(|b| b.is_ascii_digit()) {
             name

@@ -23,7 +23,7 @@ const PAUSE: Duration = Duration::from_millis(500);
 /// A port that takes a bounded number of connections at once.
 pub(super) struct Bounded {
     listener: TcpListener,
-    open: Arc<Mutex<Open>>,
+    open: Arc<Mutex<OpenConnections>>,
     most: usize,
     /// Whether the system refuses connections at present, which is told once.
     refused: bool,
@@ -87,35 +87,35 @@ impl Listener for Bounded {
 
 /// The connections that are open.
 #[derive(Default)]
-struct Open {
+struct OpenConnections {
     next: u64,
-    all: HashMap<u64, Standing>,
+    all: HashMap<u64, OpenConnection>,
 }
 
-struct Standing {
+struct OpenConnection {
     /// Whether the client has sent something since the last answer.
     asked: bool,
     since: Instant,
     end: CancellationToken,
 }
 
-impl Open {
+impl OpenConnections {
     /// Ends the connection that has been idle for longest. `false` if none is idle.
     fn make_room(&mut self) -> bool {
-        let idle = self.all.iter().filter(|(_, standing)| !standing.asked);
+        let idle = self.all.iter().filter(|(_, connection)| !connection.asked);
         let Some(id) = idle.min_by_key(|(_, s)| s.since).map(|(id, _)| *id) else {
             return false;
         };
-        if let Some(standing) = self.all.remove(&id) {
-            standing.end.cancel();
+        if let Some(connection) = self.all.remove(&id) {
+            connection.end.cancel();
         }
         true
     }
 
     fn note(&mut self, id: u64, asked: bool) {
-        if let Some(standing) = self.all.get_mut(&id) {
-            standing.asked = asked;
-            standing.since = Instant::now();
+        if let Some(connection) = self.all.get_mut(&id) {
+            connection.asked = asked;
+            connection.since = Instant::now();
         }
     }
 }
@@ -124,13 +124,13 @@ impl Open {
 pub(super) struct Counted {
     stream: TcpStream,
     id: u64,
-    open: Arc<Mutex<Open>>,
+    open: Arc<Mutex<OpenConnections>>,
     end: Pin<Box<WaitForCancellationFutureOwned>>,
 }
 
 impl Counted {
     /// Takes a place of `most`, an idle one's if need be.
-    fn enter(open: &Arc<Mutex<Open>>, most: usize, stream: TcpStream) -> Option<Self> {
+    fn enter(open: &Arc<Mutex<OpenConnections>>, most: usize, stream: TcpStream) -> Option<Self> {
         let mut all = lock(open);
         if all.all.len() >= most && !all.make_room() {
             return None;
@@ -138,12 +138,12 @@ impl Counted {
         let id = all.next;
         all.next += 1;
         let end = CancellationToken::new();
-        let standing = Standing {
+        let connection = OpenConnection {
             asked: false,
             since: Instant::now(),
             end: end.clone(),
         };
-        all.all.insert(id, standing);
+        all.all.insert(id, connection);
         drop(all);
         Some(Self {
             stream,
@@ -214,6 +214,6 @@ impl AsyncWrite for Counted {
 }
 
 /// Nothing panics with the lock held that would leave it half changed.
-fn lock(open: &Mutex<Open>) -> MutexGuard<'_, Open> {
+fn lock(open: &Mutex<OpenConnections>) -> MutexGuard<'_, OpenConnections> {
     open.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -9,6 +9,9 @@ use serde::de::Error as _;
 pub struct Cursor(String);
 
 impl Cursor {
+    /// The regular expression that those which are given out match.
+    pub const PATTERN: &str = "^[0-9]{1,18}(-[0-9]{1,18})?$";
+
     /// Takes a cursor as it was given out.
     pub fn new(text: &str) -> Option<Self> {
         let (first, second) = text.split_once('-').unwrap_or((text, "0"));
@@ -39,7 +42,9 @@ mod tests {
 
     #[test]
     fn a_cursor_is_an_entry_of_either_store() {
+        let pattern = regex::Regex::new(Cursor::PATTERN).unwrap();
         for good in ["17", "1732458000000-0", "0"] {
+            assert!(pattern.is_match(good), "{good}");
             assert!(Cursor::new(good).is_some(), "{good}");
         }
         for bad in [
@@ -54,6 +59,7 @@ mod tests {
             "1e3",
         ] {
             assert!(Cursor::new(bad).is_none(), "{bad}");
+            assert!(!pattern.is_match(bad), "{bad}");
         }
     }
 }

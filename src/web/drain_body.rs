@@ -24,7 +24,7 @@ pub(super) async fn read(request: Request, next: Next) -> Response {
     let (parts, body) = request.into_parts();
     // Such a client sends nothing until it is asked to, and reading asks it to.
     let waits = parts.headers.contains_key(header::EXPECT);
-    let body = Arc::new(Mutex::new(Shared {
+    let body = Arc::new(Mutex::new(SharedBody {
         chunks: body.into_data_stream().fuse(),
         begun: !waits,
     }));
@@ -42,13 +42,13 @@ pub(super) async fn read(request: Request, next: Next) -> Response {
 }
 
 /// A body that the handler reads, and this the rest of.
-struct Shared {
+struct SharedBody {
     chunks: stream::Fuse<axum::body::BodyDataStream>,
     /// Whether the client has been asked for it.
     begun: bool,
 }
 
-async fn discard(body: &Mutex<Shared>) {
+async fn discard(body: &Mutex<SharedBody>) {
     let mut left = LIMIT;
     let rest = stream::poll_fn(|context| {
         let mut body = body.lock().unwrap_or_else(PoisonError::into_inner);

@@ -7,10 +7,10 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::domain::webhook::InvalidWebhook;
-use crate::registry::secrets::CipherError;
 use crate::registry::webhooks::WebhooksError;
 use crate::store::Unavailable;
 use crate::store::intake::NotAccepted;
+use crate::web::status::HasStatus;
 
 /// What went wrong. The media type is `application/problem+json`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
@@ -50,6 +50,11 @@ impl Problem {
             detail: detail.into(),
             errors: Vec::new(),
         }
+    }
+
+    /// The problem that an error is.
+    pub(super) fn of(error: &impl HasStatus) -> Self {
+        Self::new(error.status(), error.to_string())
     }
 
     /// A request that makes no sense in itself.
@@ -105,44 +110,25 @@ pub(crate) async fn no_such_method(method: Method, parts: Parts) -> Problem {
 impl From<Unavailable> for Problem {
     fn from(error: Unavailable) -> Self {
         tracing::warn!(%error, "a request could not be answered");
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string())
+        Self::of(&error)
     }
 }
 
 impl From<NotAccepted> for Problem {
     fn from(error: NotAccepted) -> Self {
-        let status = match &error {
-            NotAccepted::Full(_) => StatusCode::INSUFFICIENT_STORAGE,
-            NotAccepted::Unfit(_) => StatusCode::UNPROCESSABLE_ENTITY,
-            NotAccepted::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
-        };
-        Self::new(status, error.to_string())
+        Self::of(&error)
     }
 }
 
 impl From<WebhooksError> for Problem {
     fn from(error: WebhooksError) -> Self {
-        let status = match &error {
-            WebhooksError::NotFound { .. } => StatusCode::NOT_FOUND,
-            WebhooksError::Ambiguous { .. }
-            | WebhooksError::NameTaken { .. }
-            | WebhooksError::IdTaken { .. }
-            | WebhooksError::Conflict { .. } => StatusCode::CONFLICT,
-            WebhooksError::Changed { .. } => StatusCode::PRECONDITION_FAILED,
-            WebhooksError::Invalid(_)
-            | WebhooksError::Secret(CipherError::ReservedPrefix | CipherError::TooLong) => {
-                StatusCode::UNPROCESSABLE_ENTITY
-            }
-            WebhooksError::Secret(_) => StatusCode::INTERNAL_SERVER_ERROR,
-            WebhooksError::Store(_) => StatusCode::SERVICE_UNAVAILABLE,
-        };
-        let detail = error.to_string();
+        let problem = Self::of(&error);
         match field(&error) {
-            Some(part) => Self::new(status, detail.clone()).with_errors(vec![PartProblem {
-                part: part.to_owned(),
-                detail,
-            }]),
-            None => Self::new(status, detail),
+            Some(part) => {
+                let (part, detail) = (part.to_owned(), problem.detail.clone());
+                problem.with_errors(vec![PartProblem { part, detail }])
+            }
+            None => problem,
         }
     }
 }

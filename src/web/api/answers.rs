@@ -6,6 +6,8 @@ use utoipa::openapi::response::{Response, ResponseBuilder};
 use utoipa::openapi::{ContentBuilder, Ref, RefOr};
 use utoipa::{IntoParams, IntoResponses};
 
+use super::texts::{CursorText, EventIdText, OrganizationText, TagText};
+
 /// What any operation may answer.
 pub(super) struct Usual;
 
@@ -91,7 +93,7 @@ fn described(all: &[(&str, &str)]) -> BTreeMap<String, RefOr<Response>> {
 )]
 pub(super) struct ForOrganization {
     /// The organization; the token's own if it is bound to one, else `default`.
-    #[param(rename = "X-Prism-Organization", value_type = String, required = false, pattern = "^[A-Za-z0-9._:@-]{1,128}$")]
+    #[param(rename = "X-Prism-Organization", value_type = OrganizationText, inline, required = false)]
     organization: Option<String>,
 }
 
@@ -101,7 +103,7 @@ pub(super) struct ForOrganization {
 #[expect(dead_code, reason = "documentation: the header is read by `IfMatch`")]
 pub(super) struct Precondition {
     /// The `ETag` that was seen: the change is refused with 412 if the webhook was changed since.
-    #[param(rename = "If-Match", value_type = String, required = false, pattern = "^\"[0-9a-f]{16}\"$")]
+    #[param(rename = "If-Match", value_type = TagText, inline, required = false)]
     if_match: Option<String>,
 }
 
@@ -111,7 +113,7 @@ pub(super) struct Precondition {
 #[expect(dead_code, reason = "documentation: the header is read by the handler")]
 pub(super) struct LastEventId {
     /// Go on behind the event with this id.
-    #[param(rename = "Last-Event-ID", value_type = String, required = false, pattern = "^[0-9]{1,18}(-[0-9]{1,18})?$")]
+    #[param(rename = "Last-Event-ID", value_type = CursorText, inline, required = false)]
     last_event_id: Option<String>,
 }
 
@@ -124,7 +126,7 @@ pub(super) struct LastEventId {
 )]
 pub(super) struct EventHeaders {
     /// The event's id, of a single event only; a new one if it is absent.
-    #[param(rename = "X-Prism-Event-Id", value_type = String, required = false, pattern = "^[!-~]{1,255}$")]
+    #[param(rename = "X-Prism-Event-Id", value_type = EventIdText, inline, required = false)]
     event_id: Option<String>,
     /// W3C trace context, carried on to the receivers.
     #[param(rename = "traceparent", value_type = String, required = false)]

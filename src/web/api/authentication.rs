@@ -3,13 +3,15 @@
 
 use axum::extract::{FromRequestParts, Request, State};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use axum_extra::headers::HeaderMapExt as _;
+use axum_extra::headers::authorization::{Authorization, Bearer};
 
 use crate::config::ApiToken;
 use crate::domain::ids::Organization;
-use crate::web::access::{find_token, is_this_machine};
+use crate::web::access::{asks_for_this_machine, find_token, is_from_own_page};
 use crate::web::problem::Problem;
 use crate::web::state::AppState;
 
@@ -61,14 +63,7 @@ pub(super) async fn check(
 /// says so in `Origin`; one that was led here by a name that was pointed at this machine says that
 /// name in `Host`.
 fn from_elsewhere(headers: &HeaderMap) -> Option<Problem> {
-    let text = |name| {
-        headers
-            .get(name)
-            .and_then(|value: &HeaderValue| value.to_str().ok())
-    };
-    let host = text(header::HOST).unwrap_or("");
-    let origin = text(header::ORIGIN).map(|origin| origin.split_once("://").map(|(_, host)| host));
-    let own = is_this_machine(host) && origin.is_none_or(|origin| origin == Some(host));
+    let own = asks_for_this_machine(headers) && is_from_own_page(headers).unwrap_or(true);
     let detail = "without a token this is for programs on this machine that ask for it as 127.0.0.1 \
                   or localhost; set PRISM_API_TOKEN for others";
     (!own).then(|| Problem::new(StatusCode::FORBIDDEN, detail))
@@ -78,7 +73,8 @@ fn acting(tokens: &[ApiToken], headers: &HeaderMap) -> Result<CurrentOrganizatio
     let bound = if tokens.is_empty() {
         None
     } else {
-        let token = bearer(headers).and_then(|given| find_token(tokens, given));
+        let given = headers.typed_get::<Authorization<Bearer>>();
+        let token = given.and_then(|given| find_token(tokens, given.token()));
         let refusal = "this needs a token: Authorization: Bearer TOKEN, one of PRISM_API_TOKEN's";
         token
             .ok_or_else(|| Problem::new(StatusCode::UNAUTHORIZED, refusal))?
@@ -100,14 +96,6 @@ fn acting(tokens: &[ApiToken], headers: &HeaderMap) -> Result<CurrentOrganizatio
         (Some(bound), _) => Ok(CurrentOrganization(bound.clone())),
         (None, asked) => Ok(CurrentOrganization(asked.unwrap_or_default())),
     }
-}
-
-fn bearer(headers: &HeaderMap) -> Option<&str> {
-    let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
-    let (scheme, token) = value.split_once(' ')?;
-    scheme
-        .eq_ignore_ascii_case("bearer")
-        .then_some(token.trim())
 }
 
 impl<S: Sync> FromRequestParts<S> for CurrentOrganization {

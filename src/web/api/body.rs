@@ -6,6 +6,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use bytes::Bytes;
 use serde::de::DeserializeOwned;
 
+use crate::web::headers::text;
 use crate::web::problem::Problem;
 
 /// The largest JSON body: a webhook with everything it may have is far smaller.
@@ -53,8 +54,7 @@ pub(super) async fn read(body: Body, limit: usize) -> Result<Bytes, Problem> {
 
 /// Whether the body is said to be of this media type, whatever its parameters.
 pub(super) fn is_media_type(headers: &HeaderMap, wanted: &str) -> bool {
-    let value = headers.get(header::CONTENT_TYPE);
-    let text = value.and_then(|value| value.to_str().ok()).unwrap_or("");
-    let essence = text.split(';').next().unwrap_or("").trim();
+    let said = text(headers, header::CONTENT_TYPE).unwrap_or("");
+    let essence = said.split(';').next().unwrap_or("").trim();
     essence.eq_ignore_ascii_case(wanted)
 }

@@ -11,6 +11,7 @@ use super::attempts::AttemptView;
 use super::authentication::CurrentOrganization;
 use super::body::Json;
 use super::query::{Path, Query};
+use super::texts::WebhookIdText;
 use crate::domain::dead_letter::Reason;
 use crate::domain::ids::{DeliveryId, WebhookId};
 use crate::operations::inspect::{self, InspectError};
@@ -43,7 +44,7 @@ pub(super) struct DeliveryView {
 #[into_params(parameter_in = Query)]
 pub(super) struct DeliveryQuery {
     /// Its webhook, by its id: spares a look through the record of all the organization's.
-    #[param(value_type = String, required = false, pattern = "^[A-Za-z0-9._:@-]{1,128}$")]
+    #[param(value_type = WebhookIdText, inline, required = false)]
     webhook: Option<WebhookId>,
 }
 
@@ -140,7 +141,7 @@ fn delivery_id(text: &str) -> Result<DeliveryId, Problem> {
 impl From<InspectError> for Problem {
     fn from(error: InspectError) -> Self {
         match error {
-            InspectError::Unknown(_) => Self::new(StatusCode::NOT_FOUND, error.to_string()),
+            InspectError::Unknown(_) => Self::of(&error),
             InspectError::Unfound(_) => Self::field("webhook", error.to_string()),
             InspectError::Webhooks(error) => error.into(),
             InspectError::Unavailable(error) => error.into(),
@@ -150,13 +151,6 @@ impl From<InspectError> for Problem {
 
 impl From<RetryError> for Problem {
     fn from(error: RetryError) -> Self {
-        let status = match &error {
-            RetryError::Unknown(_) => StatusCode::NOT_FOUND,
-            RetryError::Delivered(_) | RetryError::NoBody(_) | RetryError::Outgrown(_) => {
-                StatusCode::CONFLICT
-            }
-            RetryError::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
-        };
-        Self::new(status, error.to_string())
+        Self::of(&error)
     }
 }

@@ -15,6 +15,7 @@ use super::body;
 use crate::domain::event::{self, EventRules, Header, InvalidEvent, RawEvent, named_event};
 use crate::domain::ids::{EventId, Organization};
 use crate::domain::trace_context::TraceParent;
+use crate::web::headers::text;
 use crate::web::problem::{PartProblem, Problem};
 use crate::web::state::AppState;
 
@@ -142,7 +143,7 @@ pub(super) async fn publish(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
-    let shared = Shared::new(&organization, &headers);
+    let shared = SharedHeaders::new(&organization, &headers);
     if body::is_media_type(&headers, "application/x-ndjson") {
         if headers.contains_key(EVENT_ID) {
             let detail = "a batch has many events: X-Prism-Event-Id goes with a single one";
@@ -182,18 +183,15 @@ fn accepted(answer: &impl Serialize) -> Response {
 }
 
 /// What the events of one request have in common.
-struct Shared {
+struct SharedHeaders {
     organization: Header,
     traceparent: Header,
 }
 
-impl Shared {
+impl SharedHeaders {
     fn new(organization: &Organization, headers: &HeaderMap) -> Self {
         // As it is carried on, however long it came: each event of a batch has one of its own.
-        let traceparent = headers.get(TRACEPARENT);
-        let traceparent = traceparent
-            .and_then(|value| value.to_str().ok())
-            .and_then(TraceParent::parse);
+        let traceparent = text(headers, TRACEPARENT).and_then(TraceParent::parse);
         Self {
             organization: Header::Text(organization.as_str().as_bytes().to_vec()),
             traceparent: traceparent.map_or(Header::Absent, |parent| {
@@ -252,10 +250,6 @@ impl Shared {
 
 impl From<InvalidEvent> for Problem {
     fn from(error: InvalidEvent) -> Self {
-        let status = match &error {
-            InvalidEvent::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
-            _ => StatusCode::UNPROCESSABLE_ENTITY,
-        };
-        Self::new(status, error.to_string())
+        Self::of(&error)
     }
 }

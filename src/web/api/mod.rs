@@ -5,6 +5,7 @@
 //! | `authentication` | who may ask, and for which organization |
 //! | `body`, `query` | what comes in, read strictly |
 //! | `answers` | which refusals an operation documents |
+//! | `texts` | what texts the document allows |
 //! | `events`, `webhooks`, `attempts`, `deliveries`, `dead_letters`, `health` | a resource each |
 //! | `document` | the OpenAPI document, made from the handlers themselves |
 
@@ -18,6 +19,7 @@ mod document;
 mod events;
 mod health;
 mod query;
+mod texts;
 mod webhooks;
 
 use axum::Router;

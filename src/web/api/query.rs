@@ -4,6 +4,9 @@ use axum::extract::{self, FromRequestParts};
 use axum::http::request::Parts;
 use serde::Deserialize;
 use serde::de::{DeserializeOwned, Error as _};
+use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::{KnownFormat, ObjectBuilder, Schema, SchemaFormat, Type};
+use utoipa::{Number, PartialSchema, ToSchema};
 
 use crate::web::problem::Problem;
 
@@ -39,20 +42,39 @@ impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Path<T>
 
 /// How many items a part of a list has at most.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Limit(pub usize);
+pub(super) struct PartSize(pub usize);
 
-impl Limit {
+impl PartSize {
     /// The most that may be asked for.
     pub const MOST: usize = 500;
 }
 
-impl Default for Limit {
+impl Default for PartSize {
     fn default() -> Self {
         Self(50)
     }
 }
 
-impl<'de> Deserialize<'de> for Limit {
+impl PartialSchema for PartSize {
+    fn schema() -> RefOr<Schema> {
+        let default = Self::default().0.into();
+        whole_number(1, Self::MOST).default(Some(default)).into()
+    }
+}
+
+impl ToSchema for PartSize {}
+
+/// A whole number between bounds, as the document describes it.
+pub(super) fn whole_number(least: usize, most: usize) -> ObjectBuilder {
+    let format = SchemaFormat::KnownFormat(KnownFormat::Int32);
+    ObjectBuilder::new()
+        .schema_type(Type::Integer)
+        .format(Some(format))
+        .minimum(Some(Number::from(least)))
+        .maximum(Some(Number::from(most)))
+}
+
+impl<'de> Deserialize<'de> for PartSize {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let limit = usize::deserialize(deserializer)?;
         if (1..=Self::MOST).contains(&limit) {
@@ -69,8 +91,8 @@ mod tests {
 
     #[test]
     fn a_limit_has_bounds() {
-        let read = |text: &str| serde_json::from_str::<Limit>(text).ok();
-        assert_eq!(read("500"), Some(Limit(500)));
+        let read = |text: &str| serde_json::from_str::<PartSize>(text).ok();
+        assert_eq!(read("500"), Some(PartSize(500)));
         assert_eq!((read("0"), read("501"), read("-1")), (None, None, None));
     }
 }

@@ -197,8 +197,6 @@ pub async fn retry(
             StatusCode::CONFLICT,
             "It was delivered meanwhile. Open its last attempt to send it again all the same.",
         )),
-        Err(RetryError::Unavailable(error)) => Err(error.into()),
-        Err(error @ RetryError::Unknown(_)) => Err(PageError::not_found(error.to_string())),
-        Err(error) => Err(PageError::new(StatusCode::CONFLICT, error.to_string())),
+        Err(error) => Err(error.into()),
     }
 }

@@ -110,7 +110,7 @@ fn most(buckets: &[Bucket]) -> f64 {
 
 /// What outcomes have in common, for the eye: a colour each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Group {
+pub enum OutcomeGroup {
     /// The receiver has it.
     Delivered,
     /// The receiver asked for patience.
@@ -121,7 +121,7 @@ pub enum Group {
     Unanswered,
 }
 
-impl Group {
+impl OutcomeGroup {
     /// All, from the bottom of a bar to its top.
     pub const ALL: [Self; 4] = [
         Self::Delivered,
@@ -177,7 +177,7 @@ fn bar(bucket: &Bucket, x: f64, step: f64, high: f64, unit: f64) -> Markup {
         format!("{:.2}", step - gap),
     );
     let mut below = high;
-    let parts = Group::ALL.map(|group| {
+    let parts = OutcomeGroup::ALL.map(|group| {
         let count = group.count(&bucket.counts);
         let tall = if count == 0 {
             0.0

@@ -7,10 +7,9 @@ use axum::response::{IntoResponse, Response};
 use maud::html;
 
 use super::layout::page;
-use crate::operations::inspect::InspectError;
-use crate::registry::webhooks::WebhooksError;
-use crate::store::Unavailable;
+use crate::web::headers::text;
 use crate::web::problem;
+use crate::web::status::HasStatus;
 
 /// Why a page cannot be shown.
 #[derive(Debug)]
@@ -70,40 +69,21 @@ pub async fn restyle_errors(request: Request, next: Next) -> Response {
 
 /// Answers what is not there: people with a page, programs with a problem document.
 pub async fn no_such_page(uri: Uri, headers: HeaderMap) -> Response {
-    let accept = headers.get(header::ACCEPT);
-    let accept = accept.and_then(|value| value.to_str().ok()).unwrap_or("");
-    if accept.contains("text/html") {
+    let accept = text(&headers, header::ACCEPT);
+    if accept.is_some_and(|accept| accept.contains("text/html")) {
         PageError::not_found(format!("There is no page at {}.", uri.path())).into_response()
     } else {
         problem::no_such_resource(uri).await.into_response()
     }
 }
 
-impl From<WebhooksError> for PageError {
-    fn from(error: WebhooksError) -> Self {
-        let status = match &error {
-            WebhooksError::NotFound { .. } => StatusCode::NOT_FOUND,
-            WebhooksError::Store(_) => StatusCode::SERVICE_UNAVAILABLE,
+impl<E: HasStatus> From<E> for PageError {
+    /// A page tells what is not there, what is away, and what cannot be done as things are.
+    fn from(error: E) -> Self {
+        let status = match error.status() {
+            told @ (StatusCode::NOT_FOUND | StatusCode::SERVICE_UNAVAILABLE) => told,
             _ => StatusCode::CONFLICT,
         };
         Self::new(status, error.to_string())
-    }
-}
-
-impl From<Unavailable> for PageError {
-    fn from(error: Unavailable) -> Self {
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string())
-    }
-}
-
-impl From<InspectError> for PageError {
-    fn from(error: InspectError) -> Self {
-        match error {
-            InspectError::Unknown(_) | InspectError::Unfound(_) => {
-                Self::not_found(error.to_string())
-            }
-            InspectError::Webhooks(error) => error.into(),
-            InspectError::Unavailable(error) => error.into(),
-        }
     }
 }

@@ -21,9 +21,7 @@ pub async fn show(
     visitor: Visitor,
     Path(id): Path<Uuid>,
 ) -> Result<Html<String>, PageError> {
-    let job = app.jobs.get(&visitor.organization, id);
-    let unknown = "there is no such job: it ended long ago, or another process has it";
-    let job = job.ok_or_else(|| PageError::not_found(unknown))?;
+    let job = app.jobs.get(&visitor.organization, id)?;
     let again = (job.state == JobState::Running).then_some(AGAIN);
     Ok(passing_page(
         "Dead letters",

@@ -9,7 +9,7 @@ use axum::response::Html;
 
 /// Where in the page a visitor is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Place {
+pub enum Area {
     /// Among the webhooks.
     Webhooks,
     /// Among the dead letters of all of them.
@@ -22,17 +22,17 @@ pub const DROPPED: &str = "\n";
 
 /// A page for a visitor; none on the way in.
 pub fn page(title: &str, visitor: Option<&Visitor>, content: &Markup) -> Html<String> {
-    page_at(Place::Webhooks, title, visitor, content)
+    page_at(Area::Webhooks, title, visitor, content)
 }
 
 /// A page that is not among the webhooks.
 pub fn page_at(
-    place: Place,
+    area: Area,
     title: &str,
     visitor: Option<&Visitor>,
     content: &Markup,
 ) -> Html<String> {
-    framed(place, title, visitor, None, content)
+    framed(area, title, visitor, None, content)
 }
 
 /// A page that a browser without scripts is to load again after so many seconds. Others look for
@@ -44,7 +44,7 @@ pub fn passing_page(
     content: &Markup,
 ) -> Html<String> {
     framed(
-        Place::DeadLetters,
+        Area::DeadLetters,
         title,
         Some(visitor),
         again_after,
@@ -53,7 +53,7 @@ pub fn passing_page(
 }
 
 fn framed(
-    place: Place,
+    area: Area,
     title: &str,
     visitor: Option<&Visitor>,
     again_after: Option<u32>,
@@ -74,7 +74,7 @@ fn framed(
             }
             body {
                 a.skip href="#content" { "Skip to the content" }
-                header.top { (top(place, visitor)) }
+                header.top { (top(area, visitor)) }
                 main #content tabindex="-1" { (content) }
             }
         }
@@ -82,17 +82,17 @@ fn framed(
     Html(markup.into_string())
 }
 
-fn top(place: Place, visitor: Option<&Visitor>) -> Markup {
+fn top(area: Area, visitor: Option<&Visitor>) -> Markup {
     let links = [
-        (Place::Webhooks, "/webhooks", "Webhooks"),
-        (Place::DeadLetters, "/dead-letters", "Dead letters"),
+        (Area::Webhooks, "/webhooks", "Webhooks"),
+        (Area::DeadLetters, "/dead-letters", "Dead letters"),
     ];
     html! {
         span.brand { img src=(assets::ICON) alt="" width="22" height="22"; "Prism Gateway" }
         @if let Some(visitor) = visitor {
             nav aria-label="Gateway" {
                 @for (own, href, name) in links {
-                    a href=(href) aria-current=[(own == place).then_some("true")] { (name) }
+                    a href=(href) aria-current=[(own == area).then_some("true")] { (name) }
                 }
             }
             div.end {

@@ -6,8 +6,8 @@ use std::convert::Infallible;
 use axum::extract::{Path, Query, State};
 use axum::http::HeaderMap;
 use axum::response::Html;
-use axum::response::sse::{Event, KeepAlive, Sse};
-use futures::{Stream, StreamExt as _};
+use axum::response::sse::{Event, Sse};
+use futures::Stream;
 use jiff::Timestamp;
 use maud::{Markup, html};
 use serde::Deserialize;
@@ -22,6 +22,7 @@ use crate::domain::outcome::Outcome;
 use crate::registry::webhooks::StoredWebhook;
 use crate::store::delivery_log::{AttemptFilter, Page};
 use crate::web::cursor::Cursor;
+use crate::web::live;
 use crate::web::state::AppState;
 
 /// How many attempts a page of the log has.
@@ -29,7 +30,7 @@ const ROWS: usize = 50;
 
 /// What of the log is wanted. An empty choice is none.
 #[derive(Debug, Default, Deserialize)]
-pub struct Wanted {
+pub struct LogChoice {
     #[serde(default)]
     event_type: String,
     #[serde(default)]
@@ -42,7 +43,7 @@ pub struct Wanted {
     said: String,
 }
 
-impl Wanted {
+impl LogChoice {
     fn filter(&self, visitor: &Visitor, webhook: &StoredWebhook) -> AttemptFilter {
         AttemptFilter {
             organization: Some(visitor.organization.clone()),
@@ -75,7 +76,7 @@ pub async fn show(
     State(app): State<AppState>,
     visitor: Visitor,
     Path(id): Path<String>,
-    Query(wanted): Query<Wanted>,
+    Query(wanted): Query<LogChoice>,
 ) -> Result<Html<String>, PageError> {
     let webhook = find(&app, &visitor, &id).await?;
     let filter = wanted.filter(&visitor, &webhook);
@@ -93,7 +94,7 @@ pub async fn show(
     Ok(about(&visitor, &webhook, Tab::Log, &content))
 }
 
-fn log(id: &str, wanted: &Wanted, newest: bool, found: &Page) -> Markup {
+fn log(id: &str, wanted: &LogChoice, newest: bool, found: &Page) -> Markup {
     // Older pages and chosen ones do not change while they are read.
     let live = newest && wanted.is_everything();
     // What comes between this answer and the stream's first must not be missed.
@@ -135,7 +136,7 @@ fn followed(found: &Page) -> Vec<bool> {
     deliveries.map(|delivery| !seen.insert(delivery)).collect()
 }
 
-fn filters(app: &AppState, webhook: &StoredWebhook, wanted: &Wanted) -> Markup {
+fn filters(app: &AppState, webhook: &StoredWebhook, wanted: &LogChoice) -> Markup {
     let place = format!("/webhooks/{}/log", webhook.document.id);
     html! {
         form.filters method="get" action=(place) aria-label="Filter" {
@@ -190,16 +191,11 @@ pub async fn stream(
     Query(After { after }): Query<After>,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, PageError> {
     let webhook = find(&app, &visitor, &id).await?;
-    let filter = Wanted::default().filter(&visitor, &webhook);
-    let last = headers.get("last-event-id");
-    let last = last.and_then(|value| value.to_str().ok());
-    let after = Cursor::new(last.unwrap_or(&after));
-    let after = after.map(|entry| entry.as_str().to_owned());
-    let attempts = app.deployment.delivery_log.follow(filter, after).await?;
-    let rows = attempts.map(|one| {
-        let row = row(&one, Timestamp::now(), false).into_string();
-        Ok(Event::default().id(one.entry).data(row))
+    let filter = LogChoice::default().filter(&visitor, &webhook);
+    let last = live::last_event_id(&headers);
+    let after = last.unwrap_or_else(|| Cursor::new(&after));
+    let rows = live::attempts(&app, filter, after, None, |one| {
+        row(&one, Timestamp::now(), false).into_string()
     });
-    let rows = rows.take_until(app.stop.clone().cancelled_owned());
-    Ok(Sse::new(rows).keep_alive(KeepAlive::default()))
+    Ok(rows.await?)
 }

@@ -7,20 +7,19 @@ use maud::{Markup, html};
 use serde::Deserialize;
 
 use super::attempts::outcome;
-use super::chart::{Group, percentiles, stacked};
+use super::chart::{OutcomeGroup, percentiles, stacked};
 use super::error::PageError;
 use super::layout::{millis, time};
 use super::visitor::Visitor;
-use super::webhook::{Tab, about, find, held_back_notice};
+use super::webhook::{Tab, about, find, held_back_notice, last_attempt};
 use crate::domain::attempt::Attempt;
 use crate::operations::statistics::{Period, Statistics, statistics};
-use crate::store::delivery_log::AttemptFilter;
 use crate::store::statistics::{Bucket, Counts, Detail};
 use crate::web::state::AppState;
 
 /// The time that is looked at.
 #[derive(Debug, Default, Deserialize)]
-pub struct Wanted {
+pub struct PeriodChoice {
     #[serde(default)]
     period: String,
 }
@@ -37,7 +36,7 @@ pub async fn show(
     State(app): State<AppState>,
     visitor: Visitor,
     Path(id): Path<String>,
-    Query(wanted): Query<Wanted>,
+    Query(wanted): Query<PeriodChoice>,
 ) -> Result<Html<String>, PageError> {
     let webhook = find(&app, &visitor, &id).await?;
     let (organization, key) = (&visitor.organization, &webhook.webhook.id);
@@ -47,13 +46,7 @@ pub async fn show(
     let period = Period::last(many, width, Timestamp::now());
     let deployment = &app.deployment;
     let found = statistics(deployment, organization, key, period, Detail::Durations).await?;
-    let filter = AttemptFilter {
-        organization: Some(organization.clone()),
-        webhook: Some(key.clone()),
-        ..AttemptFilter::default()
-    };
-    let newest = deployment.delivery_log.attempts(&filter, 1, None).await?;
-    let last = newest.attempts.first().map(|one| &one.attempt);
+    let last = last_attempt(&app, &visitor, key).await?;
     let content = html! {
         (held_back_notice(&app, &visitor, &webhook).await?)
         nav.periods aria-label="Period" {
@@ -61,7 +54,7 @@ pub async fn show(
                 a.button.small href={ "/webhooks/" (webhook.document.id) "?period=" (own) } aria-current=[(own == name).then_some("true")] { (title) }
             }
         }
-        (facts(&found.total, last))
+        (facts(&found.total, last.as_ref()))
         @if found.total.attempts() == 0 { (nothing(title)) } @else { (pictures(title, &found)) }
     };
     Ok(about(&visitor, &webhook, Tab::Overview, &content))
@@ -128,7 +121,7 @@ fn pictures(title: &str, found: &Statistics) -> Markup {
             h2 #over-time { "Deliveries over time" }
             (stacked(&found.buckets, &said))
             ul.keys {
-                @for group in Group::ALL {
+                @for group in OutcomeGroup::ALL {
                     li { svg viewBox="0 0 14 7" aria-hidden="true" { rect class=(group.class()) width="14" height="7" {} } (group.name()) " (" (group.count(total)) ")" }
                 }
             }

@@ -9,9 +9,10 @@
 use axum::Form;
 use axum::extract::{FromRequestParts, Request, State};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{Html, IntoResponse, Redirect, Response};
+use axum_extra::extract::cookie::{Cookie, SameSite};
 use maud::html;
 use serde::Deserialize;
 
@@ -19,7 +20,8 @@ use super::error::PageError;
 use super::layout::page;
 use super::visitor::Visitor;
 use crate::domain::ids::Organization;
-use crate::web::access::{find_token, is_this_machine};
+use crate::web::access::{asks_for_this_machine, find_token, is_from_own_page};
+use crate::web::headers::text;
 use crate::web::state::AppState;
 
 const SESSION: &str = "prism_session";
@@ -82,8 +84,7 @@ fn require_same_origin(
     method: &Method,
     headers: &HeaderMap,
 ) -> Result<(), PageError> {
-    let host = text(headers, header::HOST.as_str()).unwrap_or("");
-    if app.tokens.is_empty() && !is_this_machine(host) {
+    if app.tokens.is_empty() && !asks_for_this_machine(headers) {
         let detail =
             "without a token this is for browsers on this machine: ask for it as 127.0.0.1";
         return Err(PageError::new(StatusCode::FORBIDDEN, detail));
@@ -94,10 +95,7 @@ fn require_same_origin(
     // Browsers send at least one of them with every form, and say in the first themselves.
     let own = match text(headers, "sec-fetch-site") {
         Some(site) => site == "same-origin",
-        None => text(headers, header::ORIGIN.as_str()).is_some_and(|origin| {
-            let place = origin.split_once("://").map(|(_, place)| place);
-            place == Some(host)
-        }),
+        None => is_from_own_page(headers).unwrap_or(false),
     };
     if own {
         return Ok(());
@@ -108,34 +106,26 @@ fn require_same_origin(
     ))
 }
 
-fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
-    headers.get(name)?.to_str().ok()
-}
-
 fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     let all = headers.get_all(header::COOKIE).into_iter();
-    let mut pairs = all
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(';'))
-        .filter_map(|pair| pair.trim().split_once('='));
-    pairs
-        .find(|(found, _)| *found == name)
-        .map(|(_, value)| value)
+    let all = all.filter_map(|value| value.to_str().ok());
+    let mut cookies = all.flat_map(Cookie::split_parse).flatten();
+    cookies.find(|cookie| cookie.name() == name)?.value_raw()
 }
 
-/// A redirect that sets a cookie. `value` is a token or an organization: neither needs quoting.
-fn with_cookie(headers: &HeaderMap, to: &str, name: &str, value: &str, age: &str) -> Response {
+/// A cookie of ours, kept until the browser is closed. `value` is a token or an organization: neither
+/// needs to be quoted, or encoded as a jar of cookies would.
+fn own_cookie<'a>(headers: &HeaderMap, name: &'a str, value: &'a str) -> Cookie<'a> {
     let https = text(headers, "x-forwarded-proto") == Some("https");
-    let secure = if https { "; Secure" } else { "" };
-    let text = format!("{name}={value}; Path=/; HttpOnly; SameSite=Strict{age}{secure}");
-    let mut response = Redirect::to(to).into_response();
-    if let Ok(cookie) = HeaderValue::from_str(&text) {
-        response.headers_mut().insert(header::SET_COOKIE, cookie);
-    }
-    response
+    let cookie = Cookie::build((name, value)).path("/").http_only(true);
+    cookie.same_site(SameSite::Strict).secure(https).build()
 }
 
-const NOW: &str = "; Max-Age=0";
+/// A redirect that sets a cookie.
+fn with_cookie(to: &str, cookie: &Cookie<'_>) -> Response {
+    let set = [(header::SET_COOKIE, cookie.to_string())];
+    (set, Redirect::to(to)).into_response()
+}
 
 // ------------------------------------------------------------------------------------- the forms
 
@@ -175,11 +165,13 @@ pub async fn sign_in(
         let page = sign_in_page(Some("This is none of the deployment's tokens."));
         return (StatusCode::FORBIDDEN, page).into_response();
     }
-    with_cookie(&headers, "/webhooks", SESSION, token, "")
+    with_cookie("/webhooks", &own_cookie(&headers, SESSION, token))
 }
 
 pub async fn sign_out(headers: HeaderMap) -> Response {
-    with_cookie(&headers, "/sign-in", SESSION, "", NOW)
+    let mut gone = own_cookie(&headers, SESSION, "");
+    gone.set_max_age(Some(Default::default()));
+    with_cookie("/sign-in", &gone)
 }
 
 #[derive(Deserialize)]
@@ -189,19 +181,18 @@ pub struct Chosen {
 
 pub async fn choose_organization(headers: HeaderMap, Form(chosen): Form<Chosen>) -> Response {
     match Organization::new(chosen.organization.trim()) {
-        Ok(organization) => with_cookie(
-            &headers,
-            "/webhooks",
-            ORGANIZATION,
-            organization.as_str(),
-            "",
-        ),
+        Ok(organization) => {
+            let cookie = own_cookie(&headers, ORGANIZATION, organization.as_str());
+            with_cookie("/webhooks", &cookie)
+        }
         Err(error) => PageError::new(StatusCode::BAD_REQUEST, error.to_string()).into_response(),
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use axum::http::HeaderValue;
+
     use super::*;
 
     #[test]
@@ -213,5 +204,18 @@ mod tests {
         );
         assert_eq!(cookie(&headers, SESSION), Some("tok"));
         assert_eq!(cookie(&headers, "session"), None);
+    }
+
+    #[tokio::test]
+    async fn a_cookie_is_for_our_pages_alone_and_stands_there_as_it_is() {
+        let mut headers = HeaderMap::new();
+        let cookie = own_cookie(&headers, ORGANIZATION, "a:b@c").to_string();
+        let plain = "prism_organization=a:b@c; HttpOnly; SameSite=Strict; Path=/";
+        assert_eq!(cookie, plain);
+        headers.insert("x-forwarded-proto", HeaderValue::from_static("https"));
+        let gone = sign_out(headers).await;
+        let secure = "prism_session=; HttpOnly; SameSite=Strict; Secure; Path=/; Max-Age=0";
+        assert_eq!(gone.headers()[header::SET_COOKIE], secure);
+        assert_eq!(gone.headers()[header::LOCATION], "/sign-in");
     }
 }

@@ -15,12 +15,13 @@ use super::layout::{flash, time};
 use super::secret::rotation;
 use super::visitor::Visitor;
 use super::webhook::{Tab, about, find};
+use crate::operations::disabling::{BY_HAND, LONGEST_REASON};
 use crate::registry::webhooks::{StoredWebhook, Target, Version, WebhookPatch, WebhooksError};
 use crate::web::state::AppState;
 
 /// What was just done.
 #[derive(Debug, Deserialize)]
-pub struct Said {
+pub struct JustDone {
     #[serde(default)]
     said: String,
 }
@@ -30,7 +31,7 @@ pub async fn show(
     State(app): State<AppState>,
     visitor: Visitor,
     Path(id): Path<String>,
-    Query(done): Query<Said>,
+    Query(done): Query<JustDone>,
 ) -> Result<Html<String>, PageError> {
     let webhook = find(&app, &visitor, &id).await?;
     let typed = Typed::of(&webhook.document, webhook.version.as_str());
@@ -88,7 +89,7 @@ fn switch(webhook: &StoredWebhook) -> Markup {
                 p { "It gets no new deliveries, and what is on its way becomes dead letters, which can be requeued later." }
                 div.field {
                     label for="reason" { "Reason" }
-                    input #reason type="text" name="reason" value="disabled by hand" maxlength="500" autocomplete="off";
+                    input #reason type="text" name="reason" value=(BY_HAND) maxlength=(LONGEST_REASON) autocomplete="off";
                 }
                 button { "Disable webhook" }
             }
@@ -186,9 +187,9 @@ pub async fn disable(
     RawForm(form): RawForm,
 ) -> Result<Redirect, PageError> {
     let given = url::form_urlencoded::parse(&form).find(|(name, _)| name == "reason");
-    let given = given.map(|(_, value)| value.chars().take(500).collect::<String>());
+    let given = given.map(|(_, value)| value.chars().take(LONGEST_REASON).collect::<String>());
     let reason = given.filter(|reason| !reason.trim().is_empty());
-    let reason = reason.unwrap_or_else(|| "disabled by hand".to_owned());
+    let reason = reason.unwrap_or_else(|| BY_HAND.to_owned());
     let webhooks = &app.deployment.webhooks;
     let organization = &visitor.organization;
     let stored = webhooks

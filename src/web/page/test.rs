@@ -1,7 +1,6 @@
 //! Sending a test event, and what came back.
 
 use axum::extract::{Path, State};
-use axum::http::StatusCode;
 use axum::response::Html;
 use maud::{Markup, html};
 
@@ -11,7 +10,6 @@ use super::layout::{DROPPED, millis, time};
 use super::visitor::Visitor;
 use super::webhook::{Tab, about, find};
 use crate::domain::attempt::Attempt;
-use crate::operations::test::TestError;
 use crate::web::state::AppState;
 
 /// Sends a test event now.
@@ -21,17 +19,8 @@ pub async fn send(
     Path(id): Path<String>,
 ) -> Result<Html<String>, PageError> {
     let webhook = find(&app, &visitor, &id).await?;
-    let tested = app
-        .tester
-        .test(&visitor.organization, &webhook.webhook)
-        .await;
-    let attempt = tested.map_err(|error| {
-        let status = match error {
-            TestError::Invalid(_) => StatusCode::CONFLICT,
-            TestError::Own(_) => StatusCode::SERVICE_UNAVAILABLE,
-        };
-        PageError::new(status, error.to_string())
-    })?;
+    let tested = app.tester.test(&visitor.organization, &webhook.webhook);
+    let attempt = tested.await?;
     Ok(about(&visitor, &webhook, Tab::Log, &result(&attempt)))
 }
 

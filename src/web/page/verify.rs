@@ -11,33 +11,33 @@ use super::webhook::{Tab, about, find};
 use crate::web::state::AppState;
 
 /// A receiver: its anchor, what it is written with, how it is started, its text.
-struct Receiver {
+struct SampleReceiver {
     id: &'static str,
     name: &'static str,
     start: &'static str,
     code: &'static str,
 }
 
-const RECEIVERS: [Receiver; 4] = [
-    Receiver {
+const RECEIVERS: [SampleReceiver; 4] = [
+    SampleReceiver {
         id: "fastapi",
         name: "Python, FastAPI",
         start: "pip install fastapi uvicorn && PRISM_WEBHOOK_SECRET=… python fastapi_receiver.py",
         code: include_str!("../../../docs/receivers/fastapi_receiver.py"),
     },
-    Receiver {
+    SampleReceiver {
         id: "flask",
         name: "Python, Flask",
         start: "pip install flask && PRISM_WEBHOOK_SECRET=… python flask_receiver.py",
         code: include_str!("../../../docs/receivers/flask_receiver.py"),
     },
-    Receiver {
+    SampleReceiver {
         id: "node",
         name: "Node",
         start: "PRISM_WEBHOOK_SECRET=… node node_receiver.js",
         code: include_str!("../../../docs/receivers/node_receiver.js"),
     },
-    Receiver {
+    SampleReceiver {
         id: "go",
         name: "Go",
         start: "PRISM_WEBHOOK_SECRET=… go run go_receiver.go",
@@ -94,7 +94,7 @@ pub async fn show(
     Ok(about(&visitor, &webhook, Tab::Verify, &content))
 }
 
-fn receiver(receiver: &Receiver) -> Markup {
+fn receiver(receiver: &SampleReceiver) -> Markup {
     let code = format!("{}-code", receiver.id);
     html! {
         section.card aria-labelledby=(receiver.id) {

@@ -6,8 +6,12 @@ use maud::{Markup, html};
 use super::error::PageError;
 use super::layout::{page, time};
 use super::visitor::Visitor;
+use crate::domain::attempt::Attempt;
 use crate::domain::held_back::HeldBack;
+use crate::domain::ids::WebhookId;
 use crate::registry::webhooks::StoredWebhook;
+use crate::store::Unavailable;
+use crate::store::delivery_log::AttemptFilter;
 use crate::web::state::AppState;
 
 /// The pages about one webhook.
@@ -39,6 +43,22 @@ impl Tab {
 pub async fn find(app: &AppState, visitor: &Visitor, id: &str) -> Result<StoredWebhook, PageError> {
     let webhooks = &app.deployment.webhooks;
     Ok(webhooks.get(&visitor.organization, id).await?)
+}
+
+/// The newest attempt that is on record of a webhook.
+pub async fn last_attempt(
+    app: &AppState,
+    visitor: &Visitor,
+    webhook: &WebhookId,
+) -> Result<Option<Attempt>, Unavailable> {
+    let filter = AttemptFilter {
+        organization: Some(visitor.organization.clone()),
+        webhook: Some(webhook.clone()),
+        ..AttemptFilter::default()
+    };
+    let log = &app.deployment.delivery_log;
+    let newest = log.attempts(&filter, 1, None).await?;
+    Ok(newest.attempts.into_iter().next().map(|one| one.attempt))
 }
 
 /// A page about a webhook.

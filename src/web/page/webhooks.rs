@@ -15,15 +15,15 @@ use super::error::PageError;
 use super::layout::{flash, page, time};
 use super::overview::success_rate;
 use super::visitor::Visitor;
-use super::webhook::{held_back_badge, state};
+use super::webhook::{held_back_badge, last_attempt, state};
 use crate::domain::attempt::Attempt;
 use crate::domain::held_back::HeldBack;
 use crate::domain::ids::WebhookId;
 use crate::domain::webhook::WebhookDocument;
+use crate::operations::listing;
 use crate::operations::statistics::{Period, Statistics, statistics};
 use crate::registry::webhooks::Listed;
 use crate::store::Unavailable;
-use crate::store::delivery_log::AttemptFilter;
 use crate::store::statistics::Detail;
 use crate::web::state::AppState;
 
@@ -32,7 +32,7 @@ const ROWS: usize = 100;
 
 /// Which part is wanted, and what was just done.
 #[derive(Debug, Deserialize)]
-pub struct Wanted {
+pub struct ListPart {
     #[serde(default)]
     said: String,
     #[serde(default)]
@@ -52,26 +52,16 @@ const COLUMNS: [&str; 6] = [
 pub async fn list(
     State(app): State<AppState>,
     visitor: Visitor,
-    Query(wanted): Query<Wanted>,
+    Query(wanted): Query<ListPart>,
 ) -> Result<Html<String>, PageError> {
-    let listed = app.deployment.webhooks.list(&visitor.organization).await?;
-    let mut rest = listed
-        .into_iter()
-        .filter(|one| id(one) > wanted.after.as_str())
-        .peekable();
-    let part: Vec<Listed> = rest.by_ref().take(ROWS).collect();
-    let next = rest
-        .peek()
-        .and_then(|_| part.last())
-        .map(|one| id(one).to_owned());
-    let valid = part.iter().filter_map(|one| match one {
-        Listed::Valid(stored) => Some(stored.webhook.id.clone()),
-        Listed::Invalid { .. } => None,
-    });
-    let valid: Vec<WebhookId> = valid.collect();
+    let (organization, after) = (&visitor.organization, &wanted.after);
+    let part = listing::part(&app.deployment, organization, after, ROWS).await?;
     let log = &app.deployment.delivery_log;
-    let held = log.held_back(&visitor.organization, &valid).await?;
-    let rows = part.iter().map(|one| row(&app, &visitor, one, &held));
+    let held = log.held_back(organization, &part.usable()).await?;
+    let rows = part
+        .webhooks
+        .iter()
+        .map(|one| row(&app, &visitor, one, &held));
     let rows = try_join_all(rows).await?;
     let content = html! {
         (flash(&wanted.said))
@@ -90,16 +80,9 @@ pub async fn list(
                 }
             }
         }
-        @if let Some(next) = next { p { a.button href={ "/webhooks?after=" (next) } { "More webhooks" } } }
+        @if let Some(next) = part.next { p { a.button href={ "/webhooks?after=" (next) } { "More webhooks" } } }
     };
     Ok(page("Webhooks", Some(&visitor), &content))
-}
-
-fn id(listed: &Listed) -> &str {
-    match listed {
-        Listed::Valid(stored) => &stored.document.id,
-        Listed::Invalid { id, .. } => id,
-    }
 }
 
 async fn row(
@@ -112,20 +95,10 @@ async fn row(
         Listed::Valid(stored) => stored,
         Listed::Invalid { id, reason } => return Ok(invalid(id, &reason.to_string())),
     };
-    let filter = AttemptFilter {
-        organization: Some(visitor.organization.clone()),
-        webhook: Some(stored.webhook.id.clone()),
-        ..AttemptFilter::default()
-    };
-    let newest = app
-        .deployment
-        .delivery_log
-        .attempts(&filter, 1, None)
-        .await?;
-    let last = newest.attempts.into_iter().next().map(|one| one.attempt);
     let (deployment, organization) = (&app.deployment, &visitor.organization);
     let day = Period::last(24, SignedDuration::from_hours(1), Timestamp::now());
     let id = &stored.webhook.id;
+    let last = last_attempt(app, visitor, id).await?;
     let counted = statistics(deployment, organization, id, day, Detail::Outcomes).await?;
     Ok(valid(
         &stored.document,

@@ -10,7 +10,8 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::answers::{ForOrganization, Usual};
 use super::authentication::CurrentOrganization;
-use super::query::{Limit, Query};
+use super::query::{PartSize, Query};
+use super::texts::{CursorText, DeliveryIdText, EventTypeText, WebhookIdText};
 use crate::domain::ids::{DeliveryId, EventType, Organization, WebhookId};
 use crate::domain::outcome::Outcome;
 use crate::store::delivery_log::AttemptFilter;
@@ -23,15 +24,15 @@ pub(super) use model::AttemptView;
 /// Which attempts are wanted.
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
-pub(super) struct FilterQuery {
+pub(super) struct AttemptsQuery {
     /// Of this webhook, by its id.
-    #[param(value_type = String, required = false, pattern = "^[A-Za-z0-9._:@-]{1,128}$")]
+    #[param(value_type = WebhookIdText, inline, required = false)]
     webhook: Option<WebhookId>,
     /// Of this delivery.
-    #[param(value_type = String, required = false, pattern = "^[A-Za-z0-9._:@-]{1,128}$")]
+    #[param(value_type = DeliveryIdText, inline, required = false)]
     delivery: Option<DeliveryId>,
     /// Of events of this type.
-    #[param(value_type = String, required = false, pattern = "^[a-z0-9_-]+([.][a-z0-9_-]+)*$", max_length = 128)]
+    #[param(value_type = EventTypeText, inline, required = false)]
     event_type: Option<EventType>,
     /// That came to this.
     #[param(value_type = OutcomeName, inline, required = false)]
@@ -87,7 +88,7 @@ impl OutcomeName {
     }
 }
 
-impl FilterQuery {
+impl AttemptsQuery {
     fn filter(self, organization: Organization) -> AttemptFilter {
         AttemptFilter {
             organization: Some(organization),
@@ -108,10 +109,10 @@ impl FilterQuery {
 pub(super) struct PartQuery {
     /// At most so many.
     #[serde(default)]
-    #[param(value_type = u32, required = false, minimum = 1, maximum = 500, default = 50)]
-    limit: Limit,
+    #[param(inline, required = false)]
+    limit: PartSize,
     /// The `next` of the part before.
-    #[param(value_type = String, required = false, pattern = "^[0-9]{1,18}(-[0-9]{1,18})?$")]
+    #[param(value_type = CursorText, inline, required = false)]
     cursor: Option<Cursor>,
 }
 
@@ -134,13 +135,13 @@ pub(super) struct AttemptList {
     path = "/attempts",
     operation_id = "list_attempts",
     tag = "attempts",
-    params(ForOrganization, FilterQuery, PartQuery),
+    params(ForOrganization, AttemptsQuery, PartQuery),
     responses((status = 200, description = "A part of the record", body = AttemptList), Usual)
 )]
 pub(super) async fn list(
     State(app): State<AppState>,
     CurrentOrganization(organization): CurrentOrganization,
-    Query(filter): Query<FilterQuery>,
+    Query(filter): Query<AttemptsQuery>,
     Query(part): Query<PartQuery>,
 ) -> Result<axum::Json<AttemptList>, Problem> {
     let filter = filter.filter(organization);

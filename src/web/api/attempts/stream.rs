@@ -4,19 +4,16 @@ use std::convert::Infallible;
 
 use axum::extract::State;
 use axum::http::HeaderMap;
-use axum::response::sse::{Event, KeepAlive, Sse};
-use futures::{Stream, StreamExt as _};
+use axum::response::sse::{Event, Sse};
+use futures::Stream;
 
-use super::{AttemptView, FilterQuery};
+use super::{AttemptView, AttemptsQuery};
 use crate::web::api::answers::{ForOrganization, LastEventId, Usual};
 use crate::web::api::authentication::CurrentOrganization;
 use crate::web::api::query::Query;
-use crate::web::cursor::Cursor;
+use crate::web::live;
 use crate::web::problem::Problem;
 use crate::web::state::AppState;
-
-/// Where a reader goes on that lost the connection: the id of the last event that it had.
-const LAST_EVENT_ID: &str = "last-event-id";
 
 /// Follow attempts as they are made
 ///
@@ -30,7 +27,7 @@ const LAST_EVENT_ID: &str = "last-event-id";
     tag = "attempts",
     params(
         ForOrganization,
-        FilterQuery,
+        AttemptsQuery,
         LastEventId,
     ),
     responses(
@@ -42,24 +39,17 @@ pub(in crate::web::api) async fn stream(
     State(app): State<AppState>,
     CurrentOrganization(organization): CurrentOrganization,
     headers: HeaderMap,
-    Query(filter): Query<FilterQuery>,
+    Query(filter): Query<AttemptsQuery>,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Problem> {
-    let after = match headers.get(LAST_EVENT_ID) {
-        None => None,
-        Some(value) => {
-            let cursor = value.to_str().ok().and_then(Cursor::new);
-            let detail = "the header Last-Event-ID is the id of an event of this stream";
-            Some(cursor.ok_or_else(|| Problem::bad_request(detail))?)
-        }
-    };
-    let after = after.map(|cursor| cursor.as_str().to_owned());
-    let filter = filter.filter(organization);
-    let attempts = app.deployment.delivery_log.follow(filter, after).await?;
-    let events = attempts.map(|one| {
-        let view = AttemptView::from(one.attempt);
-        let json = serde_json::to_string(&view).unwrap_or_default();
-        Ok(Event::default().event("attempt").id(one.entry).data(json))
+    let after = live::last_event_id(&headers).map(|last| {
+        let detail = "the header Last-Event-ID is the id of an event of this stream";
+        last.ok_or_else(|| Problem::bad_request(detail))
     });
-    let events = events.take_until(app.stop.clone().cancelled_owned());
-    Ok(Sse::new(events).keep_alive(KeepAlive::default()))
+    let filter = filter.filter(organization);
+    let (after, name) = (after.transpose()?, Some("attempt"));
+    let attempts = live::attempts(&app, filter, after, name, |one| {
+        let view = AttemptView::from(one.attempt);
+        serde_json::to_string(&view).unwrap_or_default()
+    });
+    Ok(attempts.await?)
 }

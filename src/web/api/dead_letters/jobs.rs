@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use super::model::ReasonName;
 use crate::domain::ids::{EventType, Organization, WebhookId};
-use crate::operations::jobs::{Job, JobState};
+use crate::operations::jobs::{Job, JobState, JobUnderWay, NoSuchJob, RATES};
 use crate::store::dead_letters::{Action, Filter, Options};
 use crate::web::api::answers::{ForOrganization, Usual, WithBody};
 use crate::web::api::authentication::CurrentOrganization;
@@ -132,17 +132,15 @@ impl StartJob {
         }
         let many = self.ids.as_ref().map_or(0, BTreeSet::len);
         if many > CHOSEN {
-            return Err(Problem::field(
-                "ids",
-                "at most 1000 can be chosen one by one",
-            ));
+            let detail = format!("at most {CHOSEN} can be chosen one by one");
+            return Err(Problem::field("ids", detail));
         }
         if self.limit == Some(0) {
             return Err(Problem::field("limit", "at least 1"));
         }
-        let slow = |rate: &f64| !(0.001..=1_000_000.0).contains(rate);
-        if self.rate.as_ref().is_some_and(slow) {
-            let detail = "a number of dead letters a second: 0.001 to 1000000";
+        if self.rate.is_some_and(|rate| !RATES.contains(&rate)) {
+            let (slowest, fastest) = RATES.into_inner();
+            let detail = format!("a number of dead letters a second: {slowest} to {fastest}");
             return Err(Problem::field("rate", detail));
         }
         let filter = Filter {
@@ -224,8 +222,7 @@ async fn start(
     let letters = app.deployment.dead_letters.clone();
     let jobs = &app.jobs;
     let started = jobs.start(letters, organization, action, filter, options, &app.stop);
-    let job = started.map_err(|error| Problem::new(StatusCode::CONFLICT, error.to_string()))?;
-    let job = jobs.wait(job, SOON).await;
+    let job = jobs.wait(started?, SOON).await;
     let location = format!("/api/v1/dead-letters/jobs/{}", job.id);
     let location = HeaderValue::from_str(&location).unwrap_or(HeaderValue::from_static("/"));
     let view = axum::Json(JobView::from(job));
@@ -250,9 +247,7 @@ pub(in crate::web::api) async fn get(
     CurrentOrganization(organization): CurrentOrganization,
     Path(id): Path<String>,
 ) -> Result<axum::Json<JobView>, Problem> {
-    let id = id.parse::<Uuid>().ok();
-    let job = id.and_then(|id| app.jobs.get(&organization, id));
-    let job = job.ok_or_else(no_such_job)?;
+    let job = app.jobs.get(&organization, job_id(&id)?)?;
     Ok(axum::Json(JobView::from(job)))
 }
 
@@ -276,14 +271,46 @@ pub(in crate::web::api) async fn stop(
     CurrentOrganization(organization): CurrentOrganization,
     Path(id): Path<String>,
 ) -> Result<(StatusCode, axum::Json<JobView>), Problem> {
-    let id = id.parse::<Uuid>().ok().ok_or_else(no_such_job)?;
+    let id = job_id(&id)?;
     app.jobs.stop(&organization, id);
-    let job = app.jobs.get(&organization, id).ok_or_else(no_such_job)?;
+    let job = app.jobs.get(&organization, id)?;
     let job = app.jobs.wait(job, SOON).await;
     Ok((StatusCode::ACCEPTED, axum::Json(JobView::from(job))))
 }
 
-fn no_such_job() -> Problem {
-    let detail = "there is no such job: it ended long ago, or another process has it";
-    Problem::new(StatusCode::NOT_FOUND, detail)
+fn job_id(text: &str) -> Result<Uuid, NoSuchJob> {
+    text.parse().map_err(|_| NoSuchJob)
+}
+
+impl From<JobUnderWay> for Problem {
+    fn from(error: JobUnderWay) -> Self {
+        Self::of(&error)
+    }
+}
+
+impl From<NoSuchJob> for Problem {
+    fn from(error: NoSuchJob) -> Self {
+        Self::of(&error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+    use utoipa::PartialSchema as _;
+
+    use super::*;
+
+    #[test]
+    fn the_document_says_which_letters_can_be_chosen_and_how_fast() {
+        let schema = serde_json::to_value(StartJob::schema()).unwrap();
+        let said = |field: &str, keyword: &str| schema["properties"][field][keyword].clone();
+        assert_eq!(said("webhook", "pattern"), WebhookId::PATTERN);
+        assert_eq!(said("event_type", "pattern"), EventType::PATTERN);
+        assert_eq!(said("event_type", "maxLength"), EventType::LONGEST);
+        assert_eq!(said("ids", "maxItems"), CHOSEN);
+        let rates = [said("rate", "minimum"), said("rate", "maximum")];
+        assert_eq!(json!(rates), json!([RATES.start(), 1_000_000]));
+        assert_eq!(RATES.end(), &1e6);
+    }
 }

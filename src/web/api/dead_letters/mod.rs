@@ -6,11 +6,14 @@ mod model;
 
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
-use utoipa::{IntoParams, ToSchema};
+use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::Schema;
+use utoipa::{IntoParams, PartialSchema, ToSchema};
 
 use super::answers::{ForOrganization, Usual};
 use super::authentication::CurrentOrganization;
-use super::query::{Limit, Query};
+use super::query::{PartSize, Query, whole_number};
+use super::texts::{EventTypeText, WebhookIdText};
 use crate::domain::ids::{EventType, WebhookId};
 use crate::store::dead_letters::Filter;
 use crate::web::problem::Problem;
@@ -24,23 +27,23 @@ const FURTHEST: usize = 65_000;
 /// Which dead letters are wanted.
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
-pub(super) struct FilterQuery {
+pub(super) struct DeadLettersQuery {
     /// Of this webhook, by its id.
-    #[param(value_type = String, required = false, pattern = "^[A-Za-z0-9._:@-]{1,128}$")]
+    #[param(value_type = WebhookIdText, inline, required = false)]
     webhook: Option<WebhookId>,
     /// Of events of this type.
-    #[param(value_type = String, required = false, pattern = "^[a-z0-9_-]+([.][a-z0-9_-]+)*$", max_length = 128)]
+    #[param(value_type = EventTypeText, inline, required = false)]
     event_type: Option<EventType>,
     /// Given up for this reason.
     #[param(value_type = ReasonName, inline, required = false)]
     reason: Option<ReasonName>,
     /// At most so many.
     #[serde(default)]
-    #[param(value_type = u32, required = false, minimum = 1, maximum = 500, default = 50)]
-    limit: Limit,
+    #[param(inline, required = false)]
+    limit: PartSize,
     /// The `next` of the part before.
     #[serde(default)]
-    #[param(value_type = u32, required = false, minimum = 0, maximum = 65000)]
+    #[param(inline, required = false)]
     cursor: Behind,
 }
 
@@ -48,6 +51,14 @@ pub(super) struct FilterQuery {
 #[derive(Debug, Default, Deserialize)]
 #[serde(try_from = "usize")]
 struct Behind(usize);
+
+impl PartialSchema for Behind {
+    fn schema() -> RefOr<Schema> {
+        whole_number(0, FURTHEST).into()
+    }
+}
+
+impl ToSchema for Behind {}
 
 impl TryFrom<usize> for Behind {
     type Error = &'static str;
@@ -79,13 +90,13 @@ pub(super) struct DeadLetterList {
     path = "/dead-letters",
     operation_id = "list_dead_letters",
     tag = "dead letters",
-    params(ForOrganization, FilterQuery),
+    params(ForOrganization, DeadLettersQuery),
     responses((status = 200, description = "A part of them", body = DeadLetterList), Usual)
 )]
 pub(super) async fn list(
     State(app): State<AppState>,
     CurrentOrganization(organization): CurrentOrganization,
-    Query(wanted): Query<FilterQuery>,
+    Query(wanted): Query<DeadLettersQuery>,
 ) -> Result<axum::Json<DeadLetterList>, Problem> {
     let filter = Filter {
         organization: Some(organization.to_string()),

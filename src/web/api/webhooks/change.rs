@@ -13,6 +13,7 @@ use super::model::{UpdateWebhook, WebhookView};
 use super::tag::{IfMatch, tagged};
 use crate::domain::ids::Organization;
 use crate::domain::secret::Secret;
+use crate::operations::disabling::{BY_HAND, LONGEST_REASON};
 use crate::registry::webhooks::StoredWebhook;
 use crate::web::api::answers::{
     ForOrganization, OfChange, OfWebhook, Precondition, Usual, WithBody,
@@ -29,12 +30,12 @@ use crate::web::state::AppState;
 pub(in crate::web::api) struct DisableWebhook {
     /// A sentence, shown wherever the webhook is.
     #[serde(default = "by_hand")]
-    #[schema(max_length = 500, default = "disabled by hand")]
+    #[schema(max_length = 500, default = by_hand)]
     reason: String,
 }
 
 fn by_hand() -> String {
-    "disabled by hand".to_owned()
+    BY_HAND.to_owned()
 }
 
 /// The longest overlap of two secrets, in seconds: 30 days.
@@ -168,8 +169,9 @@ pub(in crate::web::api) async fn disable(
     version: IfMatch,
     Json(asked): Json<DisableWebhook>,
 ) -> Result<Response, Problem> {
-    if asked.reason.chars().count() > 500 {
-        return Err(Problem::field("reason", "at most 500 characters"));
+    if asked.reason.chars().count() > LONGEST_REASON {
+        let detail = format!("at most {LONGEST_REASON} characters");
+        return Err(Problem::field("reason", detail));
     }
     let webhooks = &app.deployment.webhooks;
     let target = version.target(&id);
@@ -204,10 +206,8 @@ pub(in crate::web::api) async fn rotate_secret(
     Json(asked): Json<RotateSecret>,
 ) -> Result<Response, Problem> {
     if asked.overlap_seconds > LONGEST_OVERLAP {
-        return Err(Problem::field(
-            "overlap_seconds",
-            "at most 2592000: 30 days",
-        ));
+        let detail = format!("at most {LONGEST_OVERLAP}: 30 days");
+        return Err(Problem::field("overlap_seconds", detail));
     }
     let (secret, generated) = match asked.secret.as_deref().map(Secret::new) {
         Some(Ok(secret)) => (secret, None),
@@ -242,4 +242,27 @@ async fn shown(
         .held_back(held)
         .with_secret(generated);
     tagged(&version, axum::Json(view).into_response())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+    use utoipa::PartialSchema;
+
+    use super::*;
+
+    fn said<T: PartialSchema>(field: &str) -> Value {
+        serde_json::to_value(T::schema()).unwrap()["properties"][field].clone()
+    }
+
+    #[test]
+    fn the_document_says_how_long_a_reason_and_an_overlap_may_be() {
+        assert_eq!(
+            said::<DisableWebhook>("reason")["maxLength"],
+            LONGEST_REASON
+        );
+        let overlap = said::<RotateSecret>("overlap_seconds");
+        assert_eq!(overlap["maximum"], LONGEST_OVERLAP);
+        assert_eq!(overlap["default"], a_day());
+    }
 }

@@ -1,7 +1,6 @@
 //! Asking how a webhook does: a test event now, and what it would get.
 
 use axum::extract::State;
-use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -13,6 +12,7 @@ use crate::web::api::answers::{ForOrganization, OfWebhook, Usual};
 use crate::web::api::attempts::AttemptView;
 use crate::web::api::authentication::CurrentOrganization;
 use crate::web::api::query::{Path, Query};
+use crate::web::api::texts::EventTypeText;
 use crate::web::problem::Problem;
 use crate::web::state::AppState;
 
@@ -54,11 +54,7 @@ impl From<ExplainError> for Problem {
 
 impl From<TestError> for Problem {
     fn from(error: TestError) -> Self {
-        let status = match error {
-            TestError::Invalid(_) => StatusCode::UNPROCESSABLE_ENTITY,
-            TestError::Own(_) => StatusCode::SERVICE_UNAVAILABLE,
-        };
-        Self::new(status, error.to_string())
+        Self::of(&error)
     }
 }
 
@@ -67,7 +63,7 @@ impl From<TestError> for Problem {
 #[into_params(parameter_in = Query)]
 pub(in crate::web::api) struct ExplainQuery {
     /// The event type.
-    #[param(value_type = String, pattern = "^[a-z0-9_-]+([.][a-z0-9_-]+)*$", max_length = 128)]
+    #[param(value_type = EventTypeText, inline)]
     event_type: EventType,
 }
 

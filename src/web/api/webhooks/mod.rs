@@ -15,7 +15,7 @@ pub(super) mod diagnose;
 mod held_back;
 mod model;
 pub(super) mod statistics;
-mod tag;
+pub(super) mod tag;
 
 use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode, header};
@@ -27,7 +27,8 @@ use utoipa::{IntoParams, ToSchema};
 use super::answers::{ForOrganization, OfWebhook, Usual, WithBody};
 use super::authentication::CurrentOrganization;
 use super::body::Json;
-use super::query::{Limit, Path, Query};
+use super::query::{PartSize, Path, Query};
+use crate::operations::listing;
 use crate::registry::webhooks::Listed;
 use crate::web::problem::Problem;
 use crate::web::state::AppState;
@@ -63,8 +64,8 @@ struct Unusable {
 pub(super) struct ListQuery {
     /// At most so many.
     #[serde(default)]
-    #[param(value_type = u32, required = false, minimum = 1, maximum = 500, default = 50)]
-    limit: Limit,
+    #[param(inline, required = false)]
+    limit: PartSize,
     /// The `next` of the part before.
     #[serde(default)]
     #[param(value_type = String, required = false)]
@@ -121,46 +122,28 @@ pub(super) async fn list(
     CurrentOrganization(organization): CurrentOrganization,
     Query(wanted): Query<ListQuery>,
 ) -> Result<axum::Json<WebhookList>, Problem> {
-    let listed = app.deployment.webhooks.list(&organization).await?;
-    let mut rest = listed
-        .into_iter()
-        .filter(|one| id(one) > wanted.cursor.as_str());
-    let mut part = WebhookList {
+    let (after, most) = (&wanted.cursor, wanted.limit.0);
+    let part = listing::part(&app.deployment, &organization, after, most).await?;
+    let log = &app.deployment.delivery_log;
+    let mut held = log.held_back(&organization, &part.usable()).await?;
+    let mut list = WebhookList {
         items: Vec::new(),
         unusable: Vec::new(),
-        next: None,
+        next: part.next,
     };
-    let mut valid = Vec::new();
-    let mut last = None;
-    for one in rest.by_ref().take(wanted.limit.0) {
-        last = Some(id(&one).to_owned());
+    for one in part.webhooks {
         match one {
-            Listed::Valid(stored) => valid.push(*stored),
+            Listed::Valid(stored) => {
+                let held = held.remove(&stored.webhook.id);
+                list.items.push(WebhookView::of(*stored).held_back(held));
+            }
             Listed::Invalid { id, reason } => {
                 let problem = reason.to_string();
-                part.unusable.push(Unusable { id, problem });
+                list.unusable.push(Unusable { id, problem });
             }
         }
     }
-    let ids: Vec<_> = valid
-        .iter()
-        .map(|stored| stored.webhook.id.clone())
-        .collect();
-    let log = &app.deployment.delivery_log;
-    let mut held = log.held_back(&organization, &ids).await?;
-    let shown = ids.iter().zip(valid);
-    part.items = shown
-        .map(|(id, stored)| WebhookView::of(stored).held_back(held.remove(id)))
-        .collect();
-    part.next = last.filter(|_| rest.next().is_some());
-    Ok(axum::Json(part))
-}
-
-fn id(listed: &Listed) -> &str {
-    match listed {
-        Listed::Valid(stored) => &stored.document.id,
-        Listed::Invalid { id, .. } => id,
-    }
+    Ok(axum::Json(list))
 }
 
 /// Get a webhook

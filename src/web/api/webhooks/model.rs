@@ -14,6 +14,7 @@ use crate::domain::rate_limit::InvalidRateLimit;
 use crate::domain::retry::RetryOverrides;
 use crate::domain::secret::Secret;
 use crate::registry::webhooks::{NewWebhook, StoredWebhook, WebhookPatch};
+use crate::web::api::texts::{EventSubscriptionText, RateLimitText};
 use crate::web::problem::{PartProblem, Problem};
 
 /// A webhook to be registered.
@@ -55,18 +56,6 @@ pub(in crate::web::api) struct CreateWebhook {
     #[schema(value_type = Option<RateLimitText>)]
     rate_limit: Option<String>,
 }
-
-/// A rate limit.
-#[derive(ToSchema)]
-#[schema(value_type = String, pattern = "^[1-9][0-9]{0,3}/(s|min|h)$", example = "10/s")]
-#[expect(dead_code, reason = "documentation: the domain reads the text")]
-struct RateLimitText(String);
-
-/// An event type, everything below one (`guardrail.*`), or everything (`*`).
-#[derive(ToSchema)]
-#[schema(value_type = String, pattern = "^([*]|[a-z0-9_-]+([.][a-z0-9_-]+)*([.][*])?)$", max_length = 128, example = "request.completed")]
-#[expect(dead_code, reason = "documentation: the domain reads the text")]
-struct EventSubscriptionText(String);
 
 /// What is to change of a webhook. What is not named stays.
 #[derive(Deserialize, ToSchema)]

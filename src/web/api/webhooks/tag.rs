@@ -8,6 +8,9 @@ use axum::response::Response;
 use crate::registry::webhooks::{Target, Version};
 use crate::web::problem::Problem;
 
+/// The regular expression that tags match.
+pub(in crate::web::api) const PATTERN: &str = "^\"[0-9a-f]{16}\"$";
+
 /// The version that a change is meant for, if the request names one.
 pub(in crate::web::api) struct IfMatch(Option<Version>);
 
@@ -57,4 +60,32 @@ pub(super) fn tagged(version: &Version, mut response: Response) -> Response {
         response.headers_mut().insert(header::ETAG, tag);
     }
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::Request;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn one_tag_as_it_was_given_is_taken_and_what_the_pattern_says_is_one() {
+        let pattern = regex::Regex::new(PATTERN).unwrap();
+        for (text, tag) in [
+            ("\"0123456789abcdef\"", true),
+            ("0123456789abcdef", false),
+            ("\"0123456789ABCDEF\"", false),
+            ("\"0123456789abcde\"", false),
+            ("W/\"0123456789abcdef\"", false),
+            ("\"0123456789abcdef\", \"0123456789abcdef\"", false),
+            ("\"", false),
+            ("", false),
+        ] {
+            let request = Request::builder().header(header::IF_MATCH, text);
+            let (mut parts, ()) = request.body(()).unwrap().into_parts();
+            let read = IfMatch::from_request_parts(&mut parts, &()).await;
+            assert_eq!(read.is_ok_and(|read| read.0.is_some()), tag, "{text}");
+            assert_eq!(pattern.is_match(text), tag, "{text}");
+        }
+    }
 }

@@ -8,10 +8,11 @@ use axum::http::StatusCode;
 use axum::response::{Html, Redirect};
 use maud::html;
 
-use super::Wanted;
+use super::LetterChoice;
+use crate::operations::jobs::RATES;
 use crate::store::dead_letters::{Action, Filter, Options};
 use crate::web::page::error::PageError;
-use crate::web::page::layout::{Place, page_at};
+use crate::web::page::layout::{Area, page_at};
 use crate::web::page::visitor::Visitor;
 use crate::web::state::AppState;
 
@@ -19,18 +20,19 @@ use crate::web::state::AppState;
 const SOON: Duration = Duration::from_millis(800);
 
 /// What a form asks to be done.
-struct Asked {
+struct JobForm {
     action: Action,
-    wanted: Wanted,
+    wanted: LetterChoice,
     ids: Option<BTreeSet<String>>,
     rate: Option<f64>,
     sure: bool,
 }
 
-impl Asked {
+impl JobForm {
     fn read(form: &[u8]) -> Result<Self, PageError> {
         let wrong = |detail: &str| PageError::new(StatusCode::UNPROCESSABLE_ENTITY, detail);
-        let (mut wanted, mut ids, mut what) = (Wanted::default(), BTreeSet::new(), String::new());
+        let (mut wanted, mut ids, mut what) =
+            (LetterChoice::default(), BTreeSet::new(), String::new());
         let (mut rate, mut sure) = (None, false);
         for (name, value) in url::form_urlencoded::parse(form) {
             match &*name {
@@ -42,7 +44,7 @@ impl Asked {
                 "sure" => sure = true,
                 "rate" if !value.trim().is_empty() => {
                     let number = value.trim().parse().ok();
-                    let number = number.filter(|rate: &f64| (0.001..=1e6).contains(rate));
+                    let number = number.filter(|rate| RATES.contains(rate));
                     let detail = "The rate is a number of dead letters a second, above 0.";
                     rate = Some(number.ok_or_else(|| wrong(detail))?);
                 }
@@ -80,7 +82,7 @@ pub async fn act(
     visitor: Visitor,
     RawForm(form): RawForm,
 ) -> Result<Result<Redirect, Html<String>>, PageError> {
-    let asked = Asked::read(&form)?;
+    let asked = JobForm::read(&form)?;
     if asked.action == Action::Purge && !asked.sure {
         return Ok(Err(confirm(&visitor, &form, &asked)));
     }
@@ -104,12 +106,11 @@ pub async fn act(
         options,
         &app.stop,
     );
-    let job = started.map_err(|error| PageError::new(StatusCode::CONFLICT, error.to_string()))?;
-    let job = jobs.wait(job, SOON).await;
+    let job = jobs.wait(started?, SOON).await;
     Ok(Ok(Redirect::to(&format!("/dead-letters/jobs/{}", job.id))))
 }
 
-fn confirm(visitor: &Visitor, form: &[u8], asked: &Asked) -> Html<String> {
+fn confirm(visitor: &Visitor, form: &[u8], asked: &JobForm) -> Html<String> {
     let which = match &asked.ids {
         Some(ids) if ids.len() == 1 => "the selected dead letter".to_owned(),
         Some(ids) => format!("{} selected dead letters", ids.len()),
@@ -129,5 +130,5 @@ fn confirm(visitor: &Visitor, form: &[u8], asked: &Asked) -> Html<String> {
             }
         }
     };
-    page_at(Place::DeadLetters, "Purge", Some(visitor), &content)
+    page_at(Area::DeadLetters, "Purge", Some(visitor), &content)
 }

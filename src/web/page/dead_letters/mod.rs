@@ -15,7 +15,7 @@ use crate::operations::jobs::Job;
 use crate::registry::webhooks::Listed;
 use crate::store::dead_letters::{Action, Filter, Found, Summary};
 use crate::web::page::error::PageError;
-use crate::web::page::layout::{Place, page_at, time};
+use crate::web::page::layout::{Area, page_at, time};
 use crate::web::page::visitor::Visitor;
 use crate::web::page::webhook::{Tab, about, find};
 use crate::web::state::AppState;
@@ -31,7 +31,7 @@ type Names = BTreeMap<String, String>;
 
 /// Which letters are wanted. An empty choice is none.
 #[derive(Debug, Default, Deserialize)]
-pub struct Wanted {
+pub struct LetterChoice {
     #[serde(default)]
     reason: String,
     #[serde(default)]
@@ -40,7 +40,7 @@ pub struct Wanted {
     webhook: String,
 }
 
-impl Wanted {
+impl LetterChoice {
     fn filter(&self, visitor: &Visitor) -> Filter {
         let chosen = |text: &String| Some(text.clone()).filter(|text| !text.is_empty());
         let reason = self.reason.parse().ok();
@@ -60,7 +60,7 @@ impl Wanted {
 pub async fn all(
     State(app): State<AppState>,
     visitor: Visitor,
-    Query(wanted): Query<Wanted>,
+    Query(wanted): Query<LetterChoice>,
 ) -> Result<Html<String>, PageError> {
     let found = look(&app, &visitor, &wanted).await?;
     let names = names(&app, &visitor).await?;
@@ -72,7 +72,7 @@ pub async fn all(
         (content(&app, "/dead-letters", &wanted, &found, Some(&names)))
     };
     Ok(page_at(
-        Place::DeadLetters,
+        Area::DeadLetters,
         "Dead letters",
         Some(&visitor),
         &content,
@@ -84,12 +84,12 @@ pub async fn of_webhook(
     State(app): State<AppState>,
     visitor: Visitor,
     Path(id): Path<String>,
-    Query(wanted): Query<Wanted>,
+    Query(wanted): Query<LetterChoice>,
 ) -> Result<Html<String>, PageError> {
     let webhook = find(&app, &visitor, &id).await?;
     let id = webhook.document.id.clone();
     let place = format!("/webhooks/{id}/dead-letters");
-    let wanted = Wanted {
+    let wanted = LetterChoice {
         webhook: id,
         ..wanted
     };
@@ -102,7 +102,11 @@ pub async fn of_webhook(
     Ok(about(&visitor, &webhook, Tab::DeadLetters, &content))
 }
 
-async fn look(app: &AppState, visitor: &Visitor, wanted: &Wanted) -> Result<Found, PageError> {
+async fn look(
+    app: &AppState,
+    visitor: &Visitor,
+    wanted: &LetterChoice,
+) -> Result<Found, PageError> {
     let letters = &app.deployment.dead_letters;
     Ok(letters.list(&wanted.filter(visitor), ROWS).await?)
 }
@@ -132,7 +136,7 @@ fn under_way(job: Option<&Job>) -> Markup {
 fn content(
     app: &AppState,
     place: &str,
-    wanted: &Wanted,
+    wanted: &LetterChoice,
     found: &Found,
     names: Option<&Names>,
 ) -> Markup {
@@ -151,7 +155,7 @@ fn content(
     }
 }
 
-fn filters(app: &AppState, place: &str, wanted: &Wanted, names: Option<&Names>) -> Markup {
+fn filters(app: &AppState, place: &str, wanted: &LetterChoice, names: Option<&Names>) -> Markup {
     let names = names.filter(|names| names.len() <= CHOICES);
     html! {
         form.filters method="get" action=(place) aria-label="Filter" {
@@ -198,7 +202,7 @@ const COLUMNS: [&str; 5] = [
     "Delivery",
 ];
 
-fn letters(wanted: &Wanted, found: &Found, names: Option<&Names>) -> Markup {
+fn letters(wanted: &LetterChoice, found: &Found, names: Option<&Names>) -> Markup {
     let more = !found.complete;
     html! {
         form method="post" action="/dead-letters" {
