@@ -244,22 +244,38 @@ pub async fn what_is_put_off_is_never_early_and_waits_for_whoever_takes_it(adapt
         hand_over(&handover, FollowUp::Defer(deferred, delay)).await;
     }
     let (mut source, handle) = adapter.work().await;
-    for delay in &delays[..2] {
-        let incoming = next_delivery(&mut source).await;
-        let took = start.elapsed();
-        assert_eq!(id(&incoming), format!("e{}", delay.as_millis()));
-        assert!(took >= *delay, "{took:?} for {delay:?}");
-        incoming.receipt.ack(None, None);
+    let mut came = Vec::new();
+    while came.len() < 2 {
+        came.extend(put_off_to_the_end(&handover, &mut source).await);
+        let due = delays.iter().filter(|delay| start.elapsed() >= **delay);
+        assert!(came.len() <= due.count(), "{came:?} {:?}", start.elapsed());
     }
+    came.sort();
+    assert_eq!(came, ["e1100", "e1400"]);
     // Nobody takes the last when it is due, nor for as long again.
     drop(source);
     adapter.close(handle).await;
     tokio::time::sleep_until((start + 2 * delays[2]).into()).await;
     let (mut source, handle) = adapter.work().await;
-    let incoming = next_delivery(&mut source).await;
-    assert_eq!(id(&incoming), "e1900");
-    incoming.receipt.ack(None, None);
+    let last = loop {
+        if let Some(last) = put_off_to_the_end(&handover, &mut source).await {
+            break last;
+        }
+    };
+    assert_eq!(last, "e1900");
     adapter.close(handle).await;
+}
+
+/// Takes the next delivery, and gives its id if it is due; puts it off for what is left otherwise.
+async fn put_off_to_the_end(handover: &Arc<dyn Handover>, source: &mut Source) -> Option<String> {
+    let (delivery, incoming) = next_delivered(source).await;
+    if let Some(rest) = delivery.remaining_wait {
+        let follow_up = FollowUp::DeferInLine(delivery.deferred(None), rest);
+        hand_over(handover, follow_up).await;
+    }
+    let is_due = delivery.remaining_wait.is_none().then(|| id(&incoming));
+    incoming.receipt.ack(None, None);
+    is_due
 }
 
 pub async fn an_event_of_our_own_comes_like_any_other(adapter: &impl Adapter) {
