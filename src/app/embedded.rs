@@ -23,7 +23,7 @@ pub(super) struct OnEmbedded(Embedded);
 impl OnEmbedded {
     /// Opens the data, or creates it; must be called on a Tokio runtime.
     pub(super) fn open(config: &Config) -> Result<Self, embedded::StartError> {
-        let settings = embedded::Settings {
+        let settings = embedded::EmbeddedSettings {
             log: super::log_settings(config),
             max_organizations: config.subscriptions.max_organizations,
             prefetch: usize::from(super::prefetch(config)),

@@ -133,9 +133,9 @@ pub fn egress(config: &Config) -> Egress {
     }
 }
 
-fn engine_settings(config: &Config, shares: Shares, worker: &str) -> engine::Settings {
+fn engine_settings(config: &Config, shares: Shares, worker: &str) -> engine::EngineSettings {
     let (quick, slow) = handles::lanes(config, shares.requests);
-    engine::Settings {
+    engine::EngineSettings {
         events: event_rules(config),
         retry: RetryPolicy {
             initial: config.retry.initial,
@@ -174,8 +174,8 @@ fn prefetch(config: &Config) -> u16 {
 }
 
 /// `kept` is how many connections may be kept in all.
-fn sender_settings(config: &Config, kept: usize) -> http::Settings {
-    http::Settings {
+fn sender_settings(config: &Config, kept: usize) -> http::SenderSettings {
+    http::SenderSettings {
         connect_timeout: config.send.connect_timeout,
         timeout: config.send.timeout,
         read_limit: config.send.read_limit,
@@ -184,7 +184,7 @@ fn sender_settings(config: &Config, kept: usize) -> http::Settings {
         idle_timeout: config.send.idle_timeout,
         kept_connections: kept,
         egress: egress(config),
-        ..http::Settings::default()
+        ..http::SenderSettings::default()
     }
 }
 
@@ -219,7 +219,7 @@ mod tests {
         assert_eq!(engine.retry, RetryPolicy::default());
         assert_eq!(log_settings(&config), DeliveryLogSettings::default());
 
-        let usual = http::Settings::default();
+        let usual = http::SenderSettings::default();
         let given = sender_settings(&config, usual.kept_connections);
         assert_eq!(given.connect_timeout, usual.connect_timeout);
         assert_eq!(given.timeout, usual.timeout);

@@ -136,7 +136,7 @@ impl Backend for OnServers {
             sender: engine.sender,
             faults: engine.faults,
         };
-        let (source, handle) = consumer::start(consumer::Settings {
+        let (source, handle) = consumer::start(consumer::ConsumerSettings {
             server,
             topology,
             prefetch_events: super::prefetch(config),

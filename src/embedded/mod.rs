@@ -76,7 +76,7 @@ use subscriptions::EmbeddedSubscriptions;
 
 /// How the embedded store works.
 #[derive(Debug, Clone)]
-pub struct Settings {
+pub struct EmbeddedSettings {
     /// How much of the record is kept.
     pub log: DeliveryLogSettings,
     /// The most organizations whose webhooks are kept in memory.
@@ -108,7 +108,7 @@ pub struct Embedded {
     rates: Arc<EmbeddedRates>,
     board: Arc<EmbeddedBoard>,
     pauses: EmbeddedPauses,
-    settings: Settings,
+    settings: EmbeddedSettings,
 }
 
 impl Embedded {
@@ -116,7 +116,7 @@ impl Embedded {
     pub fn start(
         database: Arc<Database>,
         reader: DocumentReader,
-        settings: Settings,
+        settings: EmbeddedSettings,
     ) -> Result<Self, ReadError> {
         let store = Store::start(database)?;
         let log = EmbeddedLogWriter::new(store.clone(), settings.log.clone(), settings.clock);

@@ -63,7 +63,7 @@ use under_way::UnderWay;
 
 /// What the engine is told about how to work.
 #[derive(Debug, Clone)]
-pub struct Settings {
+pub struct EngineSettings {
     /// What counts as an event.
     pub events: EventRules,
     /// How deliveries are retried, where a webhook says nothing else.
@@ -111,7 +111,7 @@ pub struct Ports {
 
 /// A delivery engine.
 pub struct Engine {
-    settings: Settings,
+    settings: EngineSettings,
     ports: Ports,
     limiter: WebhookLimiter,
     /// What is left of the events that may be arriving.
@@ -136,7 +136,7 @@ const TIDY_EVERY: Duration = Duration::from_secs(30);
 
 impl Engine {
     /// An engine that stops when `stopping` is cancelled.
-    pub fn new(settings: Settings, ports: Ports, stopping: CancellationToken) -> Arc<Self> {
+    pub fn new(settings: EngineSettings, ports: Ports, stopping: CancellationToken) -> Arc<Self> {
         Arc::new(Self {
             limiter: WebhookLimiter::new(settings.bounds),
             arriving: Arc::new(Semaphore::new(intake::ARRIVING)),

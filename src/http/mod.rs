@@ -27,5 +27,5 @@ mod reuse;
 pub mod sender;
 pub mod tls;
 
-pub use sender::{BuildError, HttpSender, Settings};
+pub use sender::{BuildError, HttpSender, SenderSettings};
 pub use tls::install_crypto;

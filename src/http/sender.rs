@@ -27,7 +27,7 @@ const MAX_RETRY_AFTER: usize = 64;
 
 /// What one attempt may take, and where it may go.
 #[derive(Debug, Clone)]
-pub struct Settings {
+pub struct SenderSettings {
     /// The time to resolve the name, connect and shake hands.
     pub connect_timeout: Duration,
     /// The time of the whole attempt, from the start to the end of the answer's body.
@@ -50,7 +50,7 @@ pub struct Settings {
     pub extra_authorities: Vec<reqwest::Certificate>,
 }
 
-impl Default for Settings {
+impl Default for SenderSettings {
     fn default() -> Self {
         Self {
             connect_timeout: Duration::from_secs(5),
@@ -92,7 +92,7 @@ pub struct HttpSender {
 
 impl HttpSender {
     /// A sender with `settings`. Reads the system's CA certificates.
-    pub fn new(settings: Settings) -> Result<Self, BuildError> {
+    pub fn new(settings: SenderSettings) -> Result<Self, BuildError> {
         tls::install_crypto();
         let egress = Arc::new(settings.egress);
         let resolver = CheckedResolver::new(Arc::clone(&egress));

@@ -40,7 +40,7 @@ const BUILD_LIMIT: Duration = Duration::from_secs(30);
 
 /// How to consume.
 #[derive(Debug, Clone)]
-pub struct Settings {
+pub struct ConsumerSettings {
     /// The broker.
     pub server: Server,
     /// What is declared there.
@@ -119,7 +119,7 @@ impl SourceHandle {
 /// Connects and starts to consume. Waits for a broker that is away; an error is one that waiting
 /// does not mend, and names the object and what does. The same errors later are logged, and the
 /// source goes on trying.
-pub async fn start(settings: Settings) -> Result<(Source, SourceHandle), StartError> {
+pub async fn start(settings: ConsumerSettings) -> Result<(Source, SourceHandle), StartError> {
     let (events_in, events) = mpsc::channel(HANDED_OUT);
     let (deliveries_in, deliveries) = mpsc::channel(HANDED_OUT);
     let (parts_in, parts) = mpsc::channel(HANDED_OUT);
@@ -182,7 +182,7 @@ pub async fn start(settings: Settings) -> Result<(Source, SourceHandle), StartEr
 }
 
 struct Supervisor {
-    settings: Settings,
+    settings: ConsumerSettings,
     plans: [Plan; 3],
     stop: CancellationToken,
     close: CancellationToken,
@@ -231,7 +231,7 @@ impl Supervisor {
 /// What is wrong with the broker's objects, if they are left to somebody else to declare: a missing
 /// delay queue would be noticed only when the first retry cannot be handed over.
 async fn first_problem(
-    settings: &Settings,
+    settings: &ConsumerSettings,
     connection: &Connection,
 ) -> Result<Option<TopologyError>, TopologyError> {
     let check = declare::check(&settings.topology, connection).await?;
@@ -249,7 +249,7 @@ struct Generation {
 }
 
 impl Generation {
-    async fn build(settings: &Settings, plans: &[Plan; 3]) -> Result<Self, StartError> {
+    async fn build(settings: &ConsumerSettings, plans: &[Plan; 3]) -> Result<Self, StartError> {
         let mut asked = "let us in".to_owned();
         let building = Self::build_unbounded(settings, plans, &mut asked);
         let in_time = tokio::time::timeout(BUILD_LIMIT, building).await;
@@ -258,7 +258,7 @@ impl Generation {
 
     /// The same without a limit. `asked` always says what the broker is asked.
     async fn build_unbounded(
-        settings: &Settings,
+        settings: &ConsumerSettings,
         plans: &[Plan; 3],
         asked: &mut String,
     ) -> Result<Self, StartError> {

@@ -11,7 +11,7 @@ use prism_webhooks::domain::held_back::HeldBack;
 use prism_webhooks::domain::ids::{DeliveryId, Organization, WebhookId};
 use prism_webhooks::embedded::database::Database;
 use prism_webhooks::embedded::source::SourceHandle;
-use prism_webhooks::embedded::{Embedded, Settings};
+use prism_webhooks::embedded::{Embedded, EmbeddedSettings};
 use prism_webhooks::engine::clock::Clock;
 use prism_webhooks::engine::ports::{
     Board, Handover, LogWriter, Pauses, Rates, Source, Subscriptions,
@@ -75,7 +75,7 @@ impl<P: Place> Sqlite<P> {
             return false;
         };
         let (attempts_kept, attempts_kept_per_webhook) = KEPT;
-        let settings = Settings {
+        let settings = EmbeddedSettings {
             log: DeliveryLogSettings {
                 attempts_kept,
                 attempts_kept_per_webhook,

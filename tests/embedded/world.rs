@@ -11,7 +11,7 @@ use prism_webhooks::domain::ids::{EventType, Organization, WEBHOOK_DISABLED};
 use prism_webhooks::domain::retry::RetryPolicy;
 use prism_webhooks::domain::verdict::DisablePolicy;
 use prism_webhooks::embedded::database::Database;
-use prism_webhooks::embedded::{Embedded, Settings};
+use prism_webhooks::embedded::{Embedded, EmbeddedSettings};
 use prism_webhooks::engine;
 use prism_webhooks::engine::clock::Clock;
 use prism_webhooks::engine::random::RandomSource;
@@ -26,7 +26,7 @@ pub const WEBHOOKS: [&str; 4] = ["healthy", "moody", "broken", "gone"];
 pub const IN_FLIGHT: u32 = 8;
 
 pub fn embedded(database: Arc<Database>, clock: Clock) -> Embedded {
-    let settings = Settings {
+    let settings = EmbeddedSettings {
         log: DeliveryLogSettings::default(),
         max_organizations: 100,
         prefetch: 16,
@@ -63,9 +63,9 @@ pub fn event(id: &str, invalid: bool) -> RawEvent {
     }
 }
 
-pub fn engine_settings(clock: Clock, random: RandomSource) -> engine::Settings {
+pub fn engine_settings(clock: Clock, random: RandomSource) -> engine::EngineSettings {
     let types = ["request.completed", WEBHOOK_DISABLED];
-    engine::Settings {
+    engine::EngineSettings {
         events: EventRules {
             event_types: types.map(|name| EventType::new(name).unwrap()).into(),
             max_size: 1 << 20,

@@ -14,15 +14,15 @@ use prism_webhooks::domain::retry::RetryPolicy;
 use prism_webhooks::domain::secret::Secret;
 use prism_webhooks::domain::verdict::DisablePolicy;
 use prism_webhooks::domain::webhook::{Webhook, WebhookDocument};
-use prism_webhooks::engine::Settings;
+use prism_webhooks::engine::EngineSettings;
 use prism_webhooks::engine::clock::Clock;
 use prism_webhooks::engine::random::RandomSource;
 
-pub fn settings() -> Settings {
+pub fn settings() -> EngineSettings {
     let event_types = prism_webhooks::domain::ids::GATEWAY_EVENT_TYPES
         .iter()
         .map(|t| EventType::new(t).unwrap());
-    Settings {
+    EngineSettings {
         events: EventRules {
             event_types: event_types.collect(),
             max_size: 1 << 20,

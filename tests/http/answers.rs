@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use prism_webhooks::domain::outcome::Outcome;
 use prism_webhooks::engine::ports::Sender as _;
-use prism_webhooks::http::Settings;
+use prism_webhooks::http::SenderSettings;
 use tokio::sync::mpsc;
 
 use super::raw::{Raw, read_request};
@@ -117,7 +117,7 @@ async fn retry_after_is_passed_on_unless_it_cannot_be_one() {
 
 #[tokio::test]
 async fn the_beginning_of_a_body_is_kept_and_the_rest_noted() {
-    let keep = |keep_limit| Settings {
+    let keep = |keep_limit| SenderSettings {
         keep_limit,
         ..patient()
     };

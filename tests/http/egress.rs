@@ -2,15 +2,15 @@
 
 use prism_webhooks::domain::egress::Egress;
 use prism_webhooks::domain::outcome::FailureKind;
-use prism_webhooks::http::Settings;
+use prism_webhooks::http::SenderSettings;
 
 use super::raw::Raw;
 use super::{answered, failed, loopback, patient, send};
 
 const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
 
-fn strict() -> Settings {
-    Settings {
+fn strict() -> SenderSettings {
+    SenderSettings {
         egress: Egress::default(),
         ..patient()
     }
@@ -32,7 +32,7 @@ async fn a_name_that_resolves_to_loopback_is_refused() {
 #[tokio::test]
 async fn a_name_whose_network_is_allowed_is_posted_to() {
     let raw = Raw::answering(OK).await;
-    let allowing = Settings {
+    let allowing = SenderSettings {
         egress: loopback(),
         ..patient()
     };

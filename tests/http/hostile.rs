@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use prism_webhooks::domain::outcome::{FailureKind, Outcome};
-use prism_webhooks::http::Settings;
+use prism_webhooks::http::SenderSettings;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
@@ -206,7 +206,7 @@ async fn trailers_without_end_do_not_stretch_the_attempt() {
 #[tokio::test]
 async fn a_limit_of_zero_reads_no_further_than_the_first_bytes() {
     let (raw, mut amounts) = flooding(CHUNKED, b"4\r\nabcd\r\n").await;
-    let none = Settings {
+    let none = SenderSettings {
         read_limit: 0,
         keep_limit: 0,
         ..patient()

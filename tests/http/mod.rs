@@ -24,24 +24,24 @@ use bytes::Bytes;
 use prism_webhooks::domain::egress::Egress;
 use prism_webhooks::domain::outcome::{FailureKind, Outcome, Reply, Response, classify};
 use prism_webhooks::engine::ports::{Request, Sender as _};
-use prism_webhooks::http::{HttpSender, Settings};
+use prism_webhooks::http::{HttpSender, SenderSettings};
 
 /// Far beyond what anything here takes: what is not over by then hangs.
 const DEADLINE: Duration = Duration::from_secs(20);
 
-/// Settings that permit loopback, with times as short as tests want them.
-fn settings() -> Settings {
-    Settings {
+/// SenderSettings that permit loopback, with times as short as tests want them.
+fn settings() -> SenderSettings {
+    SenderSettings {
         connect_timeout: Duration::from_millis(300),
         timeout: Duration::from_millis(300),
         egress: loopback(),
-        ..Settings::default()
+        ..SenderSettings::default()
     }
 }
 
 /// For what must not time out, however busy the machine is.
-fn patient() -> Settings {
-    Settings {
+fn patient() -> SenderSettings {
+    SenderSettings {
         connect_timeout: DEADLINE,
         timeout: DEADLINE,
         ..settings()
@@ -54,7 +54,7 @@ fn loopback() -> Egress {
     }
 }
 
-fn sender(settings: Settings) -> HttpSender {
+fn sender(settings: SenderSettings) -> HttpSender {
     HttpSender::new(settings).unwrap()
 }
 
@@ -69,7 +69,7 @@ fn request(url: &str) -> Request {
     }
 }
 
-async fn send(settings: Settings, url: &str) -> Reply {
+async fn send(settings: SenderSettings, url: &str) -> Reply {
     in_time(sender(settings).send(request(url))).await.unwrap()
 }
 

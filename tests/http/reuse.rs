@@ -92,7 +92,7 @@ async fn the_same_over_tls() {
     let identity = Identity::generate();
     let settings = || {
         let authority = reqwest::Certificate::from_pem(identity.pem().as_bytes()).unwrap();
-        prism_webhooks::http::Settings {
+        prism_webhooks::http::SenderSettings {
             extra_authorities: vec![authority],
             ..patient()
         }
@@ -168,7 +168,7 @@ async fn a_repeat_ends_with_the_attempts_time() {
         }
     })
     .await;
-    let sender = sender(prism_webhooks::http::Settings {
+    let sender = sender(prism_webhooks::http::SenderSettings {
         timeout: std::time::Duration::from_millis(500),
         ..patient()
     });

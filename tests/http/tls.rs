@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use prism_webhooks::domain::outcome::FailureKind;
 use prism_webhooks::engine::ports::Sender as _;
-use prism_webhooks::http::{Settings, install_crypto};
+use prism_webhooks::http::{SenderSettings, install_crypto};
 use rcgen::{CertifiedKey, generate_simple_self_signed};
 use rustls::ServerConfig;
 use rustls::pki_types::PrivateKeyDer;
@@ -51,8 +51,8 @@ fn url(raw: &Raw) -> String {
     format!("https://localhost:{}/?token=hunter2", raw.address.port())
 }
 
-fn trusting(authority: reqwest::Certificate) -> Settings {
-    Settings {
+fn trusting(authority: reqwest::Certificate) -> SenderSettings {
+    SenderSettings {
         extra_authorities: vec![authority],
         ..patient()
     }
@@ -112,7 +112,7 @@ async fn a_connection_closed_in_the_handshake_is_a_tls_failure() {
 #[tokio::test]
 async fn a_handshake_that_hangs_is_a_timeout_of_the_connection() {
     let hanging = Raw::serve(|mut stream| async move { closed(&mut stream).await }).await;
-    let short = Settings {
+    let short = SenderSettings {
         timeout: patient().timeout,
         connect_timeout: Duration::from_millis(200),
         ..settings()

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use lapin::options::{ExchangeDeclareOptions, QueueDeclareOptions, QueueDeleteOptions};
 use lapin::types::{AMQPValue, FieldTable};
-use prism_webhooks::rabbitmq::consumer::{self, Settings, StartError};
+use prism_webhooks::rabbitmq::consumer::{self, ConsumerSettings, StartError};
 use prism_webhooks::rabbitmq::declare::{self, TopologyError};
 
 use super::world::World;
@@ -174,7 +174,7 @@ async fn a_source_that_may_not_declare_names_the_missing_queue() {
         .queue_delete(queue.into(), QueueDeleteOptions::default())
         .await
         .unwrap();
-    let started = consumer::start(Settings {
+    let started = consumer::start(ConsumerSettings {
         server: world.server.clone(),
         topology: Arc::clone(&world.topology),
         prefetch_events: 10,
@@ -195,7 +195,7 @@ async fn a_wrong_password_is_an_error_at_once_that_does_not_show_it() {
     let mut url = url::Url::parse(amqp_url()).unwrap();
     url.set_password(Some("not-the-password")).unwrap();
     let server = prism_webhooks::rabbitmq::connection::Server::new(url.as_str(), "test").unwrap();
-    let started = consumer::start(Settings {
+    let started = consumer::start(ConsumerSettings {
         server,
         topology: Arc::clone(&world.topology),
         prefetch_events: 10,

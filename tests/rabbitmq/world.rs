@@ -12,7 +12,7 @@ use prism_webhooks::domain::event::{Event, Header, RawEvent};
 use prism_webhooks::domain::ids::{EventId, EventType, MessageKey, Organization, WebhookId};
 use prism_webhooks::engine::ports::{Handover, Incoming, SettledMarker, Source};
 use prism_webhooks::rabbitmq::connection::{Purpose, Server};
-use prism_webhooks::rabbitmq::consumer::{self, Settings, SourceHandle};
+use prism_webhooks::rabbitmq::consumer::{self, ConsumerSettings, SourceHandle};
 use prism_webhooks::rabbitmq::declare;
 use prism_webhooks::rabbitmq::publisher::Publisher;
 use prism_webhooks::rabbitmq::topology::{ObjectKind, Topology};
@@ -78,8 +78,11 @@ impl World {
         self.source_with(|_| {}).await
     }
 
-    pub async fn source_with(&self, change: impl FnOnce(&mut Settings)) -> (Source, SourceHandle) {
-        let mut settings = Settings {
+    pub async fn source_with(
+        &self,
+        change: impl FnOnce(&mut ConsumerSettings),
+    ) -> (Source, SourceHandle) {
+        let mut settings = ConsumerSettings {
             server: self.server.clone(),
             topology: Arc::clone(&self.topology),
             prefetch_events: 1_000,

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use prism_webhooks::domain::endpoint::EndpointRules;
 use prism_webhooks::domain::ids::{EventId, Organization};
 use prism_webhooks::embedded::database::Database;
-use prism_webhooks::embedded::{Embedded, Settings};
+use prism_webhooks::embedded::{Embedded, EmbeddedSettings};
 use prism_webhooks::engine::clock::Clock;
 use prism_webhooks::engine::ports::{Entry, LogWriter};
 use prism_webhooks::redis::connection::Connection;
@@ -94,7 +94,7 @@ async fn embedded_a_long_log_opens_at_once() {
         let database = Arc::new(Database::open(directory.path()).unwrap());
         let reader =
             DocumentReader::new(SecretCipher::new(None), EndpointRules { allow_http: true });
-        let settings = Settings {
+        let settings = EmbeddedSettings {
             log: settings(),
             max_organizations: 100,
             prefetch: 1000,

@@ -7,7 +7,7 @@ use prism_webhooks::domain::delay::Steps;
 use prism_webhooks::domain::event::EventRules;
 use prism_webhooks::domain::ids::{EventType, WEBHOOK_DISABLED};
 use prism_webhooks::domain::verdict::DisablePolicy;
-use prism_webhooks::engine::Settings;
+use prism_webhooks::engine::EngineSettings;
 use prism_webhooks::engine::clock::Clock;
 use prism_webhooks::engine::random::RandomSource;
 
@@ -26,9 +26,9 @@ pub fn event_rules(scenario: &Scenario) -> EventRules {
     }
 }
 
-pub fn settings(scenario: &Scenario, clock: Clock) -> Settings {
+pub fn settings(scenario: &Scenario, clock: Clock) -> EngineSettings {
     let limits = scenario.limits;
-    Settings {
+    EngineSettings {
         events: event_rules(scenario),
         retry: scenario.retry,
         disable: DisablePolicy {

@@ -20,7 +20,7 @@ use prism_webhooks::embedded::board::EmbeddedBoard;
 use prism_webhooks::embedded::rates::EmbeddedRates;
 use prism_webhooks::engine::faults::Faults;
 use prism_webhooks::engine::ports::{Entry, Incoming, Message, Receipt, Settlement, Source};
-use prism_webhooks::engine::{Engine, Ports, Settings};
+use prism_webhooks::engine::{Engine, EngineSettings, Ports};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -74,7 +74,7 @@ pub enum Answer {
 
 /// Everything around the engine.
 pub struct World {
-    pub settings: Settings,
+    pub settings: EngineSettings,
     pub settled: Arc<Mutex<HashSet<WebhookId>>>,
     pub faults: Arc<Faults>,
     pub sequence: Arc<Mutex<u32>>,
