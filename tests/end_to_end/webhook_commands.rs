@@ -159,7 +159,7 @@ fn exit_codes_are_those_that_the_help_documents() {
         "1 it ran, and the answer is no",
         "2 wrong usage",
         "3 unusable settings",
-        "4 RabbitMQ or Redis cannot be reached",
+        "4 RabbitMQ, Redis or the data cannot be reached",
         "5 what was named does not exist",
     ] {
         // The help is wrapped to the width of the terminal.
