@@ -34,7 +34,7 @@ pub trait Backend: Send + Sync {
     fn dead_letters(&self) -> Result<Arc<dyn DeadLetters>, ServerError>;
 
     /// Puts attempts on record.
-    fn log(&self) -> Result<Arc<dyn LogWriter>, ServerError>;
+    fn log_writer(&self) -> Result<Arc<dyn LogWriter>, ServerError>;
 
     /// What an engine needs of it, the source of messages last. Waits for servers that are away; an
     /// error is one that waiting does not mend.

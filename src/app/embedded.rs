@@ -53,7 +53,7 @@ impl Backend for OnEmbedded {
         Ok(Arc::new(self.0.dead_letters()))
     }
 
-    fn log(&self) -> Result<Arc<dyn LogWriter>, ServerError> {
+    fn log_writer(&self) -> Result<Arc<dyn LogWriter>, ServerError> {
         Ok(self.0.log())
     }
 

@@ -111,7 +111,7 @@ pub fn tester(
     Ok(Tester {
         sender: Arc::new(HttpSender::new(sender_settings(config, 0))?),
         faults,
-        log: backend.log()?,
+        log: backend.log_writer()?,
         worker: worker_name(config),
     })
 }

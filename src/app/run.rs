@@ -106,23 +106,23 @@ impl Run {
         let serving = tokio::spawn(self.listener.serve(self.state, stop.clone()));
         let starting = Worker::start(&config, &*self.backend, shares, faults, stop.clone());
         let worker = tokio::select! {
-            worker = starting => worker,
-            () = stop.cancelled() => return Ok("nothing".to_owned()),
+            worker = starting => Some(worker),
+            () = stop.cancelled() => None,
         };
         let result = match worker {
-            Ok(worker) => {
+            Some(Ok(worker)) => {
                 started.cancel();
-                let report = worker.run().await;
-                self.backend.close().await;
-                Ok(report)
+                Ok(worker.run().await)
             }
-            Err(error) => {
+            Some(Err(error)) => {
                 stop.cancel();
                 Err(error)
             }
+            None => Ok("nothing".to_owned()),
         };
         // A panic in it has been reported already.
         let _ = serving.await;
+        self.backend.close().await;
         result
     }
 

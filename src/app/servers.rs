@@ -94,7 +94,7 @@ impl Backend for OnServers {
         Ok(Arc::new(DeadLetterQueue::new(server, topology)))
     }
 
-    fn log(&self) -> Result<Arc<dyn LogWriter>, ServerError> {
+    fn log_writer(&self) -> Result<Arc<dyn LogWriter>, ServerError> {
         let (redis, keys) = (redis(&self.config)?, keys(&self.config));
         let settings = super::log_settings(&self.config);
         Ok(Arc::new(RedisLogWriter::start(redis, keys, settings)))

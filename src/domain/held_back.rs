@@ -5,8 +5,6 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
-use super::admission::Why;
-
 /// What a worker says of a webhook stands for so long; if it goes on, it says so again before that.
 /// What a worker that is gone held back comes back in its time, and nobody holds back what is new.
 pub const STANDS: Duration = Duration::from_secs(60);
@@ -77,6 +75,68 @@ impl HeldBack<Instant> {
             why: self.why,
             since: clock(self.since),
             until: clock(self.until),
+        }
+    }
+}
+
+/// Why a delivery is put off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Why {
+    /// A run of failures: the receiver is left alone for a while.
+    Failures,
+    /// The receiver asked to be left alone, with `Retry-After`.
+    Asked,
+    /// More waits for it already than it takes soon.
+    Line,
+    /// The same, because of its rate limit.
+    Rate,
+    /// It is slow, and its organization has as many slow requests open as it may.
+    Slow,
+    /// Not its receiver's: a fault of our own kept the attempt from being made.
+    OwnFault,
+}
+
+impl Why {
+    /// Every reason.
+    pub const ALL: [Self; 6] = [
+        Self::Failures,
+        Self::Asked,
+        Self::Line,
+        Self::Rate,
+        Self::Slow,
+        Self::OwnFault,
+    ];
+
+    /// Whether what is put off for it comes back one after another, at the rate that it can be taken.
+    pub fn is_of_a_line(self) -> bool {
+        matches!(self, Self::Line | Self::Rate | Self::Slow)
+    }
+
+    /// The stable name in logs and counters.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Failures => "failures",
+            Self::Asked => "retry_after",
+            Self::Line => "line",
+            Self::Rate => "rate_limit",
+            Self::Slow => "slow",
+            Self::OwnFault => "own_fault",
+        }
+    }
+
+    /// The same for people, as the cause in a sentence.
+    pub fn because(self) -> &'static str {
+        match self {
+            Self::Failures => {
+                "its receiver failed many times in a row and is left alone for a while"
+            }
+            Self::Asked => "its receiver asked to be left alone for a while",
+            Self::Line => "more waits for its receiver than that takes soon",
+            Self::Rate => "its rate limit lets no more through",
+            Self::Slow => {
+                "its receiver is slow, and its organization has as many slow requests open as it may"
+            }
+            Self::OwnFault => "no requests can be made here",
         }
     }
 }

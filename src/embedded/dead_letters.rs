@@ -12,7 +12,7 @@ use super::handover::LetterKind;
 use super::message::{self, DeliveryHead, Draft, EventHead, MessageKind};
 use super::millis;
 use super::store::{ReadError, Store};
-use super::writer::{Patience, Write, WriteError};
+use super::writer::{WhenFull, Write, WriteError};
 use crate::engine::clock::Clock;
 use crate::store::Unavailable;
 use crate::store::dead_letters::{
@@ -181,7 +181,7 @@ impl DeadLetters {
         }
         let first_id = self.store.message_ids(letters.len());
         let now = millis(self.clock.now());
-        let mut write = Write::new(Patience::Refuse);
+        let mut write = Write::new(WhenFull::Refuse);
         if action == Action::Requeue {
             write = write.adds(MessageKind::Delivery);
         }

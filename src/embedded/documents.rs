@@ -13,7 +13,7 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 use tokio::sync::OnceCell;
 
 use super::store::{ReadError, Store};
-use super::writer::{Patience, Write, WriteError};
+use super::writer::{WhenFull, Write, WriteError};
 use crate::domain::ids::Organization;
 use crate::domain::organization::OrganizationWebhooks;
 use crate::domain::webhook::{WebhookDocument, WebhookKey};
@@ -65,7 +65,7 @@ impl Documents {
     /// Disables a webhook; `true` if it was this call that did it. Waits while it cannot.
     pub(super) async fn disable(&self, webhook: &WebhookKey, reason: &str, now: Timestamp) -> bool {
         let (key, reason) = (webhook.clone(), reason.to_owned());
-        let write = Write::new(Patience::WaitIfItHelps);
+        let write = Write::new(WhenFull::WaitIfItHelps);
         let disabling = self.store.submit(write, move |connection| {
             let WebhookKey { organization, id } = &key;
             let Some(old) = one(connection, organization, id.as_str())? else {
@@ -103,7 +103,7 @@ impl Documents {
         organization: &Organization,
         run: impl FnMut(&Connection) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T, Unavailable> {
-        let changed = self.store.submit(Write::new(Patience::Refuse), run).await;
+        let changed = self.store.submit(Write::new(WhenFull::Refuse), run).await;
         self.known.invalidate(organization);
         changed.map_err(Unavailable::new)
     }

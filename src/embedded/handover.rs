@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::message::{self, Draft, MessageKind};
 use super::store::Store;
-use super::writer::{Patience, Write, WriteError};
+use super::writer::{WhenFull, Write, WriteError};
 use super::{millis, millis_of};
 use crate::domain::dead_letter::{Content, DeadLetter, Reason};
 use crate::domain::event::RawEvent;
@@ -41,7 +41,7 @@ impl Intake {
         });
         let ids = ids.collect();
         let drafts = events.iter().map(Draft::event).collect();
-        self.add(drafts, Duration::ZERO, Patience::Refuse).await?;
+        self.add(drafts, Duration::ZERO, WhenFull::Refuse).await?;
         Ok(ids)
     }
 
@@ -50,7 +50,7 @@ impl Intake {
         &self,
         drafts: Vec<Draft>,
         delay: Duration,
-        patience: Patience,
+        when_full: WhenFull,
     ) -> Result<(), WriteError> {
         let Some(first) = drafts.first() else {
             return Ok(());
@@ -65,7 +65,7 @@ impl Intake {
             }
         };
         let size = drafts.iter().map(Draft::size).sum();
-        let write = Write::new(patience).size(size).adds(first.kind);
+        let write = Write::new(when_full).size(size).adds(first.kind);
         let first_id = self.store.message_ids(drafts.len());
         let adding = self.store.submit(write, move |connection| {
             for (id, draft) in (first_id..).zip(&drafts) {
@@ -88,7 +88,7 @@ impl Intake {
             }
         };
         let now = millis(self.clock.now());
-        let write = Write::new(Patience::Wait).size(draft.size());
+        let write = Write::new(WhenFull::Wait).size(draft.size());
         let burying = self.store.submit(write, move |connection| {
             insert_letter(connection, kind, letter.reason, &letter.detail, now, &draft)
         });
@@ -135,7 +135,7 @@ fn insert_letter(
 #[async_trait]
 impl Handover for Intake {
     async fn hand_over(&self, follow_up: FollowUp) -> Result<(), Stopped> {
-        let wait = Patience::Wait;
+        let wait = WhenFull::Wait;
         let written = match follow_up {
             FollowUp::Delay(delivery, wait_for)
             | FollowUp::Defer(delivery, wait_for)

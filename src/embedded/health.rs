@@ -7,9 +7,8 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::documents::registered;
-use super::log_writer::recorded;
 use super::store::Store;
-use super::writer::{Patience, Write};
+use super::writer::{WhenFull, Write, recorded};
 use super::{millis, millis_of};
 use crate::domain::streak::Streak;
 use crate::domain::webhook::WebhookKey;
@@ -62,7 +61,7 @@ impl Health {
         self.successes.failed(webhook);
         let key = webhook.clone();
         let today = millis(self.clock.now());
-        let write = Write::new(Patience::WaitIfItHelps);
+        let write = Write::new(WhenFull::WaitIfItHelps);
         let noting = self.store.submit(write, move |connection| {
             note_failure(connection, &key, now, silence, today).map(Some)
         });
@@ -82,7 +81,7 @@ impl Health {
         let today = millis(self.clock.now());
         // Eagerly handed to the writer; nobody waits for it.
         drop(self.store.submit(
-            Write::new(Patience::WaitIfItHelps),
+            Write::new(WhenFull::WaitIfItHelps),
             move |connection| {
                 if !registered(connection, &key)? {
                     return Ok(());

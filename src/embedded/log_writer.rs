@@ -19,7 +19,7 @@ use super::health::Health;
 use super::millis;
 use super::statistics::Counting;
 use super::store::Store;
-use super::writer::{Patience, Write, WriteError};
+use super::writer::{WhenFull, Write, recorded};
 use super::{deliveries, millis_of};
 use crate::domain::ids::{DeliveryId, MessageKey, Organization, WebhookId};
 use crate::domain::streak::Streak;
@@ -62,7 +62,7 @@ impl EmbeddedLogWriter {
     pub async fn flush(&self) {
         self.health.note_rest();
         self.counting.add_rest();
-        let nothing = self.store.submit(Write::new(Patience::Wait), |_| Ok(()));
+        let nothing = self.store.submit(Write::new(WhenFull::Wait), |_| Ok(()));
         recorded(nothing.await).await;
     }
 
@@ -77,7 +77,7 @@ impl EmbeddedLogWriter {
         // Eagerly handed to the writer.
         drop(
             self.store
-                .submit(Write::new(Patience::WaitIfItHelps), move |connection| {
+                .submit(Write::new(WhenFull::WaitIfItHelps), move |connection| {
                     prune_attempts(connection, kept)?;
                     for webhook in &touched {
                         prune_webhook(connection, webhook, per_webhook)?;
@@ -89,20 +89,6 @@ impl EmbeddedLogWriter {
                     Ok(())
                 }),
         );
-    }
-}
-
-/// What must be on record is waited for; what the database will never take is reported and counts
-/// as written, so that one entry cannot hold up its message for ever.
-pub(super) async fn recorded<T: Default>(written: Result<T, WriteError>) -> T {
-    match written {
-        Ok(result) => result,
-        // What was not written must never be taken for written.
-        Err(WriteError::Stopped) => std::future::pending().await,
-        Err(error) => {
-            tracing::error!(%error, "an entry of the log cannot be written and is left out");
-            T::default()
-        }
     }
 }
 
@@ -122,7 +108,7 @@ impl LogWriter for EmbeddedLogWriter {
         let rows = Rows::of(&entry, self);
         let size = rows.attempt.as_ref().map_or(0, |(_, json)| 2 * json.len())
             + rows.delivery.as_ref().map_or(0, |row| row.size());
-        let write = Write::new(Patience::WaitIfItHelps).size(size);
+        let write = Write::new(WhenFull::WaitIfItHelps).size(size);
         if let Some((key, _)) = &rows.attempt {
             let mut touched = self.touched.lock().unwrap_or_else(PoisonError::into_inner);
             if !touched.contains(key) {

@@ -9,7 +9,7 @@ use rusqlite::{Connection, params};
 
 use super::documents::registered;
 use super::store::Store;
-use super::writer::{Patience, Write};
+use super::writer::{WhenFull, Write};
 use super::{millis, millis_of};
 use crate::domain::admission::{Heard, Pause};
 use crate::domain::ids::{Organization, WebhookId};
@@ -62,7 +62,7 @@ impl Pauses for EmbeddedPauses {
 
     async fn tell(&self, pause: Pause) {
         let now = millis(self.clock.now());
-        let write = Write::new(Patience::WaitIfItHelps);
+        let write = Write::new(WhenFull::WaitIfItHelps);
         let noting = self
             .store
             .submit(write, move |connection| note(connection, &pause, now));

@@ -24,7 +24,7 @@ use super::handover::LetterKind;
 use super::message::{self, MessageKind};
 use super::millis;
 use super::store::Store;
-use super::writer::{Patience, Write};
+use super::writer::{WhenFull, Write};
 use crate::domain::dead_letter::Reason;
 use crate::engine::admission::Place;
 use crate::engine::clock::Clock;
@@ -254,7 +254,7 @@ impl Lane {
         let messages = ids.clone();
         let deleting = self
             .store
-            .submit(Write::new(Patience::Wait), move |connection| {
+            .submit(Write::new(WhenFull::Wait), move |connection| {
                 let mut delete = connection.prepare_cached("DELETE FROM messages WHERE id = ?")?;
                 for id in &messages {
                     delete.execute([id])?;
@@ -284,7 +284,7 @@ impl Lane {
         };
         let giving_up = self
             .store
-            .submit(Write::new(Patience::Wait), move |connection| {
+            .submit(Write::new(WhenFull::Wait), move |connection| {
                 connection.execute(
                     "INSERT INTO dead_letters (kind, reason, detail, dead_at, head, body) \
                  SELECT ?5, ?2, ?3, ?4, head, body FROM messages WHERE id = ?1",

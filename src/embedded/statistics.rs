@@ -7,7 +7,7 @@ use rusqlite::{Connection, params};
 
 use super::documents::registered;
 use super::store::{ReadError, Store};
-use super::writer::{Patience, Write};
+use super::writer::{WhenFull, Write};
 use crate::domain::attempt::Attempt;
 use crate::domain::ids::{Organization, WebhookId};
 use crate::engine::clock::Clock;
@@ -123,7 +123,7 @@ fn add(counted: Counted, store: &Store, clock: Clock) {
     }
     let oldest = number(clock.now()) - DAYS_KEPT * 86_400 / BUCKET_SECONDS;
     drop(
-        store.submit(Write::new(Patience::WaitIfItHelps), move |connection| {
+        store.submit(Write::new(WhenFull::WaitIfItHelps), move |connection| {
             let sql = "INSERT INTO statistics (organization, webhook, bucket, what, count) \
                        VALUES (?1, ?2, ?3, ?4, ?5) \
                        ON CONFLICT DO UPDATE SET count = count + ?5";

@@ -23,7 +23,7 @@ const MAX_BYTES: usize = 4 << 20;
 
 /// What is to be done with a job that cannot be written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Patience {
+pub(super) enum WhenFull {
     /// Try again for as long as it takes: it must not be lost.
     Wait,
     /// Try again while that may help; what the database will never take is refused.
@@ -36,7 +36,7 @@ pub(super) enum Patience {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Write {
     /// What is to be done while it cannot be.
-    pub(super) patience: Patience,
+    pub(super) when_full: WhenFull,
     /// About how many bytes it takes.
     pub(super) size: usize,
     /// The messages that it adds, if it does: whoever waits for such is told.
@@ -44,9 +44,9 @@ pub(super) struct Write {
 }
 
 impl Write {
-    pub(super) fn new(patience: Patience) -> Self {
+    pub(super) fn new(when_full: WhenFull) -> Self {
         Self {
-            patience,
+            when_full,
             size: 0,
             adds: None,
         }
@@ -290,10 +290,10 @@ fn write(database: &Database, signals: &Signals, mut group: Group) -> (Group, Op
             Err(error) => {
                 let problem = WriteError::new(error);
                 for (write, work) in alone {
-                    let again = match write.patience {
-                        Patience::Wait => true,
-                        Patience::WaitIfItHelps => problem.is_passing(),
-                        Patience::Refuse => false,
+                    let again = match write.when_full {
+                        WhenFull::Wait => true,
+                        WhenFull::WaitIfItHelps => problem.is_passing(),
+                        WhenFull::Refuse => false,
                     };
                     if again {
                         if problem.is_passing() {
@@ -326,5 +326,19 @@ fn answer(signals: &Signals, group: Group) {
             signals.of(kind).notify_one();
         }
         work.answer(None);
+    }
+}
+
+/// What must be on record is waited for; what the database will never take is reported and counts
+/// as written, so that one entry cannot hold up its message for ever.
+pub(super) async fn recorded<T: Default>(written: Result<T, WriteError>) -> T {
+    match written {
+        Ok(result) => result,
+        // What was not written must never be taken for written.
+        Err(WriteError::Stopped) => std::future::pending().await,
+        Err(error) => {
+            tracing::error!(%error, "an entry of the log cannot be written and is left out");
+            T::default()
+        }
     }
 }

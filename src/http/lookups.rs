@@ -6,13 +6,14 @@
 //! Nothing is kept once it is over.
 
 use std::collections::HashMap;
+use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use dns_lookup::LookupErrorKind;
 use futures::FutureExt as _;
 use futures::future::{BoxFuture, Shared};
-
-use super::resolver::LookupError;
+use rustix::io::Errno;
 
 /// What a lookup found.
 pub(super) type Found = Result<Arc<[SocketAddr]>, Arc<LookupError>>;
@@ -88,6 +89,38 @@ impl Drop for Entry {
 /// The map is whole whatever a thread that held it came to.
 fn lock(under_way: &UnderWay) -> MutexGuard<'_, HashMap<String, Lookup>> {
     under_way.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Why a lookup found nothing.
+#[derive(Debug, thiserror::Error)]
+pub enum LookupError {
+    /// There is no such name, or it has no address.
+    #[error("{0}")]
+    Unknown(#[source] io::Error),
+    /// No answer came that says so: the name's own servers are silent or fail, or the resolver is
+    /// away.
+    #[error("{0}")]
+    Unanswered(#[source] io::Error),
+    /// This system could not ask.
+    #[error("{0}")]
+    System(#[source] io::Error),
+    /// Anything else, such as a name that cannot be one.
+    #[error("{0}")]
+    Other(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+impl From<dns_lookup::LookupError> for LookupError {
+    fn from(error: dns_lookup::LookupError) -> Self {
+        let kind = error.kind();
+        let cause = io::Error::from(error);
+        match kind {
+            LookupErrorKind::NoName | LookupErrorKind::NoData => Self::Unknown(cause),
+            LookupErrorKind::Again => Self::Unanswered(cause),
+            LookupErrorKind::System => Self::System(cause),
+            LookupErrorKind::Memory => Self::System(Errno::NOMEM.into()),
+            _ => Self::Other(cause.into()),
+        }
+    }
 }
 
 #[cfg(test)]

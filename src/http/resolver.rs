@@ -8,18 +8,16 @@
 //! No answer for a name may mean that its own servers are broken, or that the resolver is away. The
 //! system says the same of both (`EAI_AGAIN`), so others are asked: see `evidence`.
 
-use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use dns_lookup::{AddrInfoHints, LookupErrorKind, SockType};
+use dns_lookup::{AddrInfoHints, SockType};
 use futures::future::join_all;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
-use rustix::io::Errno;
 
 use super::evidence::Evidence;
-use super::lookups::{Found, Lookups};
+use super::lookups::{Found, LookupError, Lookups};
 use super::own;
 use crate::domain::egress::{Egress, Refusal};
 use crate::domain::own_fault::OwnFault;
@@ -139,38 +137,6 @@ impl Resolve for CheckedResolver {
             let permitted = resolver.addresses(name.as_str()).await?;
             Ok(Box::new(permitted.into_iter()) as Addrs)
         })
-    }
-}
-
-/// Why a lookup found nothing.
-#[derive(Debug, thiserror::Error)]
-pub enum LookupError {
-    /// There is no such name, or it has no address.
-    #[error("{0}")]
-    Unknown(#[source] io::Error),
-    /// No answer came that says so: the name's own servers are silent or fail, or the resolver is
-    /// away.
-    #[error("{0}")]
-    Unanswered(#[source] io::Error),
-    /// This system could not ask.
-    #[error("{0}")]
-    System(#[source] io::Error),
-    /// Anything else, such as a name that cannot be one.
-    #[error("{0}")]
-    Other(#[source] Box<dyn std::error::Error + Send + Sync>),
-}
-
-impl From<dns_lookup::LookupError> for LookupError {
-    fn from(error: dns_lookup::LookupError) -> Self {
-        let kind = error.kind();
-        let cause = io::Error::from(error);
-        match kind {
-            LookupErrorKind::NoName | LookupErrorKind::NoData => Self::Unknown(cause),
-            LookupErrorKind::Again => Self::Unanswered(cause),
-            LookupErrorKind::System => Self::System(cause),
-            LookupErrorKind::Memory => Self::System(Errno::NOMEM.into()),
-            _ => Self::Other(cause.into()),
-        }
     }
 }
 

@@ -8,7 +8,7 @@ use lapin::{BasicProperties, Channel, Confirmation, Connection, ConnectionProper
 use std::collections::BTreeSet;
 use std::ops::Range;
 use std::time::Duration;
-use tokio::time::timeout;
+use tokio::time::{MissedTickBehavior, interval, timeout};
 
 /// So many confirms are awaited at once.
 const WINDOW: usize = 200;
@@ -42,13 +42,14 @@ pub async fn publish(url: String, namespace: String, numbers: Range<u32>) -> Pub
     let exchange = format!("{namespace}.events");
     let mut numbers = numbers.map(event_id);
     let mut published = Published::default();
+    let mut tries = interval(PAUSE);
+    tries.set_missed_tick_behavior(MissedTickBehavior::Delay);
     while numbers.len() > 0 {
+        tries.tick().await;
         if let Ok(Ok((connection, channel))) = timeout(LIMIT, connect(&url)).await {
             publish_on(&channel, &exchange, &mut numbers, &mut published).await;
             // It may be the broker that is gone.
             let _closed = timeout(PAUSE, connection.close(200, "done".into())).await;
-        } else {
-            tokio::time::sleep(PAUSE).await;
         }
     }
     published

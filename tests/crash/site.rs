@@ -13,6 +13,7 @@ use lapin::{Connection, ConnectionProperties};
 use std::ops::Range;
 use std::process::Output;
 use std::time::{Duration, Instant};
+use tokio::time::{MissedTickBehavior, interval};
 
 /// How long everything may take to come to rest after the harm.
 pub const REST_LIMIT: Duration = Duration::from_secs(120);
@@ -195,14 +196,17 @@ impl Site {
     ) {
         let mut account = Account::new(&self.redis, &self.namespace, &self.webhooks);
         let mut last = String::new();
+        // Not as often as it could: to ask takes a broker's time.
+        let mut asking = interval(ASK_EVERY);
+        asking.set_missed_tick_behavior(MissedTickBehavior::Delay);
         eventually_ok(REST_LIMIT, "everything has come to rest", async || {
+            asking.tick().await;
             let state = self.state(&mut account, published).await;
             let resting = state.starts_with("at rest") && state == last;
             last.clone_from(&state);
             if resting {
                 return Ok(());
             }
-            tokio::time::sleep(ASK_EVERY).await;
             Err(state)
         })
         .await;

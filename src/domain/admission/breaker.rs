@@ -7,6 +7,7 @@
 use std::time::{Duration, Instant};
 
 use super::limit::Ended;
+use crate::domain::held_back::Why;
 
 /// How long a receiver is left alone after a run of failures, at first.
 const FIRST_INTERVAL: Duration = Duration::from_secs(1);
@@ -39,15 +40,6 @@ const BY_HAND: Duration = Duration::from_secs(1);
 /// What a timeout weighs in a run of failures: it cost the time of many.
 const TIMEOUT_WEIGHT: u32 = 4;
 
-/// Why a receiver is left alone.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Cause {
-    /// Failures, one after the other.
-    Failures,
-    /// It asked for it, with `Retry-After`.
-    Asked,
-}
-
 /// Whether a receiver may have a request now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Standing {
@@ -56,9 +48,9 @@ pub enum Standing {
     /// One: it decides how to go on.
     Probe,
     /// None before this time.
-    Shut(Instant, Cause),
+    Shut(Instant, Why),
     /// The same, but for one that a person asked for: that may begin in a moment.
-    ByHandSoon(Instant, Cause),
+    ByHandSoon(Instant, Why),
     /// None before this time, which is near: it is being opened slowly.
     Paced(Instant),
 }
@@ -99,7 +91,7 @@ pub struct Shut {
     /// Until when.
     pub until: Instant,
     /// Why.
-    pub cause: Cause,
+    pub why: Why,
 }
 
 impl Breaker {
@@ -122,8 +114,8 @@ impl Breaker {
         if let Some(shut) = self.shut {
             let rested = self.last_began.is_none_or(|at| now >= at + BY_HAND);
             return match now < shut.until {
-                true if !by_hand => Standing::Shut(shut.until, shut.cause),
-                true if !rested => Standing::ByHandSoon(shut.until, shut.cause),
+                true if !by_hand => Standing::Shut(shut.until, shut.why),
+                true if !rested => Standing::ByHandSoon(shut.until, shut.why),
                 _ => Standing::Probe,
             };
         }
@@ -159,12 +151,8 @@ impl Breaker {
             self.asked = Some(Asked { since, until });
         }
         if self.shut.is_none_or(|shut| shut.until < until) {
-            let cause = Cause::Asked;
-            self.shut = Some(Shut {
-                since,
-                until,
-                cause,
-            });
+            let why = Why::Asked;
+            self.shut = Some(Shut { since, until, why });
         }
         self.pace = None;
     }
@@ -268,12 +256,8 @@ impl Breaker {
         let interval = interval.min(LONGEST_INTERVAL);
         self.interval = Some(interval);
         self.pace = None;
-        let (since, until, cause) = (now, now + interval, Cause::Failures);
-        self.shut = Some(Shut {
-            since,
-            until,
-            cause,
-        });
+        let (since, until, why) = (now, now + interval, Why::Failures);
+        self.shut = Some(Shut { since, until, why });
         false
     }
 }

@@ -2,10 +2,8 @@
 
 use std::time::Instant;
 
-use super::receiver::{Receiver, why};
-use super::{Admission, Deferral, Why};
+use super::{Deferral, Why};
 use crate::domain::held_back::HeldBack;
-use crate::domain::webhook::WebhookKey;
 
 /// What was put off for one receiver and is still to come back.
 #[derive(Debug, Default)]
@@ -55,31 +53,5 @@ impl Held {
             Some(shut) => put_off.map(|HeldBack { until, .. }| HeldBack { until, ..shut }),
             None => put_off,
         }
-    }
-}
-
-impl Receiver {
-    /// What people are told of it, if its deliveries are held back.
-    pub(super) fn held_back(&self, now: Instant) -> Option<HeldBack<Instant>> {
-        let shut = self.breaker.shut().map(|shut| HeldBack {
-            why: why(shut.cause),
-            since: self.breaker.down_since().unwrap_or(shut.since),
-            until: shut.until,
-        });
-        self.held.told(shut, now)
-    }
-}
-
-impl Admission {
-    /// Whose deliveries are held back, and why.
-    pub fn held_back(&mut self, now: Instant) -> Vec<(WebhookKey, HeldBack<Instant>)> {
-        let mut told = Vec::new();
-        self.held.retain(|index| {
-            let receiver = self.receivers.get(*index);
-            let held = receiver.and_then(|receiver| Some((receiver, receiver.held_back(now)?)));
-            told.extend(held.map(|(receiver, held)| (receiver.key.clone(), held)));
-            held.is_some()
-        });
-        told
     }
 }

@@ -90,11 +90,13 @@ impl Admission {
     /// Takes note of what a webhook is now. If that is something else, what had its turn goes back to
     /// the head of the line: it had it for what the webhook was.
     fn meet(&mut self, receiver: usize, url: &Url, rate: Option<RateLimit>, now: Instant) {
-        let known = &self.receivers[receiver];
-        if known.open > 0 && !known.is_as(url, rate) {
+        let known = &mut self.receivers[receiver];
+        if known.is_as(url, rate) {
+            known.seen(now);
+        } else {
             self.take_turns_back(receiver);
+            self.receivers[receiver].meet(url, rate, now);
         }
-        self.receivers[receiver].meet(url, rate, now);
     }
 
     fn take_turns_back(&mut self, receiver: usize) {

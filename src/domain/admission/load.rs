@@ -2,7 +2,9 @@
 
 use std::time::Instant;
 
+use super::receiver::Receiver;
 use super::{Admission, Bounds, Why};
+use crate::domain::held_back::HeldBack;
 use crate::domain::webhook::WebhookKey;
 
 /// What a worker has open and holds back at one moment.
@@ -51,5 +53,31 @@ impl Admission {
             left_alone: alone.count(),
             held_back: held.len(),
         }
+    }
+}
+
+impl Receiver {
+    /// What people are told of it, if its deliveries are held back.
+    pub(super) fn held_back(&self, now: Instant) -> Option<HeldBack<Instant>> {
+        let shut = self.breaker.shut().map(|shut| HeldBack {
+            why: shut.why,
+            since: self.breaker.down_since().unwrap_or(shut.since),
+            until: shut.until,
+        });
+        self.held.told(shut, now)
+    }
+}
+
+impl Admission {
+    /// Whose deliveries are held back, and why.
+    pub fn held_back(&mut self, now: Instant) -> Vec<(WebhookKey, HeldBack<Instant>)> {
+        let mut told = Vec::new();
+        self.held.retain(|index| {
+            let receiver = self.receivers.get(*index);
+            let held = receiver.and_then(|receiver| Some((receiver, receiver.held_back(now)?)));
+            told.extend(held.map(|(receiver, held)| (receiver.key.clone(), held)));
+            held.is_some()
+        });
+        told
     }
 }

@@ -24,6 +24,7 @@
 //! worker that is at its limit, and it takes nothing more from the queues meanwhile.
 
 mod breaker;
+mod elsewhere;
 mod hand;
 mod held;
 mod known;
@@ -56,9 +57,10 @@ use receiver::{May, Receiver};
 use schedule::Schedule;
 use turns::Turns;
 
+pub use crate::domain::held_back::Why;
 pub use load::Load;
 pub use question::{
-    Answer, Asked, Bounds, Deferral, Heard, JobKind, Notice, Pause, Shown, Ticket, WantedTimes, Why,
+    Answer, Asked, Bounds, Deferral, Heard, JobKind, Notice, Pause, Shown, Ticket, WantedTimes,
 };
 
 /// A request has a place in the quick lane for so long.

@@ -3,44 +3,13 @@
 use std::time::{Duration, Instant};
 
 use super::breaker::{Asked, LONGEST_ASKED};
-use super::receiver::{Receiver, why};
+use super::elsewhere::Elsewhere;
+use super::receiver::Receiver;
 use super::{Admission, Heard, Notice, Pause};
 use crate::domain::endpoint::fingerprint;
 
 /// The other workers are told again when it asks to be left alone for so much longer.
 const TOLD_AGAIN: Duration = Duration::from_secs(1);
-
-/// So many other endpoints of one webhook are remembered, those that ask for longest: as many as are
-/// kept for workers that start.
-const MOST_ELSEWHERE: usize = 16;
-
-/// What endpoints that a webhook had, or is about to have, asked for: another worker may know of a
-/// change sooner, and one that is changed back asked all the same.
-#[derive(Debug, Default)]
-pub(super) struct Elsewhere(Vec<(u64, Asked)>);
-
-impl Elsewhere {
-    fn note(&mut self, endpoint: u64, asked: Asked) {
-        let known = self.take(endpoint);
-        let longer = known.filter(|known| known.until > asked.until);
-        self.0.push((endpoint, longer.unwrap_or(asked)));
-        if self.0.len() > MOST_ELSEWHERE {
-            self.0
-                .sort_by_key(|(_, asked)| std::cmp::Reverse(asked.until));
-            self.0.pop();
-        }
-    }
-
-    fn take(&mut self, endpoint: u64) -> Option<Asked> {
-        let place = self.0.iter().position(|(other, _)| *other == endpoint)?;
-        Some(self.0.remove(place).1)
-    }
-
-    /// Whether all of it is past.
-    pub(super) fn is_over(&self, now: Instant) -> bool {
-        self.0.iter().all(|(_, asked)| asked.until <= now)
-    }
-}
 
 impl Receiver {
     /// What is to be remembered of other endpoints once it moves.
@@ -106,7 +75,7 @@ impl Receiver {
         let before = self.breaker.shut();
         self.breaker.remember(Asked { since: now, until });
         let shut = self.breaker.shut()?;
-        let notice = || Notice::LeftAlone(shut.until - now, why(shut.cause));
+        let notice = || Notice::LeftAlone(shut.until - now, shut.why);
         before.is_none().then(notice)
     }
 

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use url::Url;
 
+use crate::domain::held_back::Why;
 use crate::domain::rate_limit::RateLimit;
 use crate::domain::webhook::WebhookKey;
 
@@ -99,68 +100,6 @@ pub struct Deferral {
     pub delay: Duration,
     /// Because of what.
     pub why: Why,
-}
-
-/// Why a delivery is put off.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Why {
-    /// A run of failures: the receiver is left alone for a while.
-    Failures,
-    /// The receiver asked to be left alone, with `Retry-After`.
-    Asked,
-    /// More waits for it already than it takes soon.
-    Line,
-    /// The same, because of its rate limit.
-    Rate,
-    /// It is slow, and its organization has as many slow requests open as it may.
-    Slow,
-    /// Not its receiver's: a fault of our own kept the attempt from being made.
-    OwnFault,
-}
-
-impl Why {
-    /// Every reason.
-    pub const ALL: [Self; 6] = [
-        Self::Failures,
-        Self::Asked,
-        Self::Line,
-        Self::Rate,
-        Self::Slow,
-        Self::OwnFault,
-    ];
-
-    /// Whether what is put off for it comes back one after another, at the rate that it can be taken.
-    pub fn is_of_a_line(self) -> bool {
-        matches!(self, Self::Line | Self::Rate | Self::Slow)
-    }
-
-    /// The stable name in logs and counters.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Failures => "failures",
-            Self::Asked => "retry_after",
-            Self::Line => "line",
-            Self::Rate => "rate_limit",
-            Self::Slow => "slow",
-            Self::OwnFault => "own_fault",
-        }
-    }
-
-    /// The same for people, as the cause in a sentence.
-    pub fn because(self) -> &'static str {
-        match self {
-            Self::Failures => {
-                "its receiver failed many times in a row and is left alone for a while"
-            }
-            Self::Asked => "its receiver asked to be left alone for a while",
-            Self::Line => "more waits for its receiver than that takes soon",
-            Self::Rate => "its rate limit lets no more through",
-            Self::Slow => {
-                "its receiver is slow, and its organization has as many slow requests open as it may"
-            }
-            Self::OwnFault => "no requests can be made here",
-        }
-    }
 }
 
 /// What an attempt showed of the receiver.

@@ -6,11 +6,11 @@ use std::time::{Duration, Instant};
 
 use url::Url;
 
-use super::breaker::{Breaker, Cause, Standing};
+use super::breaker::{Breaker, Standing};
+use super::elsewhere::Elsewhere;
 use super::held::Held;
 use super::limit::{Ended, Limit};
 use super::pace::Pace;
-use super::pauses::Elsewhere;
 use super::pulse::Pulse;
 use super::schedule::{self, Schedule, Spread, times};
 use super::{Bounds, Deferral, MOMENT, Notice, Shown, Ticket, Why};
@@ -111,6 +111,11 @@ impl Receiver {
         self.endpoint.as_ref() == Some(url) && self.pace.as_ref().map(Pace::limit) == rate
     }
 
+    /// It has something to do.
+    pub(super) fn seen(&mut self, now: Instant) {
+        self.seen = now;
+    }
+
     /// Takes note of its endpoint and rate limit: another one starts afresh, and what is open to the
     /// old endpoint is no business of the new.
     pub(super) fn meet(&mut self, url: &Url, rate: Option<RateLimit>, now: Instant) {
@@ -154,8 +159,8 @@ impl Receiver {
 
     fn may_begin_unpaced(&self, by_hand: bool, now: Instant) -> May {
         match self.breaker.standing(by_hand, now) {
-            Standing::Shut(until, cause) => May::NotBefore(until, why(cause)),
-            Standing::ByHandSoon(until, cause) => May::WaitAlone(until, why(cause)),
+            Standing::Shut(until, why) => May::NotBefore(until, why),
+            Standing::ByHandSoon(until, why) => May::WaitAlone(until, why),
             Standing::Probe if self.open == 0 => May::Begin,
             Standing::Open if self.open < self.limit.now() => May::Begin,
             Standing::Probe | Standing::Paced(_) | Standing::Open => May::Wait,
@@ -333,9 +338,7 @@ impl Receiver {
 
     /// Until when it is left alone and why, if it is.
     pub(super) fn shut(&self) -> Option<(Instant, Why)> {
-        self.breaker
-            .shut()
-            .map(|shut| (shut.until, why(shut.cause)))
+        self.breaker.shut().map(|shut| (shut.until, shut.why))
     }
 
     /// So many requests may be open to it.
@@ -383,12 +386,5 @@ impl Receiver {
             Some(_) => 1.0,
             None => self.limit.reach(),
         }
-    }
-}
-
-pub(super) fn why(cause: Cause) -> Why {
-    match cause {
-        Cause::Failures => Why::Failures,
-        Cause::Asked => Why::Asked,
     }
 }

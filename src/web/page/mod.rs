@@ -69,7 +69,10 @@ pub(crate) fn router(app: &AppState) -> Router<AppState> {
         .route("/webhooks/{id}/verify", get(verify::show))
         .route("/webhooks/{id}/enable", post(settings::enable))
         .route("/webhooks/{id}/disable", post(settings::disable))
-        .route("/webhooks/{id}/rotate-secret", post(secret::rotate))
+        .route(
+            "/webhooks/{id}/rotate-secret",
+            post(settings::rotate_secret),
+        )
         .route(
             "/webhooks/{id}/delete",
             get(settings::confirm).post(settings::delete),

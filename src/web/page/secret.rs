@@ -2,20 +2,10 @@
 
 use std::time::Duration;
 
-use axum::extract::{Path, RawForm, State};
-use axum::http::StatusCode;
-use axum::response::{IntoResponse, Response};
-use jiff::Timestamp;
 use maud::{Markup, html};
 
-use super::error::PageError;
-use super::form::{Errors, Typed, error};
-use super::settings;
-use super::visitor::Visitor;
-use super::webhook::{Tab, about, find};
+use super::form::{Errors, error};
 use crate::domain::secret::Secret;
-use crate::registry::webhooks::{Target, Version};
-use crate::web::state::AppState;
 
 /// The hours that may be chosen for which the old secret signs beside the new one.
 const OVERLAPS: [(u64, &str); 4] = [
@@ -73,45 +63,10 @@ pub fn rotation(webhook: &str, version: &str, signed: bool, errors: &Errors) -> 
     }
 }
 
-/// Rotates a secret.
-pub async fn rotate(
-    State(app): State<AppState>,
-    visitor: Visitor,
-    Path(id): Path<String>,
-    RawForm(form): RawForm,
-) -> Result<Response, PageError> {
-    let webhook = find(&app, &visitor, &id).await?;
-    let mut typed = Typed::read(&form);
-    typed.generate = typed.secret.is_empty();
-    let (secret, show) = match typed.secret() {
-        Ok(Some(secret)) => secret,
-        Ok(None) => return Err(PageError::not_found("there is no secret to set")),
-        Err(error) => {
-            let errors = Errors::from([("secret", error)]);
-            let page = settings::page(&app, &visitor, &webhook, None, &errors);
-            return Ok((StatusCode::UNPROCESSABLE_ENTITY, page).into_response());
-        }
-    };
-    let hours = url::form_urlencoded::parse(&form).find(|(name, _)| name == "overlap");
+/// For how long the old secret signs beside the new one, as was chosen.
+pub fn overlap(form: &[u8]) -> Duration {
+    let hours = url::form_urlencoded::parse(form).find(|(name, _)| name == "overlap");
     let hours = hours.and_then(|(_, value)| value.parse().ok());
     let allowed = OVERLAPS.iter().find(|(known, _)| Some(*known) == hours);
-    let overlap = Duration::from_secs(allowed.map_or(0, |(hours, _)| hours * 3600));
-    let version = Version::new(&typed.version);
-    let target = Target {
-        reference: &webhook.document.id,
-        version: Some(&version),
-    };
-    let webhooks = &app.deployment.webhooks;
-    let organization = &visitor.organization;
-    let stored = webhooks
-        .rotate_secret(organization, target, &secret, overlap, Timestamp::now())
-        .await?;
-    let content = html! {
-        h2 { "The secret is rotated" }
-        @if show { (shown_once(&stored.document.id, &secret)) }
-        @else {
-            p.card.notice.good role="status" { "Requests are signed with the secret that you typed from now on." }
-        }
-    };
-    Ok(about(&visitor, &stored, Tab::Settings, &content).into_response())
+    Duration::from_secs(allowed.map_or(0, |(hours, _)| hours * 3600))
 }

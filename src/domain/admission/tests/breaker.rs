@@ -2,8 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use crate::domain::admission::breaker::{Breaker, Cause, Standing};
+use crate::domain::admission::breaker::{Breaker, Standing};
 use crate::domain::admission::limit::Ended;
+use crate::domain::held_back::Why;
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -23,7 +24,7 @@ fn a_run_of_failures_shuts_it_and_a_success_ends_the_run() {
     breaker.ended(Ended::Delivered, start, start);
     breaker.ended(Ended::Failed, start, start);
     assert_eq!(breaker.standing(false, start), Standing::Open);
-    let shut = Standing::Shut(start + SECOND, Cause::Failures);
+    let shut = Standing::Shut(start + SECOND, Why::Failures);
     assert_eq!(failing(10, start).standing(false, start), shut);
 }
 
@@ -75,7 +76,7 @@ fn what_it_asked_for_is_kept_whatever_was_open() {
     let before = start - SECOND;
     assert!(!breaker.ended(Ended::Delivered, before, start + SECOND));
     breaker.asked(5 * SECOND, start + SECOND);
-    let shut = Standing::Shut(start + 20 * SECOND, Cause::Asked);
+    let shut = Standing::Shut(start + 20 * SECOND, Why::Asked);
     assert_eq!(breaker.standing(false, start + 19 * SECOND), shut);
     assert_eq!(
         breaker.standing(false, start + 20 * SECOND),
@@ -111,7 +112,7 @@ fn a_person_need_not_wait_for_the_probe_but_cannot_flood() {
     let mut breaker = failing(10, start);
     assert_eq!(breaker.standing(true, start), Standing::Probe);
     breaker.began(start);
-    let soon = Standing::ByHandSoon(start + SECOND, Cause::Failures);
+    let soon = Standing::ByHandSoon(start + SECOND, Why::Failures);
     assert_eq!(breaker.standing(true, start), soon);
     assert!(matches!(breaker.standing(false, start), Standing::Shut(..)));
 }
