@@ -152,4 +152,10 @@ fn whoever_has_something_waiting_open_or_put_off_is_concerned() {
     assert_eq!((concerned(&world), world.deferred(NAME)), (1, 1), "put off");
     world.pass(25 * SECOND);
     assert_eq!(concerned(&world), 0);
+    for _ in 0..2 {
+        world.ask_limited("a/limited", Some("1/s"));
+    }
+    world.end(0, Shown::Delivered);
+    assert_eq!((world.open.len(), world.waiting()), (0, 1));
+    assert_eq!(concerned(&world), 1, "in line alone");
 }
