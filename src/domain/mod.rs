@@ -21,6 +21,7 @@
 //! | [`outcome`] | what an attempt came to |
 //! | [`own_fault`] | what is a fault of ours, and how long it lasts |
 //! | [`rate_limit`] | how often a webhook may be sent a request |
+//! | [`returns`], [`slots`] | when each of many comes back that are put off |
 //! | [`retry_after`] | what a `Retry-After` header asks for |
 //! | [`retry`] | when the next attempt is due |
 //! | [`delay`] | which delay queues hold a delivery until then |
@@ -55,8 +56,10 @@ pub mod rate_limit;
 pub mod request;
 pub mod retry;
 pub mod retry_after;
+pub mod returns;
 pub mod secret;
 pub mod signature;
+pub mod slots;
 pub mod streak;
 pub mod trace_context;
 pub mod verdict;

@@ -51,6 +51,7 @@ impl Engine {
             }
             Admitted::Go(place) => Box::pin(self.make(delivery, webhook, place, origin)).await,
             Admitted::Later(deferral) => {
+                let deferral = self.placed(&key(delivery), deferral).await?;
                 Box::pin(self.put_off(delivery, webhook, deferral, origin)).await?;
                 Ok(None)
             }
@@ -108,9 +109,12 @@ impl Engine {
                 // Dropped, not ended: the receiver had no part in it.
                 drop(place);
                 let delay = self.ports.faults.hit(fault);
-                let why = Why::OwnFault;
-                self.put_off(delivery, webhook, Deferral { delay, why }, origin)
-                    .await?;
+                let deferral = Deferral {
+                    delay,
+                    why: Why::OwnFault,
+                    in_line: None,
+                };
+                self.put_off(delivery, webhook, deferral, origin).await?;
                 return Ok(None);
             }
         };
@@ -140,6 +144,18 @@ impl Engine {
             biased;
             () = self.stopping.cancelled() => Err(Stopped),
             admitted = asking.answer() => Ok(admitted),
+        }
+    }
+
+    /// When a delivery that is put off comes back; gives up when the worker is to begin nothing new.
+    async fn placed(&self, webhook: &WebhookKey, deferral: Deferral) -> Result<Deferral, Stopped> {
+        if deferral.in_line.is_none() {
+            return Ok(deferral);
+        }
+        tokio::select! {
+            biased;
+            () = self.stopping.cancelled() => Err(Stopped),
+            deferral = self.limiter.placed(webhook, deferral, &*self.ports.rates) => Ok(deferral),
         }
     }
 

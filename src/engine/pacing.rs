@@ -1,10 +1,13 @@
-//! Keeps the pace of webhooks with a rate limit: reserves the times that admission asks for.
+//! Keeps to the calendars that workers share: reserves the times that admission asks for of webhooks
+//! with a rate limit, and those at which comes back what is put off.
 
 use futures::StreamExt as _;
 use futures::stream::FuturesUnordered;
 
 use super::admission::{WebhookLimiter, now};
 use super::ports::Rates;
+use crate::domain::admission::Deferral;
+use crate::domain::webhook::WebhookKey;
 
 impl WebhookLimiter {
     /// Reserves what is wanted, for ever. What one webhook waits for keeps no other waiting.
@@ -25,5 +28,22 @@ impl WebhookLimiter {
                 () = self.shared.wanted.notified() => {}
             }
         }
+    }
+
+    /// When a delivery comes back that is put off: in line with those that other workers put off.
+    pub(super) async fn placed(
+        &self,
+        webhook: &WebhookKey,
+        deferral: Deferral,
+        rates: &dyn Rates,
+    ) -> Deferral {
+        let Some(in_line) = deferral.in_line else {
+            return deferral;
+        };
+        let delay = rates.put_off(webhook, in_line, deferral.delay).await;
+        let deferral = Deferral { delay, ..deferral };
+        self.shared
+            .change(|admission| admission.comes_back(webhook, deferral, now()));
+        deferral
     }
 }

@@ -29,6 +29,7 @@ use crate::domain::organization::OrganizationWebhooks;
 use crate::domain::outcome::Reply;
 use crate::domain::own_fault::OwnFault;
 use crate::domain::rate_limit::{RateLimit, Reserved};
+use crate::domain::returns::InLine;
 use crate::domain::streak::Streak;
 use crate::domain::webhook::WebhookKey;
 
@@ -303,12 +304,18 @@ pub trait LogWriter: Send + Sync {
 
 // ----------------------------------------------------------------------------------- rate limits
 
-/// The times at which webhooks with a rate limit may be sent a request, shared by all workers.
+/// The calendars that all workers share: when webhooks with a rate limit may be sent a request, and
+/// when what is put off comes back.
 #[async_trait]
 pub trait Rates: Send + Sync {
     /// Reserves up to `count` times for a webhook, by the rule of
     /// [`Calendar`](crate::domain::rate_limit::Calendar). Waits for as long as the store is away.
     async fn reserve(&self, webhook: &WebhookKey, limit: RateLimit, count: u32) -> Reserved;
+
+    /// For how long this worker puts one more delivery to a webhook off, by the rule of
+    /// [`Returns`](crate::domain::returns::Returns): for `soonest` at least. Waits for as long as the
+    /// store is away.
+    async fn put_off(&self, webhook: &WebhookKey, in_line: InLine, soonest: Duration) -> Duration;
 }
 
 // ---------------------------------------------------------------- who asked to be left alone

@@ -110,7 +110,7 @@ impl Documents {
         let mut call = self.scripts.delete.key(self.keys.webhooks(organization));
         call.key(self.keys.webhook_attempts(organization, id));
         call.key(self.keys.health(webhook));
-        call.key(self.keys.rate(webhook));
+        call.key(self.keys.calendar(webhook));
         call.key(self.keys.paused(webhook));
         call.key(self.keys.held_back(organization, id));
         for key in statistics::kept(&self.keys, webhook, Timestamp::now()) {

@@ -102,10 +102,11 @@ impl Keys {
     }
 
     /// Hash, expires: the next free time of a webhook with a rate limit, in microseconds since 1970,
-    /// and how many were reserved.
-    pub fn rate(&self, webhook: &WebhookKey) -> String {
+    /// and how many were reserved; up to when deliveries that are put off come back, how far apart,
+    /// and how far apart each worker gets them done.
+    pub fn calendar(&self, webhook: &WebhookKey) -> String {
         let WebhookKey { organization, id } = webhook;
-        format!("{}:{{{organization}}}:rate:{id}", self.prefix)
+        format!("{}:{{{organization}}}:calendar:{id}", self.prefix)
     }
 
     /// Hash, expires: worker to JSON, what each says of a webhook whose deliveries it holds back.

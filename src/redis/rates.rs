@@ -1,13 +1,18 @@
-//! Rate limits that all workers share: a calendar for each webhook that has one, on Redis's clock.
+//! The calendars that all workers share, on Redis's clock: when webhooks with a rate limit may be sent
+//! a request, and when what is put off comes back.
 
 use std::time::Duration;
 
 use async_trait::async_trait;
 use redis::Script;
+use uuid::Uuid;
 
 use super::connection::Connection;
+use super::error::StoreError;
 use super::keys::Keys;
 use crate::domain::rate_limit::{AHEAD, RateLimit, Reserved};
+use crate::domain::returns::{Apart, InLine, SAID_FOR};
+use crate::domain::slots::LONGEST;
 use crate::domain::webhook::WebhookKey;
 use crate::engine::ports::Rates;
 
@@ -19,7 +24,10 @@ const KEPT: Duration = Duration::from_secs(60);
 pub struct RedisRates {
     connection: Connection,
     keys: Keys,
+    /// This worker, among those that share the calendars.
+    worker: Uuid,
     reserve: Script,
+    put_off: Script,
 }
 
 impl RedisRates {
@@ -28,7 +36,9 @@ impl RedisRates {
         Self {
             connection,
             keys,
+            worker: Uuid::new_v4(),
             reserve: Script::new(include_str!("scripts/reserve.lua")),
+            put_off: Script::new(include_str!("scripts/put_off.lua")),
         }
     }
 }
@@ -36,7 +46,7 @@ impl RedisRates {
 #[async_trait]
 impl Rates for RedisRates {
     async fn reserve(&self, webhook: &WebhookKey, limit: RateLimit, count: u32) -> Reserved {
-        let mut call = self.reserve.key(self.keys.rate(webhook));
+        let mut call = self.reserve.key(self.keys.calendar(webhook));
         call.arg(micros(limit.apart()))
             .arg(count)
             .arg(micros(AHEAD));
@@ -44,8 +54,7 @@ impl Rates for RedisRates {
         let asking = self.connection.persist(|| self.connection.script(&call));
         let answer: Result<(u32, u64, u64), _> = asking.await;
         let (count, first, in_all) = answer.unwrap_or_else(|error| {
-            let WebhookKey { organization, id } = webhook;
-            tracing::error!(%organization, webhook_id = %id, %error, "the rate limit of a webhook cannot be shared; its deliveries wait");
+            complain(webhook, &error, "its rate limit");
             (0, micros(limit.apart().max(KEPT)), 0)
         });
         Reserved {
@@ -54,6 +63,38 @@ impl Rates for RedisRates {
             in_all,
         }
     }
+
+    async fn put_off(&self, webhook: &WebhookKey, in_line: InLine, soonest: Duration) -> Duration {
+        let (apart, worker) = match in_line.apart {
+            Apart::All(apart) => (apart, None),
+            Apart::Own(apart) => (apart, Some(self.worker)),
+        };
+        let mut call = self.put_off.key(self.keys.calendar(webhook));
+        call.arg(micros(apart))
+            .arg(worker.map_or(String::new(), |worker| worker.to_string()))
+            .arg(u8::from(in_line.again))
+            .arg(micros(soonest))
+            .arg(micros(LONGEST))
+            .arg(micros(SAID_FOR))
+            .arg(KEPT.as_millis().to_string());
+        let asking = self.connection.persist(|| self.connection.script(&call));
+        let answer: Result<u64, _> = asking.await;
+        answer.map_or_else(
+            |error| {
+                complain(webhook, &error, "when its deliveries come back");
+                soonest.max(KEPT)
+            },
+            Duration::from_micros,
+        )
+    }
+}
+
+fn complain(webhook: &WebhookKey, error: &StoreError, what: &str) {
+    let WebhookKey { organization, id } = webhook;
+    tracing::error!(
+        %organization, webhook_id = %id, what, %error,
+        "workers cannot share a webhook's calendar; its deliveries wait"
+    );
 }
 
 fn micros(duration: Duration) -> u64 {

@@ -78,7 +78,10 @@ macro_rules! all_conform {
                 whoever_asks_a_time_of_a_rate_limit_is_given_once,
                 a_higher_rate_limit_acts_at_once,
                 nobody_is_given_more_than_half_of_the_times_that_are_free,
-                a_deleted_webhook_leaves_no_trace_of_its_rate_limit,
+                a_deleted_webhook_leaves_no_trace_of_its_calendar,
+                what_several_put_off_comes_back_one_after_the_other,
+                what_becomes_slower_leaves_room_for_what_comes_back_again,
+                what_one_worker_gets_done_it_says_itself,
             }
             pauses::{
                 a_worker_that_starts_heeds_what_was_told_before,

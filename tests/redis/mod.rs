@@ -7,5 +7,6 @@ pub mod kit;
 mod log;
 mod outage;
 mod pauses;
+mod rates;
 mod subscriptions;
 mod webhooks;

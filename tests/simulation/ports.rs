@@ -12,6 +12,7 @@ use prism_webhooks::domain::organization::OrganizationWebhooks;
 use prism_webhooks::domain::outcome::{FailureKind, Reply, Response, SendFailure};
 use prism_webhooks::domain::own_fault::OwnFault;
 use prism_webhooks::domain::rate_limit::{RateLimit, Reserved};
+use prism_webhooks::domain::returns::InLine;
 use prism_webhooks::domain::streak::Streak;
 use prism_webhooks::domain::webhook::WebhookKey;
 use prism_webhooks::embedded::board::EmbeddedBoard;
@@ -141,6 +142,11 @@ impl Rates for Life {
     async fn reserve(&self, webhook: &WebhookKey, limit: RateLimit, count: u32) -> Reserved {
         self.takes(self.world.scenario.costs.write).await;
         self.world.rates.reserve(webhook, limit, count).await
+    }
+
+    async fn put_off(&self, webhook: &WebhookKey, in_line: InLine, soonest: Duration) -> Duration {
+        self.takes(self.world.scenario.costs.write).await;
+        self.world.rates.put_off(webhook, in_line, soonest).await
     }
 }
 

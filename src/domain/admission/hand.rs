@@ -8,7 +8,7 @@ use super::{Admission, JobKind, Request, State, Ticket, WantedTimes, Why};
 
 /// No line is longer than its receiver takes in this time. Waiting here costs little, and a burst
 /// that fits is delivered sooner than by way of the delay queues.
-const LONGEST_LINE: Duration = Duration::from_secs(45);
+pub(super) const LONGEST_LINE: Duration = Duration::from_secs(45);
 
 /// A line that takes less than this, at its receiver's best, gives nothing up: it is this worker
 /// that is slow, or soon done.

@@ -24,6 +24,7 @@
 //! worker that is at its limit, and it takes nothing more from the queues meanwhile.
 
 mod breaker;
+mod deferring;
 mod elsewhere;
 mod hand;
 mod held;
@@ -328,18 +329,30 @@ impl Admission {
         let has_lane = self.has_lane_for(request.receiver);
         let receiver = &mut self.receivers[request.receiver];
         let tenant = &mut self.tenants[receiver.tenant];
+        let again = request.kind == JobKind::Message;
         let deferral = if until.is_none() && !has_lane {
             // By its turn among all of its organization that is slow.
             let open = u32::try_from(tenant.slow.max(1)).unwrap_or(u32::MAX);
             let apart = receiver.time(now).max(MOMENT) / open;
-            let (delay, why) = (tenant.slow_turns.put_off(now, now, apart), Why::Slow);
-            Deferral { delay, why }
+            Deferral {
+                delay: tenant.slow_turns.put_off(now, now, apart, again),
+                why: Why::Slow,
+                in_line: None,
+            }
         } else {
-            receiver.put_off(now, until, why)
+            receiver.put_off(now, until, why, again)
         };
         receiver.held.put_off(deferral, now);
         self.held.insert(request.receiver);
         self.answers.push((ticket, Answer::Later(deferral)));
+    }
+
+    /// When a delivery comes back that was put off [in line](Deferral::in_line).
+    pub fn comes_back(&mut self, webhook: &WebhookKey, deferral: Deferral, now: Instant) {
+        if let Some(receiver) = self.by_key.get(webhook).copied() {
+            self.receivers[receiver].held.put_off(deferral, now);
+            self.held.insert(receiver);
+        }
     }
 
     /// One more or one less waits.

@@ -245,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_put_off_is_spread_by_the_share_that_is_left_by_others() {
+    fn a_line_takes_as_long_as_the_share_that_others_leave_makes_it() {
         let now = Instant::now();
         let mut pace = pace("10/s");
         assert_eq!(pace.apart(), TENTH);

@@ -54,13 +54,15 @@ impl Pulse {
         self.overdue.insert((began, ticket));
     }
 
-    /// A request ended; `answered` if the receiver said something, `busy` if there is always more.
+    /// A request ended; `answered` if the receiver said something, `few` if few were open beside it,
+    /// `busy` if there is always more.
     pub fn ended(
         &mut self,
         began: Instant,
         ticket: usize,
         took: Duration,
         answered: bool,
+        few: bool,
         busy: bool,
     ) {
         let now = began + took;
@@ -71,7 +73,9 @@ impl Pulse {
             let seconds = took.as_secs_f64();
             let known = self.usual.unwrap_or(seconds);
             self.usual = Some(known + (seconds - known) * NEWEST);
-            self.note_fastest(took, now);
+            if few || self.fastest == [None; 2] {
+                self.note_fastest(took, now);
+            }
         }
         self.count(busy, began, now);
     }
@@ -184,7 +188,14 @@ mod tests {
             pulse.overdue(began, n as usize);
             if n >= 20 {
                 let old = n - 20;
-                pulse.ended(start + 100 * MS * old, old as usize, 2000 * MS, true, true);
+                pulse.ended(
+                    start + 100 * MS * old,
+                    old as usize,
+                    2000 * MS,
+                    true,
+                    false,
+                    true,
+                );
             }
         }
         let time = pulse.time(start + 9900 * MS);
@@ -197,9 +208,9 @@ mod tests {
     fn the_best_time_is_of_late() {
         let start = Instant::now();
         let mut pulse = Pulse::default();
-        pulse.ended(start, 0, MS, true, false);
+        pulse.ended(start, 0, MS, true, true, false);
         for n in 1..10 {
-            pulse.ended(start + 5000 * MS * n, 0, 80 * MS, true, false);
+            pulse.ended(start + 5000 * MS * n, 0, 80 * MS, true, true, false);
         }
         assert_eq!(pulse.fastest(start), 80 * MS);
     }

@@ -6,6 +6,7 @@ use url::Url;
 
 use crate::domain::held_back::Why;
 use crate::domain::rate_limit::RateLimit;
+use crate::domain::returns::InLine;
 use crate::domain::webhook::WebhookKey;
 
 /// What one worker may have open and in hand.
@@ -100,6 +101,9 @@ pub struct Deferral {
     pub delay: Duration,
     /// Because of what.
     pub why: Why,
+    /// If it comes back in line with others of its webhook. `delay` is the shortest then, and the time
+    /// is to be taken from the [calendar](crate::domain::returns) that all workers share.
+    pub in_line: Option<InLine>,
 }
 
 /// What an attempt showed of the receiver.

@@ -9,16 +9,13 @@ use url::Url;
 use super::breaker::{Breaker, Standing};
 use super::elsewhere::Elsewhere;
 use super::held::Held;
-use super::limit::{Ended, Limit};
+use super::limit::{Ended, FIRST, Limit};
 use super::pace::Pace;
 use super::pulse::Pulse;
-use super::schedule::{self, Schedule, Spread, times};
-use super::{Bounds, Deferral, MOMENT, Notice, Shown, Ticket, Why};
+use super::schedule::{Spread, times};
+use super::{Bounds, MOMENT, Notice, Shown, Ticket, Why};
 use crate::domain::rate_limit::{RateLimit, Reserved};
 use crate::domain::webhook::WebhookKey;
-
-/// What comes back to a receiver that was left alone comes at least so far apart.
-const AFTER_SHUT: Duration = Duration::from_millis(5);
 
 /// An answer within this is in good time whatever the receiver did before.
 const QUICK: Duration = Duration::from_millis(50);
@@ -52,13 +49,12 @@ pub(super) struct Receiver {
     /// Until when it had asked for it when it was taken up sooner.
     pub(super) lifted: Option<Instant>,
     bounds: Bounds,
-    limit: Limit,
-    pulse: Pulse,
+    pub(super) limit: Limit,
+    pub(super) pulse: Pulse,
     pub(super) breaker: Breaker,
-    schedule: Schedule,
-    spread: Spread,
+    pub(super) spread: Spread,
     /// If it has a rate limit.
-    pace: Option<Pace>,
+    pub(super) pace: Option<Pace>,
     seen: Instant,
 }
 
@@ -77,11 +73,6 @@ pub(super) enum May {
     NotBefore(Instant, Why),
 }
 
-/// What is put off because the line is long begins to come back this long before that is over, or
-/// when a third of it is left: what comes back late, or is fewer than another worker had reckoned
-/// with, finds a line that is short and not empty.
-const SOONER: Duration = Duration::from_secs(15);
-
 impl Receiver {
     pub(super) fn new(key: WebhookKey, tenant: usize, bounds: Bounds, now: Instant) -> Self {
         Self {
@@ -99,7 +90,6 @@ impl Receiver {
             limit: Limit::new(bounds.webhook_max_in_flight),
             pulse: Pulse::default(),
             breaker: Breaker::new(bounds.breaker_after),
-            schedule: Schedule::default(),
             spread: Spread::default(),
             pace: None,
             seen: now,
@@ -241,7 +231,8 @@ impl Receiver {
         };
         self.open -= 1;
         let answered = how != Ended::TimedOut;
-        self.pulse.ended(began, ticket, took, answered, busy);
+        let few = self.open < FIRST;
+        self.pulse.ended(began, ticket, took, answered, few, busy);
         let good = (2 * self.pulse.fastest(began + took))
             .max(QUICK)
             .max(UNTOLD * lag);
@@ -294,43 +285,6 @@ impl Receiver {
         own.max(paced.map(|pace| pace.wait_at_best(self.line.len(), now)))
     }
 
-    /// For how long a delivery is put off, because of `why`; not for less than until `not_before`.
-    pub(super) fn put_off(
-        &mut self,
-        now: Instant,
-        not_before: Option<Instant>,
-        why: Why,
-    ) -> Deferral {
-        let why = match why {
-            Why::Line if self.apart(now) > self.apart_unpaced(now) => Why::Rate,
-            _ => why,
-        };
-        // Of one that fails nobody knows what it takes once it is well, or when that will be.
-        let down_since = self.breaker.down_since();
-        if let Some(since) = down_since.filter(|_| !self.breaker.is_paused_only()) {
-            let probe = not_before.unwrap_or(now + schedule::SHORTEST);
-            let down_for = now.saturating_duration_since(since);
-            let delay = self.spread.put_off(now, probe, down_for);
-            return Deferral { delay, why };
-        }
-        let behind = times(self.apart_unpaced(now), self.line.len());
-        let turn = self.paced(|pace| pace.wait_for(self.line.len() + 1, now));
-        let behind = behind.max(turn);
-        let behind = now + behind - SOONER.min(behind / 3);
-        let first = not_before.map_or(behind, |at| at.max(behind));
-        let apart = match (not_before, self.has_answered()) {
-            (Some(_), _) => self.apart(now).max(AFTER_SHUT),
-            (None, true) => self.apart(now),
-            // It may never answer: no more is expected of it than it has.
-            (None, false) => {
-                let tried = self.pulse.time(now) / self.limit().max(1);
-                tried.max(self.paced(Pace::apart))
-            }
-        };
-        let delay = self.schedule.put_off(now, first, apart);
-        Deferral { delay, why }
-    }
-
     /// How long a request takes now.
     pub(super) fn time(&self, now: Instant) -> Duration {
         self.pulse.time(now)
@@ -355,7 +309,6 @@ impl Receiver {
             && now > self.seen + REMEMBERED
             && self.breaker.is_idle(now)
             && self.elsewhere.is_over(now)
-            && self.schedule.until().is_none_or(|at| at <= now)
     }
 
     /// Whether something of it is open, waits, or is put off.
@@ -363,18 +316,14 @@ impl Receiver {
         self.open > 0 || !self.line.is_empty() || self.held.until().is_some_and(|at| at > now)
     }
 
-    /// How far apart deliveries are that it takes one after the other, as many at once as it may
-    /// have.
-    fn apart(&self, now: Instant) -> Duration {
-        self.apart_unpaced(now).max(self.paced(Pace::apart))
-    }
-
     /// A time that follows from its pace; none without one.
-    fn paced(&self, time: impl FnOnce(&Pace) -> Duration) -> Duration {
+    pub(super) fn paced(&self, time: impl FnOnce(&Pace) -> Duration) -> Duration {
         self.pace.as_ref().map_or(Duration::ZERO, time)
     }
 
-    fn apart_unpaced(&self, now: Instant) -> Duration {
+    /// How far apart deliveries are that it takes one after the other, as many at once as it may
+    /// have, if it has no rate limit.
+    pub(super) fn apart_unpaced(&self, now: Instant) -> Duration {
         match self.pulse.apart(now) {
             Some(seen) if self.limit.is_found() && self.breaker.is_open() => seen,
             _ => self.pulse.time(now).div_f64(self.reach()),

@@ -2,52 +2,37 @@
 //!
 //! Each deferral takes the next free time in the receiver's future at the rate that it can take, so
 //! that a thousand deferrals come back spread out, once each, and not a thousand at the same second
-//! over and over. If the receiver becomes quicker or slower, what is put off from then on is spread
-//! as if all before it had been spread at that rate.
+//! over and over.
 
 use std::time::{Duration, Instant};
+
+use crate::domain::slots::{LONGEST, Slots};
 
 /// No deferral is shorter: it is the shortest step of the delay queues.
 pub const SHORTEST: Duration = Duration::from_secs(1);
 
-/// No deferral is longer: a receiver that recovers is not left waiting.
-pub const LONGEST: Duration = Duration::from_secs(3600);
-
 /// What is still to come back to one receiver.
 #[derive(Debug, Clone, Default)]
 pub struct Schedule {
-    next: Option<Next>,
-}
-
-#[derive(Debug, Clone, Copy)]
-struct Next {
-    /// The next time that is free.
-    free: Instant,
-    /// How far apart what comes before it is.
-    apart: Duration,
+    /// When the first was put off: the clock of what follows begins then.
+    began: Option<Instant>,
+    slots: Slots,
 }
 
 impl Schedule {
-    /// Puts one more delivery off at `now`: for how long. It comes back `not_before`, and `apart`
-    /// from the one before it.
-    pub fn put_off(&mut self, now: Instant, not_before: Instant, apart: Duration) -> Duration {
-        let first = not_before.max(now + SHORTEST);
-        let slot = match self.next {
-            Some(next) if next.free > first => first + scaled(next.free - first, next.apart, apart),
-            _ => first,
-        };
-        let free = slot + apart;
-        if slot > now + LONGEST {
-            // Behind the horizon nothing is spread: what comes back there may be put off again.
-            return LONGEST;
-        }
-        self.next = Some(Next { free, apart });
-        slot - now
-    }
-
-    /// Until when something is still to come back.
-    pub fn until(&self) -> Option<Instant> {
-        self.next.map(|next| next.free)
+    /// Puts one more delivery off at `now`, which was put off before if it is `again`: for how long.
+    /// It comes back `not_before`, and `apart` from the one before it.
+    pub fn put_off(
+        &mut self,
+        now: Instant,
+        not_before: Instant,
+        apart: Duration,
+        again: bool,
+    ) -> Duration {
+        let began = *self.began.get_or_insert(now);
+        let first = not_before.max(now + SHORTEST) - began;
+        let now = now - began;
+        self.slots.take(now, first, apart, again) - now
     }
 }
 
@@ -82,13 +67,6 @@ impl Spread {
     }
 }
 
-/// `span` as it would be at another distance.
-fn scaled(span: Duration, from: Duration, to: Duration) -> Duration {
-    let ratio = to.as_secs_f64() / from.as_secs_f64().max(1e-6);
-    let longest = 2.0 * LONGEST.as_secs_f64();
-    Duration::from_secs_f64((span.as_secs_f64() * ratio).clamp(0.0, longest))
-}
-
 /// `span` so many times, within what can be put off.
 pub fn times(span: Duration, count: usize) -> Duration {
     let count = u32::try_from(count).unwrap_or(u32::MAX);
@@ -106,10 +84,13 @@ mod tests {
         let now = Instant::now();
         let mut schedule = Schedule::default();
         for n in 0..1000 {
-            assert_eq!(schedule.put_off(now, now, APART), SHORTEST + APART * n);
+            assert_eq!(
+                schedule.put_off(now, now, APART, false),
+                SHORTEST + APART * n
+            );
         }
         let later = now + Duration::from_secs(500);
-        assert_eq!(schedule.put_off(later, later, APART), SHORTEST);
+        assert_eq!(schedule.put_off(later, later, APART, false), SHORTEST);
     }
 
     #[test]
@@ -117,10 +98,13 @@ mod tests {
         let now = Instant::now();
         let mut schedule = Schedule::default();
         let until = now + Duration::from_secs(20);
-        assert_eq!(schedule.put_off(now, until, APART), Duration::from_secs(20));
-        let second = schedule.put_off(now, until, APART);
+        assert_eq!(
+            schedule.put_off(now, until, APART, false),
+            Duration::from_secs(20)
+        );
+        let second = schedule.put_off(now, until, APART, false);
         assert_eq!(second, Duration::from_secs(20) + APART);
-        assert_eq!(schedule.put_off(now, now, APART), second + APART);
+        assert_eq!(schedule.put_off(now, now, APART, false), second + APART);
     }
 
     #[test]
@@ -128,10 +112,33 @@ mod tests {
         let now = Instant::now();
         let mut schedule = Schedule::default();
         for _ in 0..100 {
-            schedule.put_off(now, now, 10 * APART);
+            schedule.put_off(now, now, 10 * APART, false);
         }
-        let delay = schedule.put_off(now, now, APART);
+        let delay = schedule.put_off(now, now, APART, false);
         assert_eq!(delay, SHORTEST + 100 * APART);
+    }
+
+    #[test]
+    fn what_comes_back_too_soon_to_one_that_became_slower_finds_room_before_the_others() {
+        let now = Instant::now();
+        let mut schedule = Schedule::default();
+        for _ in 0..100 {
+            schedule.put_off(now, now, APART, false);
+        }
+        let slower = 10 * APART;
+        let after_all = SHORTEST + 100 * slower;
+        assert_eq!(schedule.put_off(now, now, slower, false), after_all);
+        let dense = SHORTEST + 100 * APART;
+        for n in 0..90 {
+            let delay = schedule.put_off(now, now, slower, true);
+            assert_eq!(delay, dense + slower * n);
+        }
+        // Then there is no room left, and it comes after all that was put off.
+        schedule.put_off(now, now, slower, true);
+        for n in 1..10 {
+            let delay = schedule.put_off(now, now, slower, true);
+            assert_eq!(delay, after_all + slower * n);
+        }
     }
 
     #[test]
@@ -156,9 +163,8 @@ mod tests {
         let now = Instant::now();
         let mut schedule = Schedule::default();
         for _ in 0..100 {
-            let delay = schedule.put_off(now, now, Duration::from_secs(600));
+            let delay = schedule.put_off(now, now, Duration::from_secs(600), false);
             assert!((SHORTEST..=LONGEST).contains(&delay));
         }
-        assert!(schedule.until().unwrap() <= now + LONGEST + Duration::from_secs(600));
     }
 }

@@ -4,6 +4,7 @@ use proptest::prelude::*;
 
 use super::super::{Bounds, JobKind, Shown, schedule};
 use super::world::{ENDPOINT, MS, OTHER_ENDPOINT, SECOND, World};
+use crate::domain::slots::LONGEST;
 
 #[derive(Debug, Clone, Copy)]
 enum Step {
@@ -109,7 +110,7 @@ proptest! {
                 prop_assert!(world.open_to(&name(who)) <= 8);
             }
             for (_, deferral) in &world.later {
-                prop_assert!((schedule::SHORTEST..=schedule::LONGEST).contains(&deferral.delay));
+                prop_assert!((schedule::SHORTEST..=LONGEST).contains(&deferral.delay));
             }
         }
         // Left alone with receivers that are quick from now on, everything ends.

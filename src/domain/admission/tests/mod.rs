@@ -7,6 +7,7 @@ mod changed;
 mod held;
 mod paced;
 mod paused;
+mod served;
 mod sharing;
 mod world;
 

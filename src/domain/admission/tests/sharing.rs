@@ -1,4 +1,4 @@
-//! Workers that share a webhook with a rate limit, and its backlog.
+//! Workers that share a webhook and its backlog.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -6,62 +6,93 @@ use std::time::Duration;
 use super::super::{JobKind, Shown};
 use super::world::{BOUNDS, MS, SECOND, World};
 use crate::domain::rate_limit::Calendar;
+use crate::domain::returns::Returns;
 use crate::domain::webhook::WebhookKey;
 
-/// Workers that share the backlog of one webhook, and the broker between them.
-struct Sharing<const N: usize> {
+pub(super) const STEP: Duration = Duration::from_millis(5);
+
+/// Workers that share the backlog of one webhook, and what is between them: a broker and a store.
+pub(super) struct Sharing<const N: usize> {
     name: &'static str,
-    workers: [World; N],
+    pub(super) workers: [World; N],
     calendars: HashMap<WebhookKey, Calendar>,
-    clock: Duration,
+    returns: HashMap<WebhookKey, Returns>,
+    pub(super) clock: Duration,
+    /// How many stand in the queues, by kind.
+    queues: [usize; 2],
     coming_back: Vec<Duration>,
+    pub(super) put_off: usize,
+    /// Whose turn it is to be given a message.
+    turn: usize,
 }
 
 impl<const N: usize> Sharing<N> {
-    fn new(name: &'static str, backlog: usize) -> Self {
-        let mut sharing = Self {
+    pub(super) fn new(name: &'static str, backlog: usize) -> Self {
+        Self {
             name,
             workers: [(); N].map(|()| World::new(BOUNDS)),
             calendars: HashMap::new(),
+            returns: HashMap::new(),
             clock: Duration::ZERO,
+            queues: [backlog, 0],
             coming_back: Vec::new(),
-        };
-        for number in 0..backlog {
-            sharing.with(number % N, |world| world.ask(name, JobKind::Event));
+            put_off: 0,
+            turn: 0,
         }
-        sharing
     }
 
-    fn with(&mut self, worker: usize, act: impl FnOnce(&mut World)) {
+    pub(super) fn with(&mut self, worker: usize, act: impl FnOnce(&mut World)) {
         let world = &mut self.workers[worker];
+        world.number = worker as u128;
         std::mem::swap(&mut world.calendars, &mut self.calendars);
+        std::mem::swap(&mut world.returns, &mut self.returns);
         act(world);
         std::mem::swap(&mut world.calendars, &mut self.calendars);
+        std::mem::swap(&mut world.returns, &mut self.returns);
         let later = world.later.drain(..);
         let due = later.map(|(_, deferral)| self.clock + deferral.delay);
+        let before = self.coming_back.len();
         self.coming_back.extend(due);
+        self.put_off += self.coming_back.len() - before;
     }
 
     fn run(&mut self, time: Duration) {
         let until = self.clock + time;
         while self.clock < until {
+            self.hand_out();
             // Whoever comes first in a step is always the same.
             for worker in 0..N {
                 self.with(worker, |world| {
-                    world.run(5 * MS, |_| Some((MS, Shown::Delivered)));
+                    world.run(STEP, |_| Some((MS, Shown::Delivered)));
                 });
             }
-            self.clock += 5 * MS;
-            let clock = self.clock;
-            let due = self.coming_back.extract_if(.., |due| *due <= clock);
-            for number in 0..due.count() {
-                let name = self.name;
-                self.with(number % N, |world| world.ask(name, JobKind::Message));
+            self.clock += STEP;
+        }
+    }
+
+    /// Gives what stands in the queues to those that have room for it, one after the other.
+    pub(super) fn hand_out(&mut self) {
+        let clock = self.clock;
+        let due = self.coming_back.extract_if(.., |due| *due <= clock);
+        self.queues[JobKind::Message as usize] += due.count();
+        for kind in [JobKind::Event, JobKind::Message] {
+            let mut full = 0;
+            while self.queues[kind as usize] > 0 && full < N {
+                let worker = &self.workers[self.turn];
+                if worker.admission.has_room(kind, worker.now) {
+                    let name = self.name;
+                    self.queues[kind as usize] -= 1;
+                    self.with(self.turn, |world| world.ask(name, kind));
+                    full = 0;
+                } else {
+                    full += 1;
+                }
+                self.turn = (self.turn + 1) % N;
             }
         }
     }
 
-    fn begun(&self) -> [usize; N] {
+    pub(super) fn begun(&self) -> [usize; N] {
         self.workers.each_ref().map(|world| world.begun)
     }
 }
@@ -108,6 +139,41 @@ fn a_backlog_that_workers_share_keeps_the_pace_without_a_gap_and_each_has_its_pa
             let backlog = (seconds * rate) as usize;
             is_shared_without_a_gap::<2>(name, rate, backlog);
             is_shared_without_a_gap::<3>(name, rate, backlog);
+        }
+    }
+}
+
+/// How long it takes until a backlog is delivered, and how often one of it was put off.
+fn takes<const N: usize>(name: &'static str, backlog: usize) -> (Duration, usize) {
+    let mut sharing = Sharing::<N>::new(name, backlog);
+    while sharing.begun().iter().sum::<usize>() < backlog {
+        sharing.run(SECOND);
+        assert!(sharing.clock < 3600 * SECOND);
+    }
+    (sharing.clock, sharing.put_off)
+}
+
+#[test]
+fn a_backlog_is_delivered_no_later_by_more_workers() {
+    for (name, rate, backlog) in [
+        ("a/limited-50", 50.0, 8_000),
+        ("a/limited-10", 10.0, 3_000),
+        ("a/limited-1", 1.0, 400),
+    ] {
+        let at_best = Duration::from_secs_f64(f64::from(backlog) / rate);
+        let backlog = backlog as usize;
+        let taken = [
+            takes::<1>(name, backlog),
+            takes::<2>(name, backlog),
+            takes::<3>(name, backlog),
+            takes::<5>(name, backlog),
+        ];
+        for (time, put_off) in taken {
+            assert!(
+                time <= at_best.mul_f64(1.05),
+                "{taken:?}, {name}, {backlog}"
+            );
+            assert!(put_off * 10 <= backlog * 13, "{taken:?}, {name}, {backlog}");
         }
     }
 }

@@ -9,6 +9,7 @@ use crate::domain::endpoint::fingerprint;
 use crate::domain::held_back::HeldBack;
 use crate::domain::ids::{Organization, WebhookId};
 use crate::domain::rate_limit::Calendar;
+use crate::domain::returns::Returns;
 
 pub const MS: Duration = Duration::from_millis(1);
 pub const SECOND: Duration = Duration::from_secs(1);
@@ -40,6 +41,10 @@ pub struct World {
     pub begun: usize,
     /// The times reserved for webhooks with a rate limit.
     pub calendars: HashMap<WebhookKey, Calendar>,
+    /// When those come back that are put off.
+    pub returns: HashMap<WebhookKey, Returns>,
+    /// Which of several workers it is.
+    pub number: u128,
 }
 
 impl World {
@@ -55,6 +60,8 @@ impl World {
             names: HashMap::new(),
             begun: 0,
             calendars: HashMap::new(),
+            returns: HashMap::new(),
+            number: 0,
         }
     }
 
@@ -181,6 +188,19 @@ impl World {
         calendar.reserve(rate, count, now)
     }
 
+    fn placed(&mut self, name: &str, deferral: Deferral) -> Deferral {
+        let Some(in_line) = deferral.in_line else {
+            return deferral;
+        };
+        let webhook = Self::key(name);
+        let returns = self.returns.entry(webhook.clone()).or_default();
+        let now = SECOND + self.now.duration_since(self.start);
+        let delay = returns.put_off(self.number, in_line, deferral.delay, now);
+        let deferral = Deferral { delay, ..deferral };
+        self.admission.comes_back(&webhook, deferral, self.now);
+        deferral
+    }
+
     fn look_at_answers(&mut self) {
         let answers: Vec<_> = self.admission.answers().collect();
         for (ticket, answer) in answers {
@@ -203,6 +223,7 @@ impl World {
             }
             Some(Answer::Later(deferral)) => {
                 let name = self.names.remove(&ticket).unwrap();
+                let deferral = self.placed(&name, deferral);
                 self.later.push((name, deferral));
             }
         }

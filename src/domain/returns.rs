@@ -1,0 +1,137 @@
+//! When the deliveries of one webhook come back that are put off because it cannot take them all at
+//! once. All workers put off to one calendar, so that whichever of them puts off how many, they come
+//! back one after the other, as quickly as the webhook takes them from all workers together.
+
+use std::time::Duration;
+
+use super::slots::Slots;
+
+/// What a worker said it gets done counts for so long. It says so whenever it puts something off.
+pub const SAID_FOR: Duration = Duration::from_secs(60);
+
+/// How one delivery that is put off comes back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct InLine {
+    /// How far apart from the one before it.
+    pub apart: Apart,
+    /// Whether it was put off before, or may have been.
+    pub again: bool,
+}
+
+/// How far apart deliveries are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Apart {
+    /// Those of all workers, as a rate limit has it.
+    All(Duration),
+    /// Those that one worker gets done, beside the others.
+    Own(Duration),
+}
+
+/// The calendar of one webhook. The store of several workers keeps one like it, by the same rule.
+#[derive(Debug, Clone, Default)]
+pub struct Returns {
+    slots: Slots,
+    workers: Vec<Said>,
+}
+
+/// What a worker gets done.
+#[derive(Debug, Clone, Copy)]
+struct Said {
+    worker: u128,
+    apart: Duration,
+    at: Duration,
+}
+
+impl Returns {
+    /// A worker puts one more delivery off at `now`, on whatever clock the calendar is kept by, for
+    /// `soonest` at least: for how long.
+    pub fn put_off(
+        &mut self,
+        worker: u128,
+        in_line: InLine,
+        soonest: Duration,
+        now: Duration,
+    ) -> Duration {
+        let apart = match in_line.apart {
+            Apart::All(apart) => apart,
+            Apart::Own(apart) => self.of_all(worker, apart, now),
+        };
+        let slot = self.slots.take(now, now + soonest, apart, in_line.again);
+        slot - now
+    }
+
+    /// How far apart deliveries are that all workers get done, of which one says this.
+    fn of_all(&mut self, worker: u128, apart: Duration, now: Duration) -> Duration {
+        let others = |said: &Said| said.worker != worker && now < said.at + SAID_FOR;
+        self.workers.retain(others);
+        self.workers.push(Said {
+            worker,
+            apart,
+            at: now,
+        });
+        let each = self.workers.iter().map(|said| said.apart.as_secs_f64());
+        let rate: f64 = each.map(|apart| apart.max(1e-6).recip()).sum();
+        Duration::from_secs_f64(rate.recip())
+    }
+
+    /// Whether nothing is lost by forgetting it.
+    pub fn is_over(&self, now: Duration) -> bool {
+        self.slots.end <= now && self.workers.iter().all(|said| said.at + SAID_FOR <= now)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+    const TENTH: Duration = Duration::from_millis(100);
+
+    fn line(apart: Apart) -> InLine {
+        InLine {
+            apart,
+            again: false,
+        }
+    }
+
+    fn own(apart: Duration) -> InLine {
+        line(Apart::Own(apart))
+    }
+
+    #[test]
+    fn what_workers_put_off_at_a_rate_limit_comes_back_at_it_however_many_they_are() {
+        let mut returns = Returns::default();
+        for n in 0..100 {
+            let worker = u128::from(n % 3);
+            let delay = returns.put_off(worker, line(Apart::All(TENTH)), SECOND, SECOND);
+            assert_eq!(delay, SECOND + TENTH * n);
+        }
+    }
+
+    #[test]
+    fn what_workers_get_done_adds_up() {
+        let mut returns = Returns::default();
+        // Ten a second, and twice as much by another worker.
+        returns.put_off(1, own(TENTH), SECOND, SECOND);
+        returns.put_off(2, own(TENTH / 2), SECOND, SECOND);
+        let delays = [1, 2, 1].map(|worker| {
+            let apart = TENTH / u32::try_from(worker).unwrap();
+            returns.put_off(worker, own(apart), SECOND, SECOND)
+        });
+        for two in delays.windows(2) {
+            let apart = two[1] - two[0];
+            assert!(apart.abs_diff(TENTH / 3) < TENTH / 100, "{apart:?}");
+        }
+    }
+
+    #[test]
+    fn a_worker_that_is_gone_counts_no_more() {
+        let mut returns = Returns::default();
+        returns.put_off(1, own(TENTH), SECOND, SECOND);
+        let later = SECOND + SAID_FOR;
+        let first = returns.put_off(2, own(TENTH), SECOND, later);
+        let second = returns.put_off(2, own(TENTH), SECOND, later);
+        assert_eq!(second - first, TENTH);
+        assert!(!returns.is_over(later) && returns.is_over(later + SAID_FOR));
+    }
+}

@@ -1,0 +1,48 @@
+-- Puts one more delivery of a webhook off, on this server's clock: microseconds from now to when it comes
+-- back. The rule is that of Returns::put_off in the domain.
+-- KEYS: the webhook's calendar. ARGV: microseconds from one to the next, the worker whose own these are
+--       or '' if they are those of all, 1 if it was put off before, microseconds that it is put off for
+--       at least, and at most, microseconds for which a worker's own count, milliseconds to keep the
+--       calendar after its last time.
+local time = redis.call('TIME')
+local now = tonumber(time[1]) * 1000000 + tonumber(time[2])
+local apart, worker, again = tonumber(ARGV[1]), ARGV[2], ARGV[3] == '1'
+local soonest, longest, said_for = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
+local text = function(number) return string.format('%.0f', number) end
+local kept, rate = {}, 0
+local fields = redis.call('HGETALL', KEYS[1])
+for i = 1, #fields, 2 do
+  local name, value = fields[i], fields[i + 1]
+  local other = string.match(name, '^by:(.+)$')
+  if not other then
+    kept[name] = tonumber(value)
+  elseif other ~= worker then
+    local its, at = string.match(value, '^(%d+) (%d+)$')
+    if its and now < tonumber(at) + said_for then
+      rate = rate + 1 / math.max(tonumber(its), 1)
+    else
+      redis.call('HDEL', KEYS[1], name)
+    end
+  end
+end
+if worker ~= '' then
+  redis.call('HSET', KEYS[1], 'by:' .. worker, text(apart) .. ' ' .. text(now))
+  apart = 1 / (rate + 1 / math.max(apart, 1))
+end
+local first = now + soonest
+local taken, last = math.max(kept['taken'] or 0, first), first
+if (kept['end'] or 0) > first then
+  local scaled = (kept['end'] - first) * apart / math.max(kept['apart'] or apart, 1)
+  last = first + math.min(scaled, 2 * longest)
+end
+local slot = last
+if again then slot = math.min(taken, last) end
+if slot > now + longest then return longest end
+slot = math.floor(slot)
+local following = slot + apart
+if slot < taken + 2 * apart then taken = math.max(taken, following) end
+last = math.max(last, following)
+redis.call('HSET', KEYS[1], 'taken', text(taken), 'end', text(last), 'apart', text(math.max(apart, 1)))
+local over = math.max(last, taken, now + said_for, kept['free'] or 0)
+redis.call('PEXPIRE', KEYS[1], math.ceil((over - now) / 1000) + tonumber(ARGV[7]))
+return slot - now
