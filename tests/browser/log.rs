@@ -39,6 +39,26 @@ async fn attempts_appear_as_they_are_made(running: Running) {
 }
 
 #[tokio::test]
+async fn rows_stay_where_they_are_when_the_log_says_that_it_is_live() {
+    let (_kept, running) = site::embedded(&[]).await;
+    let receiver = Receiver::start(|_| Answer::ok());
+    let id = running.webhook("live", &receiver.url(), None).await;
+    site::publish(&running).await;
+    let browser = Browser::start(&running).await;
+    browser.open(&paths::log(&id)).await;
+    browser.wait_for_row(&["request.completed"]).await;
+    let tops = "const live = document.querySelector('[data-live]');
+        return [true, false].map((hidden) => {
+          live.hidden = hidden;
+          return document.querySelector('tbody tr').getBoundingClientRect().top;
+        });";
+    let tops = browser.script(tops, vec![]).await;
+    assert_eq!(tops[0], tops[1], "whoever aims at a row does not miss it");
+    browser.close().await;
+    running.stop().await;
+}
+
+#[tokio::test]
 async fn what_failed_is_sent_again_by_hand() {
     let (_kept, running) = site::embedded(&[("PRISM_RETRY_MAX_ATTEMPTS", "1")]).await;
     let receiver = Receiver::start({
