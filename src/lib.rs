@@ -51,19 +51,20 @@
 //! |---|---|
 //! | a decision: what matches, how it is signed, when it is retried | [`domain`], pure |
 //! | the order in which things happen to a message | [`engine`] |
+//! | settled markers | made by `engine::origin`, kept and read by `redis::log_writer` and `embedded::log_writer` |
 //! | queues, acknowledgements, confirms, dead letters | [`rabbitmq`] |
 //! | registering and changing webhooks, encrypting their secrets | [`registry`] |
 //! | webhooks, the record of attempts, change notices in Redis | [`redis`] |
 //! | all of that in one process on SQLite | [`embedded`] |
 //! | the HTTP request, its limits, where it may go | [`http`] |
 //! | what is kept for how long, and what may be asked of it in either mode | [`store`] |
-//! | a setting | [`config`] |
+//! | a setting and its default; which settings choose the mode | [`config`] |
 //! | a resource of the API | [`web::api`], one file each |
 //! | what is done by hand, over API and page | [`operations`] |
-//! | the Webhooks page | `web::page`, one file each |
-//! | the port that both answer on | [`web`] |
-//! | a command | [`cli`], one file each |
-//! | what is started and stopped, in what order; which mode it is | [`app`] |
+//! | the Webhooks page | `web::page`, one file each; `form::check` checks what was typed |
+//! | the port that both answer on, and which status an error has | [`web`], `web::error_status` |
+//! | a command | [`cli`], one file each; `store_commands` for those that ask the store |
+//! | what is started and stopped, in what order; what the mode opens | [`app`], `app::backend` |
 //! | what `demo` shows | [`demo`] |
 //! | the receiver behind `listen` | [`receiver`] |
 //! | what `bench` measures, and how | `bench`, one file a scenario |

@@ -1,4 +1,5 @@
-//! What a deployment stands on. Which of the two it is, is decided here and nowhere else.
+//! Opens what a deployment stands on. What follows from the [mode](crate::config::Mode) is decided
+//! here and nowhere else.
 
 use std::path::PathBuf;
 use std::sync::Arc;

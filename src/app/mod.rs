@@ -1,5 +1,12 @@
 //! The composition root: what the settings are made into, what is started, in what order, and how
 //! it is stopped.
+//!
+//! | file | what it does |
+//! |---|---|
+//! | [`backend`] | opens what the mode asks for, here and nowhere else |
+//! | `servers`, `embedded` | the two backends: RabbitMQ and Redis, or SQLite |
+//! | `worker`, `run` | start and stop a worker; and one process that does everything |
+//! | [`handles`] | shares the open files among those who need them |
 
 pub mod backend;
 mod embedded;

@@ -15,6 +15,7 @@
 mod checks;
 mod kinds;
 mod mistake;
+mod mode;
 mod print;
 mod reader;
 mod secret;
@@ -27,6 +28,7 @@ mod units;
 use std::path::Path;
 
 pub use mistake::{ConfigError, Mistake, NotSet, Source, Warning};
+pub use mode::Mode;
 pub use secret::{ApiToken, Redacted};
 pub use settings::{
     Amqp, Api, Config, Delay, DeliveryLog, Disable, KeepBodies, LogFormat, Logging, Redis, Retry,
@@ -106,16 +108,6 @@ impl Config {
         })
     }
 
-    /// Whether the program is to run on RabbitMQ and Redis or embedded: embedded if neither is
-    /// named. Naming one of the two is a mistake, found where the other one is needed.
-    pub fn mode(&self) -> Mode {
-        if self.amqp.url.is_none() && self.redis.url.is_none() {
-            Mode::Embedded
-        } else {
-            Mode::Servers
-        }
-    }
-
     /// Redis's URL, for a command that cannot do without.
     pub fn redis_url(&self) -> Result<&Redacted, NotSet> {
         self.redis.url.as_ref().ok_or(NotSet {
@@ -125,15 +117,6 @@ impl Config {
             example: settings::REDIS_EXAMPLE,
         })
     }
-}
-
-/// What a deployment stands on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mode {
-    /// SQLite in `data_dir`.
-    Embedded,
-    /// RabbitMQ and Redis.
-    Servers,
 }
 
 impl Default for Config {

@@ -19,7 +19,7 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use super::acks::{AckTracker, MAX_ACK_DELAY};
+use super::ack_tracker::{AckTracker, MAX_ACK_DELAY};
 use super::life::Life;
 use crate::engine::admission::Place;
 use crate::engine::ports::{SettledMarker, Settlement};

@@ -10,7 +10,7 @@
 //! | `queue_consumer` | one queue on one channel: reading |
 //! | `acker` | and acknowledging |
 //! | `life` | what lives and dies with a connection |
-//! | [`acks`] | which acknowledgements to send |
+//! | [`ack_tracker`] | which acknowledgements to send |
 //! | [`confirm`] | publishing one message, confirmed |
 //! | [`publisher`] | the hand-over, which does not give up |
 //! | `waits` | which delay queue keeps what is put off |
@@ -19,8 +19,8 @@
 //! | [`dead_letters`] | looking through the dead letters and moving them |
 //! | `dead_letter_message` | what a dead letter says and becomes |
 
+pub mod ack_tracker;
 mod acker;
-pub mod acks;
 pub mod confirm;
 pub mod connection;
 pub mod consumer;

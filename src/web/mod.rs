@@ -10,7 +10,7 @@
 //! | `cursor` | where the next part of a list begins |
 //! | `live` | new attempts as they are made |
 //! | [`problem`] | every error, as problem details (RFC 9457), and the field that it is about |
-//! | `status` | which HTTP status each error is answered with |
+//! | `error_status` | which HTTP status each error is answered with |
 //! | `listener`, `connections` | the port, and how many connections it bears |
 //! | `drain_body` | reads what a handler left of a request |
 
@@ -19,13 +19,13 @@ pub mod api;
 mod connections;
 mod cursor;
 mod drain_body;
+mod error_status;
 mod headers;
 mod listener;
 mod live;
 mod page;
 pub mod problem;
 pub mod state;
-mod status;
 
 use axum::{Router, middleware};
 

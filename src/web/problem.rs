@@ -10,7 +10,7 @@ use crate::domain::webhook::InvalidWebhook;
 use crate::registry::webhooks::WebhooksError;
 use crate::store::Unavailable;
 use crate::store::intake::NotAccepted;
-use crate::web::status::HasStatus;
+use crate::web::error_status::HasStatus;
 
 /// What went wrong. The media type is `application/problem+json`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]

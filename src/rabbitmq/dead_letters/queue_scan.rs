@@ -9,7 +9,7 @@ use lapin::types::FieldTable;
 use lapin::{Channel, Connection, Consumer};
 use tokio::time::Instant;
 
-use crate::rabbitmq::acks::{AckTracker, MAX_ACK_DELAY};
+use crate::rabbitmq::ack_tracker::{AckTracker, MAX_ACK_DELAY};
 use crate::rabbitmq::connection::let_acks_land;
 use crate::rabbitmq::declare;
 

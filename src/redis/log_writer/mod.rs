@@ -4,8 +4,11 @@
 //! one pipeline: the more there is to write, the cheaper each entry gets, and nothing waits for a
 //! timer. An entry is on record when its call returns; if Redis dies between carrying a pipeline
 //! out and answering, the attempts in it are recorded twice rather than not at all.
+//!
+//! `encoder` makes the commands, of an attempt, a delivery's state and settled markers; `writer` sends
+//! them. Markers are read here.
 
-mod entries;
+mod encoder;
 mod writer;
 
 use std::collections::HashSet;
@@ -27,7 +30,7 @@ pub use crate::store::retention::DeliveryLogSettings;
 use crate::store::retention::{HEALTH_KEPT, MARKS_KEPT, SUCCESS_NOTED_EVERY};
 use crate::store::statistics::{COUNTED_EVERY, Tally};
 use crate::store::successes::Successes;
-use entries::Encoder;
+use encoder::Encoder;
 use writer::{Job, Writer};
 
 /// The record in Redis.

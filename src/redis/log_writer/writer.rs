@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use redis::{Arg, Cmd, ErrorKind, Pipeline, RedisError, RedisResult, ServerErrorKind, Value};
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::entries::Encoder;
+use super::encoder::Encoder;
 use crate::domain::webhook::WebhookKey;
 use crate::engine::ports::Entry;
 use crate::reconnect::Reconnect;

@@ -7,9 +7,9 @@ use axum::response::{IntoResponse, Response};
 use maud::html;
 
 use super::layout::page;
+use crate::web::error_status::HasStatus;
 use crate::web::headers::text;
 use crate::web::problem;
-use crate::web::status::HasStatus;
 
 /// Why a page cannot be shown.
 #[derive(Debug)]

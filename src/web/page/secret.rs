@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use maud::{Markup, html};
 
-use super::form::{Errors, error};
+use super::form::check::Errors;
+use super::form::show::error;
 use crate::domain::secret::Secret;
 
 /// The hours that may be chosen for which the old secret signs beside the new one.

@@ -10,7 +10,8 @@ use maud::{Markup, html};
 use serde::Deserialize;
 
 use super::error::PageError;
-use super::form::{Errors, Fields, Typed, alert, refused, shared};
+use super::form::check::{Errors, Fields, Typed, refused};
+use super::form::show::{alert, shared};
 use super::layout::{flash, time};
 use super::secret::{overlap, rotation, shown_once};
 use super::visitor::Visitor;

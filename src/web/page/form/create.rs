@@ -6,7 +6,8 @@ use axum::response::{Html, IntoResponse, Redirect, Response};
 use jiff::Timestamp;
 use maud::html;
 
-use super::{Errors, Typed, alert, error, refused, shared};
+use super::check::{Errors, Typed, refused};
+use super::show::{alert, error, shared};
 use crate::registry::webhooks::NewWebhook;
 use crate::web::page::error::PageError;
 use crate::web::page::layout::page;
