@@ -126,76 +126,88 @@ fn span(retry: &Retry) -> Duration {
     )
 }
 
-/// What is allowed and likely to be regretted.
+/// The settings that are allowed and likely to be regretted.
 pub(super) fn warnings(c: &Config) -> Vec<Warning> {
-    /// A worker that may hold more than this in unsettled events deserves a second look.
-    const MUCH_MEMORY: usize = 2 << 30;
+    let each = [
+        unencrypted(c),
+        too_far(c),
+        cut_off(c),
+        much_memory(c),
+        disabled_early(c),
+    ];
+    each.into_iter().flatten().collect()
+}
+
+fn warn(keys: &[&'static str], reason: impl Into<String>) -> Warning {
+    Warning {
+        keys: keys.into(),
+        reason: reason.into(),
+    }
+}
+
+fn unencrypted(c: &Config) -> Option<Warning> {
+    let reason = "is not set: the webhooks' secrets are stored unencrypted; make a key with openssl rand -hex 32";
+    c.secret_key
+        .is_none()
+        .then(|| warn(&["secret_key"], reason))
+}
+
+/// Whoever may create a webhook can make a worker post to whatever is allowed.
+fn too_far(c: &Config) -> Option<Warning> {
     /// Where cloud providers hand out a machine's credentials.
     const METADATA: IpAddr = IpAddr::V4(Ipv4Addr::new(169, 254, 169, 254));
-    let mut warnings = Vec::new();
-    let mut warn = |danger: bool, keys: &[&'static str], reason: String| {
-        if danger {
-            warnings.push(Warning {
-                keys: keys.into(),
-                reason,
-            });
-        }
-    };
-    warn(
-        c.secret_key.is_none(),
-        &["secret_key"],
-        "is not set: the webhooks' secrets are stored unencrypted; make a key with openssl rand -hex 32".into(),
-    );
-    let everywhere = c
+    let keys = &["allow_networks"];
+    if c.allow_networks
+        .iter()
+        .any(|network| network.prefix_len() == 0)
+    {
+        return Some(warn(
+            keys,
+            "allows every address: whoever may create a webhook can reach this network's own servers",
+        ));
+    }
+    let has_metadata = c
         .allow_networks
         .iter()
-        .find(|network| network.prefix_len() == 0);
-    let metadata = c
-        .allow_networks
-        .iter()
-        .find(|network| network.contains(&METADATA))
-        .filter(|_| everywhere.is_none());
-    warn(
-        everywhere.is_some(),
-        &["allow_networks"],
-        "allows every address: whoever may create a webhook can reach this network's own servers"
-            .into(),
-    );
-    warn(
-        metadata.is_some(),
-        &["allow_networks"],
-        format!(
+        .any(|network| network.contains(&METADATA));
+    has_metadata.then(|| {
+        let reason = format!(
             "allows {METADATA}, where clouds hand out a machine's credentials; allow smaller networks"
-        ),
-    );
-    warn(
-        c.worker.grace < c.send.timeout,
-        &["worker.grace", "send.timeout"],
-        format!(
+        );
+        warn(keys, reason)
+    })
+}
+
+fn cut_off(c: &Config) -> Option<Warning> {
+    (c.worker.grace < c.send.timeout).then(|| {
+        let reason = format!(
             "an attempt may take {}, a worker that stops waits {}: requests are cut off and repeated; make the grace longer",
             print_duration(c.send.timeout),
             print_duration(c.worker.grace),
-        ),
-    );
-    let memory = c
-        .max_event_size
-        .saturating_mul(usize::from(c.worker.prefetch));
-    warn(
-        memory > MUCH_MEMORY,
-        &["max_event_size", "worker.prefetch"],
-        format!(
-            "a worker may hold {} MiB of events in memory; lower one of them",
-            memory >> 20
-        ),
-    );
+        );
+        warn(&["worker.grace", "send.timeout"], reason)
+    })
+}
+
+fn much_memory(c: &Config) -> Option<Warning> {
+    /// A worker that may hold more than this in unsettled events deserves a second look.
+    const MUCH_MEMORY: usize = 2 << 30;
+    let prefetch = usize::from(c.worker.prefetch);
+    let memory = c.max_event_size.saturating_mul(prefetch);
+    (memory > MUCH_MEMORY).then(|| {
+        let mib = memory >> 20;
+        let reason = format!("a worker may hold {mib} MiB of events in memory; lower one of them");
+        warn(&["max_event_size", "worker.prefetch"], reason)
+    })
+}
+
+fn disabled_early(c: &Config) -> Option<Warning> {
     let span = span(&c.retry);
-    warn(
-        span > c.disable.after,
-        &["retry.max_attempts", "disable.after"],
-        format!(
+    (span > c.disable.after).then(|| {
+        let reason = format!(
             "the attempts spread over {}: a webhook that fails is disabled before they end",
             print_duration(span)
-        ),
-    );
-    warnings
+        );
+        warn(&["retry.max_attempts", "disable.after"], reason)
+    })
 }

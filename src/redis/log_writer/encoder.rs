@@ -16,7 +16,7 @@ use crate::store::retention::{
 };
 use crate::store::statistics::Counted;
 
-const RECORD: &str = include_str!("../scripts/record.lua");
+const RECORD: &str = include_str!("../scripts/delivery_state.lua");
 const TEND: &str = include_str!("../scripts/tend.lua");
 
 /// Turns entries into commands.
