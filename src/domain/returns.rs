@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use super::slots::Slots;
 
-/// What a worker said it gets done counts for so long. It says so whenever it puts something off.
+/// What a worker said it gets done counts for so long. It says so whenever it puts something off, and
+/// now and then while it works on what may have been put off.
 pub const SAID_FOR: Duration = Duration::from_secs(60);
 
 /// How one delivery that is put off comes back.
@@ -43,25 +44,36 @@ struct Said {
 }
 
 impl Returns {
-    /// A worker puts one more delivery off at `now`, on whatever clock the calendar is kept by, for
-    /// `soonest` at least: for how long.
+    /// A worker, one of so many, puts one more delivery off at `now`, on whatever clock the calendar is
+    /// kept by, for `soonest` at least: for how long.
     pub fn put_off(
         &mut self,
         worker: u128,
+        workers: u32,
         in_line: InLine,
         soonest: Duration,
         now: Duration,
     ) -> Duration {
         let apart = match in_line.apart {
             Apart::All(apart) => apart,
-            Apart::Own(apart) => self.of_all(worker, apart, now),
+            Apart::Own(apart) => {
+                self.say(worker, apart, now);
+                self.of_all(apart, workers)
+            }
         };
         let slot = self.slots.take(now, now + soonest, apart, in_line.again);
         slot - now
     }
 
-    /// How far apart deliveries are that all workers get done, of which one says this.
-    fn of_all(&mut self, worker: u128, apart: Duration, now: Duration) -> Duration {
+    /// A worker tells how far apart it gets deliveries done. That is of interest as long as something is
+    /// put off.
+    pub fn tell(&mut self, worker: u128, apart: Duration, now: Duration) {
+        if self.slots.end > now {
+            self.say(worker, apart, now);
+        }
+    }
+
+    fn say(&mut self, worker: u128, apart: Duration, now: Duration) {
         let others = |said: &Said| said.worker != worker && now < said.at + SAID_FOR;
         self.workers.retain(others);
         self.workers.push(Said {
@@ -69,9 +81,16 @@ impl Returns {
             apart,
             at: now,
         });
-        let each = self.workers.iter().map(|said| said.apart.as_secs_f64());
-        let rate: f64 = each.map(|apart| apart.max(1e-6).recip()).sum();
-        Duration::from_secs_f64(rate.recip())
+    }
+
+    /// How far apart deliveries are that all workers get done. Those that have said nothing are taken
+    /// to get as much done as one that says this.
+    fn of_all(&self, apart: Duration, workers: u32) -> Duration {
+        let rate = |apart: Duration| apart.as_secs_f64().max(1e-6).recip();
+        let said: f64 = self.workers.iter().map(|said| rate(said.apart)).sum();
+        let count = u32::try_from(self.workers.len()).unwrap_or(u32::MAX);
+        let silent = f64::from(workers.saturating_sub(count));
+        Duration::from_secs_f64((said + silent * rate(apart)).recip())
     }
 
     /// Whether nothing is lost by forgetting it.
@@ -103,7 +122,7 @@ mod tests {
         let mut returns = Returns::default();
         for n in 0..100 {
             let worker = u128::from(n % 3);
-            let delay = returns.put_off(worker, line(Apart::All(TENTH)), SECOND, SECOND);
+            let delay = returns.put_off(worker, 3, line(Apart::All(TENTH)), SECOND, SECOND);
             assert_eq!(delay, SECOND + TENTH * n);
         }
     }
@@ -112,11 +131,11 @@ mod tests {
     fn what_workers_get_done_adds_up() {
         let mut returns = Returns::default();
         // Ten a second, and twice as much by another worker.
-        returns.put_off(1, own(TENTH), SECOND, SECOND);
-        returns.put_off(2, own(TENTH / 2), SECOND, SECOND);
+        returns.put_off(1, 1, own(TENTH), SECOND, SECOND);
+        returns.put_off(2, 1, own(TENTH / 2), SECOND, SECOND);
         let delays = [1, 2, 1].map(|worker| {
             let apart = TENTH / u32::try_from(worker).unwrap();
-            returns.put_off(worker, own(apart), SECOND, SECOND)
+            returns.put_off(worker, 2, own(apart), SECOND, SECOND)
         });
         for two in delays.windows(2) {
             let apart = two[1] - two[0];
@@ -125,12 +144,30 @@ mod tests {
     }
 
     #[test]
+    fn who_puts_nothing_off_tells_what_it_gets_done_while_others_do() {
+        let mut returns = Returns::default();
+        returns.tell(2, TENTH, SECOND);
+        assert!(returns.is_over(SECOND), "nothing is put off");
+        returns.put_off(1, 1, own(TENTH), SECOND, SECOND);
+        returns.tell(2, TENTH, SECOND);
+        let delays = [(); 2].map(|()| returns.put_off(1, 1, own(TENTH), SECOND, SECOND));
+        assert_eq!(delays[1] - delays[0], TENTH / 2);
+    }
+
+    #[test]
+    fn who_has_said_nothing_yet_is_taken_to_get_as_much_done() {
+        let mut returns = Returns::default();
+        let delays = [(); 2].map(|()| returns.put_off(1, 4, own(TENTH), SECOND, SECOND));
+        assert_eq!(delays[1] - delays[0], TENTH / 4);
+    }
+
+    #[test]
     fn a_worker_that_is_gone_counts_no_more() {
         let mut returns = Returns::default();
-        returns.put_off(1, own(TENTH), SECOND, SECOND);
+        returns.put_off(1, 1, own(TENTH), SECOND, SECOND);
         let later = SECOND + SAID_FOR;
-        let first = returns.put_off(2, own(TENTH), SECOND, later);
-        let second = returns.put_off(2, own(TENTH), SECOND, later);
+        let first = returns.put_off(2, 1, own(TENTH), SECOND, later);
+        let second = returns.put_off(2, 1, own(TENTH), SECOND, later);
         assert_eq!(second - first, TENTH);
         assert!(!returns.is_over(later) && returns.is_over(later + SAID_FOR));
     }

@@ -76,7 +76,10 @@ impl Rates for EmbeddedRates {
 
     async fn put_off(&self, webhook: &WebhookKey, in_line: InLine, soonest: Duration) -> Duration {
         self.with(webhook, |both, now| {
-            both.returns.put_off(WORKER, in_line, soonest, now)
+            both.returns.put_off(WORKER, 1, in_line, soonest, now)
         })
     }
+
+    /// There is nobody to tell.
+    async fn tell(&self, _: Vec<(WebhookKey, Duration)>) {}
 }

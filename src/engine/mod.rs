@@ -202,6 +202,8 @@ impl Engine {
         let engine = self.clone();
         beside.spawn(async move { engine.limiter.keep_pace(&*engine.ports.rates).await });
         let engine = self.clone();
+        beside.spawn(async move { engine.limiter.tell_progress(&*engine.ports.rates).await });
+        let engine = self.clone();
         beside.spawn(async move { engine.limiter.keep_up(&*engine.ports.subscriptions).await });
         let engine = self.clone();
         beside.spawn(async move {

@@ -3,9 +3,10 @@
 
 use futures::StreamExt as _;
 use futures::stream::FuturesUnordered;
+use tokio::time::sleep;
 
 use super::admission::{WebhookLimiter, now};
-use super::ports::Rates;
+use super::ports::{Rates, TOLD_EVERY};
 use crate::domain::admission::Deferral;
 use crate::domain::webhook::WebhookKey;
 
@@ -27,6 +28,17 @@ impl WebhookLimiter {
                 }),
                 () = self.shared.wanted.notified() => {}
             }
+        }
+    }
+
+    /// Tells other workers now and then what this one gets done, for ever.
+    pub(super) async fn tell_progress(&self, rates: &dyn Rates) {
+        loop {
+            let mut progress = Vec::new();
+            self.shared
+                .change(|admission| progress = admission.progress(now()));
+            rates.tell(progress).await;
+            sleep(TOLD_EVERY).await;
         }
     }
 

@@ -304,6 +304,9 @@ pub trait LogWriter: Send + Sync {
 
 // ----------------------------------------------------------------------------------- rate limits
 
+/// How often workers [tell](Rates::tell) each other what they get done.
+pub const TOLD_EVERY: Duration = Duration::from_secs(5);
+
 /// The calendars that all workers share: when webhooks with a rate limit may be sent a request, and
 /// when what is put off comes back.
 #[async_trait]
@@ -316,6 +319,10 @@ pub trait Rates: Send + Sync {
     /// [`Returns`](crate::domain::returns::Returns): for `soonest` at least. Waits for as long as the
     /// store is away.
     async fn put_off(&self, webhook: &WebhookKey, in_line: InLine, soonest: Duration) -> Duration;
+
+    /// Tells that this worker works, and how far apart it gets deliveries to these webhooks done. To be
+    /// called every [`TOLD_EVERY`]; does not wait for a store that is away.
+    async fn tell(&self, progress: Vec<(WebhookKey, Duration)>);
 }
 
 // ---------------------------------------------------------------- who asked to be left alone

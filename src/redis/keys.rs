@@ -109,6 +109,11 @@ impl Keys {
         format!("{}:{{{organization}}}:calendar:{id}", self.prefix)
     }
 
+    /// Sorted set, expires: the workers that work, by when they last said so, in seconds since 1970.
+    pub fn workers(&self) -> String {
+        format!("{}:workers", self.prefix)
+    }
+
     /// Hash, expires: worker to JSON, what each says of a webhook whose deliveries it holds back.
     pub fn held_back(&self, organization: &Organization, webhook: &WebhookId) -> String {
         format!("{}:{{{organization}}}:held_back:{webhook}", self.prefix)

@@ -1,6 +1,7 @@
 //! The calendars that all workers share, on Redis's clock: when webhooks with a rate limit may be sent
 //! a request, and when what is put off comes back.
 
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -14,10 +15,13 @@ use crate::domain::rate_limit::{AHEAD, RateLimit, Reserved};
 use crate::domain::returns::{Apart, InLine, SAID_FOR};
 use crate::domain::slots::LONGEST;
 use crate::domain::webhook::WebhookKey;
-use crate::engine::ports::Rates;
+use crate::engine::ports::{Rates, TOLD_EVERY};
 
 /// A calendar is kept for so long after its last time, so that workers know their shares.
 const KEPT: Duration = Duration::from_secs(60);
+
+/// Who has not said for so long that it works does so no more.
+const WORKS_FOR: Duration = TOLD_EVERY.saturating_mul(4);
 
 /// The calendars in Redis.
 #[derive(Debug)]
@@ -28,6 +32,10 @@ pub struct RedisRates {
     worker: Uuid,
     reserve: Script,
     put_off: Script,
+    tell: Script,
+    count: Script,
+    /// How many workers there are, this one included.
+    workers: AtomicU32,
 }
 
 impl RedisRates {
@@ -39,6 +47,9 @@ impl RedisRates {
             worker: Uuid::new_v4(),
             reserve: Script::new(include_str!("scripts/reserve.lua")),
             put_off: Script::new(include_str!("scripts/put_off.lua")),
+            tell: Script::new(include_str!("scripts/tell.lua")),
+            count: Script::new(include_str!("scripts/count_workers.lua")),
+            workers: AtomicU32::new(1),
         }
     }
 }
@@ -76,7 +87,8 @@ impl Rates for RedisRates {
             .arg(micros(soonest))
             .arg(micros(LONGEST))
             .arg(micros(SAID_FOR))
-            .arg(KEPT.as_millis().to_string());
+            .arg(KEPT.as_millis().to_string())
+            .arg(self.workers.load(Ordering::Relaxed));
         let asking = self.connection.persist(|| self.connection.script(&call));
         let answer: Result<u64, _> = asking.await;
         answer.map_or_else(
@@ -86,6 +98,29 @@ impl Rates for RedisRates {
             },
             Duration::from_micros,
         )
+    }
+
+    async fn tell(&self, progress: Vec<(WebhookKey, Duration)>) {
+        if let Err(error) = self.try_to_tell(&progress).await {
+            tracing::debug!(%error, "other workers are not told what this one gets done");
+        }
+    }
+}
+
+impl RedisRates {
+    async fn try_to_tell(&self, progress: &[(WebhookKey, Duration)]) -> Result<(), StoreError> {
+        let mut call = self.count.key(self.keys.workers());
+        call.arg(self.worker.to_string()).arg(WORKS_FOR.as_secs());
+        let workers = self.connection.script(&call).await?;
+        self.workers.store(workers, Ordering::Relaxed);
+        for (webhook, apart) in progress {
+            let mut call = self.tell.key(self.keys.calendar(webhook));
+            call.arg(micros(*apart))
+                .arg(self.worker.to_string())
+                .arg(micros(SAID_FOR));
+            let () = self.connection.script(&call).await?;
+        }
+        Ok(())
     }
 }
 

@@ -148,6 +148,10 @@ impl Rates for Life {
         self.takes(self.world.scenario.costs.write).await;
         self.world.rates.put_off(webhook, in_line, soonest).await
     }
+
+    async fn tell(&self, progress: Vec<(WebhookKey, Duration)>) {
+        self.world.rates.tell(progress).await;
+    }
 }
 
 #[async_trait]

@@ -36,12 +36,7 @@ impl Receiver {
                 in_line: None,
             };
         }
-        let own = match (not_before, self.has_answered()) {
-            (Some(_), _) => self.apart_unpaced(now).max(AFTER_SHUT),
-            (None, true) => self.apart_unpaced(now),
-            // It may never answer: no more is expected of it than it has.
-            (None, false) => self.pulse.time(now) / self.limit().max(1),
-        };
+        let own = self.expected_apart(not_before.is_some(), now);
         let limited = self.pace.as_ref().filter(|pace| pace.apart() >= own);
         let apart = match limited {
             Some(pace) => Apart::All(pace.limit().apart()),
@@ -56,6 +51,16 @@ impl Receiver {
                 _ => why,
             },
             in_line: Some(InLine { apart, again }),
+        }
+    }
+
+    /// How far apart deliveries can be that come back, if it has no rate limit.
+    fn expected_apart(&self, was_shut: bool, now: Instant) -> Duration {
+        match self.has_answered() {
+            _ if was_shut => self.apart_unpaced(now).max(AFTER_SHUT),
+            true => self.apart_unpaced(now),
+            // It may never answer: no more is expected of it than it has.
+            false => self.pulse.time(now) / self.limit().max(1),
         }
     }
 

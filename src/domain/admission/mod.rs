@@ -35,6 +35,7 @@ mod load;
 mod pace;
 mod pauses;
 mod places;
+mod progress;
 mod pulse;
 mod question;
 mod receiver;
@@ -188,6 +189,9 @@ impl Admission {
             moves: 0,
             state: State::InLine,
         });
+        if asked.kind == JobKind::Message {
+            self.receivers[receiver].progress.came_back();
+        }
         let known = &self.receivers[receiver];
         match known.may_begin(asked.by_hand, now) {
             May::NotBefore(until, why) => self.put_off(ticket, Some(until), why, now),

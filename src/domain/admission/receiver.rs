@@ -11,6 +11,7 @@ use super::elsewhere::Elsewhere;
 use super::held::Held;
 use super::limit::{Ended, FIRST, Limit};
 use super::pace::Pace;
+use super::progress::Progress;
 use super::pulse::Pulse;
 use super::schedule::{Spread, times};
 use super::{Bounds, MOMENT, Notice, Shown, Ticket, Why};
@@ -55,6 +56,7 @@ pub(super) struct Receiver {
     pub(super) spread: Spread,
     /// If it has a rate limit.
     pub(super) pace: Option<Pace>,
+    pub(super) progress: Progress,
     seen: Instant,
 }
 
@@ -92,6 +94,7 @@ impl Receiver {
             breaker: Breaker::new(bounds.breaker_after),
             spread: Spread::default(),
             pace: None,
+            progress: Progress::new(now),
             seen: now,
         }
     }
@@ -230,6 +233,7 @@ impl Receiver {
             Shown::TimedOut => Ended::TimedOut,
         };
         self.open -= 1;
+        self.progress.ended();
         let answered = how != Ended::TimedOut;
         let few = self.open < FIRST;
         self.pulse.ended(began, ticket, took, answered, few, busy);

@@ -3,13 +3,13 @@
 -- KEYS: the webhook's calendar. ARGV: microseconds from one to the next, the worker whose own these are
 --       or '' if they are those of all, 1 if it was put off before, microseconds that it is put off for
 --       at least, and at most, microseconds for which a worker's own count, milliseconds to keep the
---       calendar after its last time.
+--       calendar after its last time, how many workers there are.
 local time = redis.call('TIME')
 local now = tonumber(time[1]) * 1000000 + tonumber(time[2])
 local apart, worker, again = tonumber(ARGV[1]), ARGV[2], ARGV[3] == '1'
 local soonest, longest, said_for = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
 local text = function(number) return string.format('%.0f', number) end
-local kept, rate = {}, 0
+local kept, rate, silent = {}, 0, tonumber(ARGV[8]) - 1
 local fields = redis.call('HGETALL', KEYS[1])
 for i = 1, #fields, 2 do
   local name, value = fields[i], fields[i + 1]
@@ -19,7 +19,7 @@ for i = 1, #fields, 2 do
   elseif other ~= worker then
     local its, at = string.match(value, '^(%d+) (%d+)$')
     if its and now < tonumber(at) + said_for then
-      rate = rate + 1 / math.max(tonumber(its), 1)
+      rate, silent = rate + 1 / math.max(tonumber(its), 1), silent - 1
     else
       redis.call('HDEL', KEYS[1], name)
     end
@@ -27,7 +27,7 @@ for i = 1, #fields, 2 do
 end
 if worker ~= '' then
   redis.call('HSET', KEYS[1], 'by:' .. worker, text(apart) .. ' ' .. text(now))
-  apart = 1 / (rate + 1 / math.max(apart, 1))
+  apart = 1 / (rate + (1 + math.max(silent, 0)) / math.max(apart, 1))
 end
 local first = now + soonest
 local taken, last = math.max(kept['taken'] or 0, first), first

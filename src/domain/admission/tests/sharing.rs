@@ -9,7 +9,7 @@ use crate::domain::rate_limit::Calendar;
 use crate::domain::returns::Returns;
 use crate::domain::webhook::WebhookKey;
 
-pub(super) const STEP: Duration = Duration::from_millis(5);
+const STEP: Duration = Duration::from_millis(5);
 
 /// Workers that share the backlog of one webhook, and what is between them: a broker and a store.
 pub(super) struct Sharing<const N: usize> {
@@ -21,7 +21,7 @@ pub(super) struct Sharing<const N: usize> {
     /// How many stand in the queues, by kind.
     queues: [usize; 2],
     coming_back: Vec<Duration>,
-    pub(super) put_off: usize,
+    put_off: usize,
     /// Whose turn it is to be given a message.
     turn: usize,
 }
@@ -44,6 +44,7 @@ impl<const N: usize> Sharing<N> {
     pub(super) fn with(&mut self, worker: usize, act: impl FnOnce(&mut World)) {
         let world = &mut self.workers[worker];
         world.number = worker as u128;
+        world.workers = N as u32;
         std::mem::swap(&mut world.calendars, &mut self.calendars);
         std::mem::swap(&mut world.returns, &mut self.returns);
         act(world);
@@ -88,6 +89,20 @@ impl<const N: usize> Sharing<N> {
                     full += 1;
                 }
                 self.turn = (self.turn + 1) % N;
+            }
+        }
+    }
+
+    /// Each tells the others now and then what it gets done.
+    pub(super) fn tell(&mut self) {
+        if !self.clock.as_millis().is_multiple_of(5_000) {
+            return;
+        }
+        let now = SECOND + self.clock;
+        for (number, world) in self.workers.iter_mut().enumerate() {
+            for (webhook, apart) in world.admission.progress(world.now) {
+                let returns = self.returns.entry(webhook).or_default();
+                returns.tell(number as u128, apart, now);
             }
         }
     }

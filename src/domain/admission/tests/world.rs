@@ -45,6 +45,8 @@ pub struct World {
     pub returns: HashMap<WebhookKey, Returns>,
     /// Which of several workers it is.
     pub number: u128,
+    /// How many there are.
+    pub workers: u32,
 }
 
 impl World {
@@ -62,6 +64,7 @@ impl World {
             calendars: HashMap::new(),
             returns: HashMap::new(),
             number: 0,
+            workers: 1,
         }
     }
 
@@ -195,7 +198,7 @@ impl World {
         let webhook = Self::key(name);
         let returns = self.returns.entry(webhook.clone()).or_default();
         let now = SECOND + self.now.duration_since(self.start);
-        let delay = returns.put_off(self.number, in_line, deferral.delay, now);
+        let delay = returns.put_off(self.number, self.workers, in_line, deferral.delay, now);
         let deferral = Deferral { delay, ..deferral };
         self.admission.comes_back(&webhook, deferral, self.now);
         deferral
