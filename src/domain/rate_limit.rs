@@ -33,7 +33,7 @@ enum Unit {
 /// A text that is no rate limit.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidRateLimit {
-    /// It has another form.
+    /// The text has another form.
     #[error("{0:?} is no rate limit: write 10/s, 300/min or 50/h, with a number from 1 to 9999")]
     Form(String),
     /// Nothing would ever be sent.

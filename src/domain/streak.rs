@@ -136,7 +136,7 @@ mod tests {
         }
     }
 
-    /// What happens to a webhook: how long after what went before, and whether it succeeds.
+    /// A webhook's attempts: how long each comes after the one before, and whether it succeeds.
     fn histories() -> impl Strategy<Value = Vec<(u64, bool)>> {
         proptest::collection::vec((0..4 * DAY, proptest::bool::weighted(0.15)), 1..40)
     }
