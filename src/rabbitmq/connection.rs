@@ -41,16 +41,16 @@ pub struct Server {
 /// An AMQP URL that cannot be used. The text never repeats the URL, which may hold a password.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidUrl {
-    /// It is no URL.
+    /// The text is no URL.
     #[error("it is not a URL ({0}); use amqp://user:password@host:5672/%2f")]
     Syntax(#[from] url::ParseError),
-    /// It is the URL of something else.
+    /// The URL has the scheme of something else.
     #[error("the scheme is {0:?}; use amqp or amqps")]
     Scheme(String),
-    /// It names no host.
+    /// The URL names no host.
     #[error("it names no host; use amqp://user:password@host:5672/%2f")]
     NoHost,
-    /// A part of it cannot be read.
+    /// A part of the URL cannot be read.
     #[error("a part of it cannot be read: {0}")]
     Part(String),
 }
@@ -65,7 +65,7 @@ pub enum ConnectError {
         server: String,
         /// The user.
         user: String,
-        /// What the broker said.
+        /// The broker's answer.
         #[source]
         source: lapin::Error,
     },
@@ -78,7 +78,7 @@ pub enum ConnectError {
         user: String,
         /// The virtual host.
         vhost: String,
-        /// What the broker said.
+        /// The broker's answer.
         #[source]
         source: lapin::Error,
     },

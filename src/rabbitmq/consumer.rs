@@ -43,7 +43,7 @@ const BUILD_LIMIT: Duration = Duration::from_secs(30);
 pub struct ConsumerSettings {
     /// The broker.
     pub server: Server,
-    /// What is declared there.
+    /// The topology that is declared on the broker.
     pub topology: Arc<Topology>,
     /// How many unsettled events the worker may hold. Measured: 1,000 is as good as any more.
     pub prefetch_events: u16,
@@ -66,7 +66,7 @@ pub enum StartError {
     /// The broker keeps the connection and answers nothing.
     #[error("RabbitMQ did not answer within {BUILD_LIMIT:?}, asked to {asked}")]
     TimedOut {
-        /// What it was asked: a single queue may be unresponsive.
+        /// What the broker was asked to do: a single queue may be unresponsive.
         asked: String,
     },
     /// The broker does not let a queue be consumed.
@@ -228,8 +228,8 @@ impl Supervisor {
     }
 }
 
-/// What is wrong with the broker's objects, if they are left to somebody else to declare: a missing
-/// delay queue would be noticed only when the first retry cannot be handed over.
+/// Finds the first thing wrong with the broker's objects, if somebody else is to declare them. A
+/// missing delay queue would be noticed only when the first retry cannot be handed over.
 async fn first_problem(
     settings: &ConsumerSettings,
     connection: &Connection,

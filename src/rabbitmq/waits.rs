@@ -89,7 +89,7 @@ pub(super) enum Place {
     First {
         /// The queue's step.
         step: Duration,
-        /// What is left to wait after it.
+        /// The wait that is left after the queue's step.
         rest: Duration,
     },
 }
@@ -159,7 +159,7 @@ mod tests {
             rest: secs(2.0),
         };
         assert_eq!(waits.place_in_line(secs(66.0), &steps(), now), first);
-        // What another put there before is over by then.
+        // Waits that another worker put there before are over by then.
         let later = now + secs(29.0);
         assert_eq!(
             waits.place_in_line(secs(66.0), &steps(), later),
@@ -177,7 +177,7 @@ mod tests {
         assert_eq!(waits.place(secs(34.0), &steps(), now), first);
         assert_eq!(waits.place(secs(32.0), &steps(), now), Place::UntilItsEnd);
         assert_eq!(waits.place(secs(0.2), &steps(), now), Place::UntilItsEnd);
-        // It is noted, for what is of a line.
+        // The wait is noted all the same, for those of a line.
         let split = Place::First {
             step: secs(24.0),
             rest: secs(6.0),
