@@ -21,7 +21,7 @@ pub enum Tab {
     Overview,
     /// Its attempts.
     Log,
-    /// What of it was given up.
+    /// The webhook's dead letters.
     DeadLetters,
     /// Changing it.
     Settings,
