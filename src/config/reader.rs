@@ -1,9 +1,9 @@
 //! How a setting is declared once and read: the [`settings!`] macro and the reader it walks with.
 //!
 //! The macro turns one declaration into the public structs, their field docs, and one walk over
-//! all keys. Whoever needs the keys (the default file, `config show`, the check for unknown keys)
-//! takes the walk with a [`Reader`] and looks at the [`Entry`] list it leaves behind, so that
-//! there is no second table to keep in step.
+//! all keys. Whoever needs the keys takes the walk with a [`Reader`] and looks at the [`Entry`]
+//! list it leaves behind: the default file, `config show`, the check for unknown keys. So there is
+//! no second table to keep in step.
 
 use std::collections::BTreeMap;
 
@@ -121,7 +121,7 @@ impl Reader {
 }
 
 /// Declares the settings: `Root { keys } table: Group { keys } …`, each key as
-/// `name: Type = default, kind;` under the doc comment that people read, in the API's documentation
+/// `name: Type = default, kind;` under its doc comment. People read that in the API's documentation
 /// and in the default file alike.
 macro_rules! settings {
     (

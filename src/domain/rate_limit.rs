@@ -2,7 +2,7 @@
 //!
 //! A limit is kept evenly: `10/s` is one request every 100 ms, and what was not used before is not
 //! made up for. All workers share it, so times are reserved a little ahead from one [calendar](Calendar)
-//! that they have in common: nobody asks again for each request, and nobody is late for his time
+//! that they have in common. Nobody asks again for each request, and nobody is late for his time
 //! because he had to ask.
 
 use std::fmt;

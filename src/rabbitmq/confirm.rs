@@ -230,8 +230,8 @@ impl Confirmer {
         }
     }
 
-    /// Returns when there is no use in waiting for a confirm any longer: when the connection is dead,
-    /// for the client does not end all that was under way on it, or when the confirm has been due
+    /// Returns when there is no use in waiting for a confirm any longer. Either the connection is
+    /// dead, for the client does not end all that was under way on it; or the confirm has been due
     /// for too long. While the broker blocks the connection no confirm can come, and publishing
     /// again would only pile up duplicates: that time does not count.
     async fn given_up(&self, message: &Outgoing) -> Unconfirmed {

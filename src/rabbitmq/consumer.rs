@@ -1,10 +1,10 @@
 //! The source of messages: one connection, a consumer for each of the three queues, rebuilt whole
 //! whenever any part of it dies.
 //!
-//! A lost connection, a channel that the broker closed (it does so to one that holds a message for
-//! longer than `consumer_timeout`, 30 minutes by default), a consumer that it cancelled, a peer
-//! that no longer answers: all of them end the *life* of the connection with its consumers, and the
-//! supervisor starts another, for as long as it takes.
+//! The broker may close a channel (it does so to one that holds a message for longer than
+//! `consumer_timeout`, 30 minutes by default), cancel a consumer, no longer answer, or be cut off.
+//! Any of that ends the *life* of the connection with its consumers, and the supervisor starts
+//! another, for as long as it takes.
 
 use std::sync::Arc;
 use std::time::Duration;

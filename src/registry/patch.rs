@@ -59,7 +59,7 @@ impl WebhookPatch {
     }
 }
 
-/// What a change means beyond the document.
+/// What a webhook's change means beyond the document.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Effect {
     /// The record of its failures begins anew.

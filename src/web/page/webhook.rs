@@ -25,7 +25,7 @@ pub enum Tab {
     DeadLetters,
     /// Changing it.
     Settings,
-    /// What its receiver needs.
+    /// Code for the webhook's receiver.
     Verify,
 }
 
