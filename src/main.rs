@@ -12,7 +12,7 @@ use prism_webhooks::{cli, http};
 fn main() -> ExitCode {
     http::install_crypto();
     let program = cli::Program::parse();
-    // What is not UTF-8 has been refused by now, wherever it matters.
+    // Arguments that are not UTF-8 have been refused by now, wherever it matters.
     let arguments = std::env::args_os().map(|argument| argument.to_string_lossy().into_owned());
     match cli::run(program, arguments.collect()) {
         Ok(()) => ExitCode::SUCCESS,

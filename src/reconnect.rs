@@ -32,7 +32,7 @@ impl Reconnect {
         self.0.next_backoff().unwrap_or(LONGEST)
     }
 
-    /// It worked: the next failure starts with the shortest wait again.
+    /// A try worked: the next failure starts with the shortest wait again.
     pub fn succeeded(&mut self) {
         self.0.reset();
     }

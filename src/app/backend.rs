@@ -28,17 +28,17 @@ pub trait Backend: Send + Sync {
     /// Takes events in.
     fn intake(&self) -> Result<Arc<dyn Intake>, ServerError>;
 
-    /// What is on record.
+    /// The attempts and deliveries on record.
     fn delivery_log(&self) -> Result<Arc<dyn DeliveryLog>, ServerError>;
 
-    /// What was given up.
+    /// The dead letters.
     fn dead_letters(&self) -> Result<Arc<dyn DeadLetters>, ServerError>;
 
     /// Puts attempts on record.
     fn log_writer(&self) -> Result<Arc<dyn LogWriter>, ServerError>;
 
-    /// What an engine needs of it, the source of messages last. Waits for servers that are away; an
-    /// error is one that waiting does not mend.
+    /// Sets up what an engine needs, the source of messages last. Waits for servers that are away;
+    /// an error is one that waiting does not mend.
     async fn set_to_work(&self, engine: ForEngine) -> Result<AtWork, StartError>;
 
     /// The embedded store, if it is that: other processes ask the one that has it open.
@@ -75,11 +75,11 @@ pub struct ForEngine {
 
 /// A backend at work for one engine.
 pub struct AtWork {
-    /// What the engine works in.
+    /// The ports that the engine works with.
     pub ports: Ports,
     /// Where its messages come from.
     pub source: Source,
-    /// What is to be ended behind it.
+    /// What to end after the engine.
     pub behind: Box<dyn Behind>,
 }
 
@@ -98,8 +98,8 @@ pub fn open_shared(config: &Config, client: &'static str) -> Arc<dyn Backend> {
     Arc::new(OnServers::new(config, client))
 }
 
-/// What the settings name; `client` names the program in the broker's lists. Servers may be away;
-/// embedded data is created if there is none. Must be called on a Tokio runtime.
+/// Opens what the settings name; `client` names the program in the broker's lists. Servers may be
+/// away; embedded data is created if there is none. Must be called on a Tokio runtime.
 pub fn open(config: &Config, client: &'static str) -> Result<Arc<dyn Backend>, StartError> {
     Ok(match config.mode() {
         Mode::Servers => open_shared(config, client),

@@ -18,7 +18,7 @@ const PORT_WANTED: usize = 2048;
 /// The most connections that are kept open while idle, to all endpoints together.
 const IDLE_WANTED: usize = 65_536;
 
-/// What a process needs at the least beside its requests.
+/// The fewest connections that the port takes at once, where handles are few.
 const PORT_LEAST: usize = 16;
 
 /// What a process does, and so who needs handles.
@@ -59,7 +59,7 @@ pub fn divide(limit: usize, wanted: Demand) -> Shares {
     }
 }
 
-/// What a process with these settings gets of the handles that it may have, with a port or without.
+/// Shares out the handles that a process with these settings may have, with a port or without.
 /// Warns where that is less than the settings want.
 pub fn shares(config: &Config, port: bool) -> Shares {
     let limit = getrlimit(Resource::Nofile).current;

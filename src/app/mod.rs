@@ -92,7 +92,7 @@ pub fn topology(config: &Config) -> Topology {
     Topology::new(&config.namespace, &config.event_types, config.delay.longest)
 }
 
-/// What counts as an event here: the configured types, and our own.
+/// What this deployment takes as an event: the configured types, and our own.
 pub fn event_rules(config: &Config) -> EventRules {
     let own = EventType::webhook_disabled();
     EventRules {
@@ -217,8 +217,8 @@ fn worker_name(config: &Config) -> String {
 mod tests {
     use super::*;
 
-    /// What the parts take without settings, as tests and programs on the library do, is what they
-    /// get from settings that say nothing.
+    /// Parts without settings, as in tests and programs on the library, take what they get from
+    /// settings that say nothing.
     #[test]
     fn the_defaults_of_the_parts_are_those_of_the_settings() {
         let config = Config::default();

@@ -80,7 +80,7 @@ impl Run {
         self.listener.address()
     }
 
-    /// What can be asked of it.
+    /// The deployment, for what is done by hand.
     pub fn deployment(&self) -> &Deployment {
         &self.state.deployment
     }
@@ -90,7 +90,7 @@ impl Run {
         &self.state.tester
     }
 
-    /// What it runs on.
+    /// The backend that it runs on.
     pub fn backend(&self) -> &Arc<dyn Backend> {
         &self.backend
     }

@@ -114,7 +114,7 @@ impl Backend for OnServers {
             keys.clone(),
             log_settings,
         ));
-        // It goes on until everything in flight is settled, which is after the source has ended.
+        // The publisher goes on until everything in flight is settled: after the source has ended.
         let stop = CancellationToken::new();
         let publisher = Publisher::start(server.clone(), topology.clone(), stop);
         let ports = Ports {

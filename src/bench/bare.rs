@@ -30,7 +30,7 @@ const IN_FLIGHT: usize = 256;
 const PREFETCH: u16 = 1000;
 const BATCH: usize = 512;
 
-/// What it is to carry.
+/// The work of the bare loop.
 #[derive(Debug, Clone)]
 pub struct Task {
     /// So many events.
@@ -162,7 +162,7 @@ impl Loop {
             open: AtomicUsize::new(endpoints.len()),
         });
         for endpoint in endpoints {
-            // It is never closed.
+            // The semaphore is never closed.
             let Ok(place) = self.places.clone().acquire_owned().await else {
                 return;
             };

@@ -119,7 +119,7 @@ impl Child {
 
     /// Asks it to finish in good order.
     pub fn terminate(&self) {
-        // It fails if it has ended already, which is as well.
+        // The signal fails if the process has ended already, which is as well.
         let _ = kill_process(Pid::from_child(&self.process), Signal::TERM);
     }
 

@@ -55,7 +55,7 @@ pub enum BenchError {
     /// A process could not be started, or not be spoken to.
     #[error("{what}: {source}")]
     Process {
-        /// Which.
+        /// The process.
         what: String,
         /// Why.
         source: io::Error,
@@ -63,17 +63,17 @@ pub enum BenchError {
     /// A process ended before it was told to.
     #[error("{what} ended early ({status}){said}")]
     Ended {
-        /// Which.
+        /// The process.
         what: String,
-        /// How.
+        /// How the process ended.
         status: ExitStatus,
-        /// What it last said, after a colon; empty if it said nothing.
+        /// What the process last said, after a colon; empty if it said nothing.
         said: String,
     },
     /// A process did not do something in time.
     #[error("{what} did not answer within {limit:?}; is the machine overloaded?")]
     Late {
-        /// Which.
+        /// The process.
         what: String,
         /// The time that it had.
         limit: Duration,
@@ -81,9 +81,9 @@ pub enum BenchError {
     /// A process answered something that makes no sense.
     #[error("{what} answered {line:?}")]
     Nonsense {
-        /// Which.
+        /// The process.
         what: String,
-        /// What it answered.
+        /// The process's answer.
         line: String,
     },
     /// The HTTP client of the bare loop failed.
@@ -95,9 +95,9 @@ pub enum BenchError {
     /// Not every scenario exists in embedded mode.
     #[error("--embedded measures draining alone: {names}; leave {refused} out")]
     NotEmbedded {
-        /// What it measures.
+        /// The scenarios that embedded mode has.
         names: String,
-        /// What was asked for.
+        /// The scenarios asked for that it has not.
         refused: String,
     },
     /// Something on this machine failed: a directory, a socket.

@@ -74,7 +74,7 @@ impl Figures {
         }
     }
 
-    /// What was measured under this path.
+    /// Returns the value measured under this path.
     #[cfg(test)]
     pub fn get(&self, path: &str) -> Option<f64> {
         let found = self.0.iter().find(|figure| figure.path == path);
@@ -96,7 +96,7 @@ pub fn count(n: u64) -> f64 {
     n as f64
 }
 
-/// What came of all rounds of a scenario.
+/// The figures of all rounds of a scenario, summed up.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Summary(Vec<(String, Spread, bool)>);
 

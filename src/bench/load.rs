@@ -18,7 +18,7 @@ use super::error::BenchError;
 /// The event type of all of them.
 pub const EVENT_TYPE: &str = "request.completed";
 
-/// What the time of the publish stands behind in a body.
+/// The text in a body before the time of the publish.
 pub const PUBLISHED: &str = "\"published_ns\":";
 
 /// Events in one go of a backlog.

@@ -59,7 +59,7 @@ impl Scenario {
             .unwrap_or_default()
     }
 
-    /// What is drained, if it is about that.
+    /// Returns the shape of what is drained, if the scenario drains.
     pub fn shape(self) -> Option<Shape> {
         match self {
             Self::Drain => Some(Shape::Fanout(1)),
@@ -118,7 +118,7 @@ pub struct Sizes {
 }
 
 impl Sizes {
-    /// What shows most, in about twenty minutes.
+    /// The sizes that show most, in about twenty minutes.
     pub fn full() -> Self {
         Self {
             rounds: 3,
@@ -135,7 +135,7 @@ impl Sizes {
         }
     }
 
-    /// What shows enough in three minutes.
+    /// The sizes that show enough in three minutes.
     pub fn quick() -> Self {
         Self {
             rounds: 1,

@@ -77,7 +77,7 @@ impl Receivers {
         self.until(limit, |counts| all(counts) >= count).await
     }
 
-    /// What each endpoint got.
+    /// Reports what each endpoint got.
     pub async fn report(&mut self) -> Result<Vec<Got>, BenchError> {
         self.ask("report").await
     }

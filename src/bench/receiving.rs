@@ -2,8 +2,8 @@
 //! endpoints of many customers are, that answer as their path says and keep count. One thread, no
 //! signatures checked, nothing printed: it is to cost little beside what it measures.
 //!
-//! It prints its ports as a JSON array. Asked for `counts` or a `report`, a line on its standard
-//! input, it answers with a line of JSON. It ends when its standard input does.
+//! The process prints its ports as a JSON array. Asked for `counts` or a `report`, a line on its
+//! standard input, it answers with a line of JSON. It ends when its standard input does.
 
 use std::io::Write as _;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -58,7 +58,7 @@ impl Answer {
         }
     }
 
-    /// What a path says; all else is answered at once.
+    /// Reads what a path says; all else is answered at once.
     fn of(path: &str) -> Self {
         let (what, number) = path
             .trim_start_matches('/')

@@ -27,7 +27,7 @@ const REMOVAL_LIMIT: Duration = Duration::from_secs(60);
 #[derive(Debug)]
 pub struct Servers {
     given: Config,
-    /// What all of them begin with.
+    /// The beginning of every namespace's name.
     base: String,
     made: AtomicU64,
     namespaces: Mutex<BTreeSet<String>>,
@@ -51,7 +51,7 @@ impl Servers {
         })
     }
 
-    /// What the names of all namespaces begin with; a number follows, from 1.
+    /// The beginning of every namespace's name; a number follows, from 1.
     pub fn base(&self) -> &str {
         &self.base
     }

@@ -46,7 +46,7 @@ pub struct Cost {
 /// What a worker logs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Logs {
-    /// What it logs by default.
+    /// What a worker logs by default.
     Usual,
     /// Every deferral as well, so that it is known whose they were.
     Deferrals,
@@ -94,7 +94,7 @@ impl Workers {
         })
     }
 
-    /// What they have cost so far.
+    /// Adds up what the workers have cost so far.
     pub fn cost(&self) -> Cost {
         let cpu = self.children.iter().map(|child| usage::cpu(child.id()));
         let peaks = self

@@ -50,7 +50,7 @@ impl Console {
 }
 
 impl Shows {
-    /// What this process's streams can show.
+    /// Finds out what this process's streams can show.
     pub fn own() -> Self {
         let width = io::stdout().is_terminal().then(|| {
             let table = comfy_table::Table::new();

@@ -4,16 +4,16 @@ use std::error::Error;
 use std::fmt;
 use std::process::ExitCode;
 
-/// What kind of failure it was; the number is the exit code. 2 is clap's, for wrong usage.
+/// The kind of a failure; the number is the exit code. 2 is clap's, for wrong usage.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ExitReason {
-    /// It ran, and the answer is no: something was not delivered, not published, not as wanted.
+    /// The command ran and the answer is no: something not delivered, not published, not as wanted.
     Failed = 1,
     /// The settings are not usable.
     Settings = 3,
     /// RabbitMQ, Redis or the data cannot be reached, or refuses.
     Unavailable = 4,
-    /// What was named does not exist, or is in the way.
+    /// The thing named does not exist, or is in the way.
     Subject = 5,
 }
 

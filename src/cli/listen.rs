@@ -72,7 +72,7 @@ pub struct ListenArgs {
     pub count: Option<u64>,
 }
 
-/// What came while it listened.
+/// The requests that came while `listen` ran.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct ListenSummary {
     /// The requests.
@@ -92,7 +92,7 @@ pub enum ListenError {
     /// The address cannot be listened on.
     #[error(transparent)]
     Bind(#[from] BindError),
-    /// What came could not be printed.
+    /// A request could not be printed.
     #[error("cannot print: {0}")]
     Output(#[from] io::Error),
 }

@@ -64,7 +64,7 @@ pub struct PublishArgs {
     json: bool,
 }
 
-/// What came of a run.
+/// The counts of a run of `publish`.
 #[derive(Debug)]
 struct Tally {
     /// Whether each id is printed.

@@ -32,7 +32,7 @@ const CHUNK: usize = 64 * 1024;
 /// How much input the command may leave unread before its sender has to wait.
 const UNREAD: usize = 256 * 1024;
 
-/// What a frame is: its first byte.
+/// The kind of a frame: its first byte.
 mod tag {
     pub const ASK: u8 = b'a';
     pub const INPUT: u8 = b'i';

@@ -48,8 +48,8 @@ pub fn json_array<T: Serialize>(out: &mut impl Write, items: &[T]) -> io::Result
     writeln!(out, "{}]", if items.is_empty() { "" } else { "\n" })
 }
 
-/// What comes from elsewhere must not be able to draw on a terminal: control characters, line
-/// breaks among them, are shown as what they are.
+/// Escapes control characters, line breaks among them: text from elsewhere must not be able to draw
+/// on a terminal.
 fn one_line(text: String) -> String {
     if text.contains(char::is_control) {
         text.escape_debug().to_string()

@@ -83,7 +83,7 @@ pub(super) fn cross_check(config: &Config, entries: &[Entry]) -> Vec<Mistake> {
     let broken = rules(config).into_iter().filter(|rule| !rule.holds);
     let mistakes = broken.filter_map(|rule| {
         let (low, high) = (find(rule.low)?, find(rule.high)?);
-        // What nobody set is nobody's mistake: name the key that was set, where only one was.
+        // A default is nobody's mistake: name the key that was set, where only one was.
         let (blamed, other, relation) = match (&low.source, rule.relation) {
             (Source::Default, "at most") => (high, low, "at least"),
             (Source::Default, _) => (high, low, "longer than"),
@@ -126,7 +126,7 @@ fn span(retry: &Retry) -> Duration {
     )
 }
 
-/// The settings that are allowed and likely to be regretted.
+/// Warns of what is allowed and likely to be regretted.
 pub(super) fn warnings(c: &Config) -> Vec<Warning> {
     let each = [
         unencrypted(c),

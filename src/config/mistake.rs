@@ -50,7 +50,7 @@ pub struct Mistake {
     /// The value as it was given, without secrets; `None` where there is none to show: an unknown
     /// key may be a misspelt secret one.
     pub value: Option<String>,
-    /// What is wrong with it and how to mend it.
+    /// The mistake, and how to mend it.
     pub reason: String,
 }
 
@@ -91,7 +91,7 @@ impl fmt::Display for ConfigError {
 pub struct Warning {
     /// The keys that together make it so.
     pub keys: Vec<&'static str>,
-    /// What will happen, and what to change.
+    /// The consequence, and what to change.
     pub reason: String,
 }
 

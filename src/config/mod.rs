@@ -49,12 +49,12 @@ pub struct Loaded {
 }
 
 impl Loaded {
-    /// What holds, as TOML: each value with its source beside it, secrets as `***`.
+    /// The settings in force, as TOML: each value with its source beside it, secrets as `***`.
     pub fn to_toml(&self) -> String {
         print::effective_toml(&self.entries)
     }
 
-    /// What holds, as JSON: key path → `value`, `kind` of source and `source`, secrets as `***`.
+    /// The settings in force, as JSON: key path → `value`, `kind`, `source`; secrets as `***`.
     pub fn to_json(&self) -> serde_json::Value {
         print::effective_json(&self.entries)
     }

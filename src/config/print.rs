@@ -5,7 +5,7 @@ use serde_json::json;
 use super::mistake::Source;
 use super::reader::Entry;
 
-/// What stands at the top of the default file.
+/// The top of the default file.
 const HEADER: &str = "\
 # The configuration of prism-webhooks, with every key at its default.
 #
@@ -47,7 +47,7 @@ pub(super) fn default_file(entries: &[Entry], tables: &[(&str, &[&str])]) -> Str
     file
 }
 
-/// What holds, as TOML, each value with its source beside it and secrets as `***`.
+/// Prints the settings in force as TOML, each with its source beside it and secrets as `***`.
 pub(super) fn effective_toml(entries: &[Entry]) -> String {
     let mut text = String::new();
     for_each(entries, |entry, opens| {
@@ -67,7 +67,7 @@ pub(super) fn effective_toml(entries: &[Entry]) -> String {
     text
 }
 
-/// What holds, as JSON: key path → value and source; a key that is not set has the value null.
+/// Prints the settings in force as JSON: key path → value and source; null for what is not set.
 pub(super) fn effective_json(entries: &[Entry]) -> serde_json::Value {
     let row = |entry: &Entry| {
         // Every value is text, a number, a switch or a list of texts: there is nothing that JSON

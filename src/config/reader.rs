@@ -1,9 +1,9 @@
 //! How a setting is declared once and read: the [`settings!`] macro and the reader it walks with.
 //!
 //! The macro turns one declaration into the public structs, their field docs, and one walk over
-//! all keys. Whoever needs the keys (the default file, `config show`, the check for unknown keys)
-//! takes the walk with a [`Reader`] and looks at the [`Entry`] list it leaves behind, so that
-//! there is no second table to keep in step.
+//! all keys. Whoever needs the keys takes the walk with a [`Reader`] and looks at the [`Entry`]
+//! list it leaves behind: the default file, `config show`, the check for unknown keys. So there is
+//! no second table to keep in step.
 
 use std::collections::BTreeMap;
 
@@ -19,25 +19,25 @@ pub(super) struct Given {
     pub value: Value,
 }
 
-/// What was given, by key path; for each key in rising precedence.
+/// The values given, by key path; for each key in rising precedence.
 pub(super) type AllGiven = BTreeMap<&'static str, Vec<Given>>;
 
 /// A key as the walk found it.
 #[derive(Clone, Debug)]
 pub(super) struct Entry {
-    /// Where it stands, such as `retry.initial`.
+    /// The key's path, such as `retry.initial`.
     pub path: &'static str,
-    /// What it means, a line each.
+    /// The key's meaning, a line each.
     pub doc: &'static [&'static str],
-    /// What is allowed, to follow "must be ".
+    /// The values allowed, to follow "must be ".
     pub allowed: String,
-    /// What stands in the default file if there is no default.
+    /// The value in the default file if there is no default.
     pub example: &'static str,
     /// The built-in default, without secrets.
     pub default: Option<Value>,
-    /// What holds, without secrets.
+    /// The value in force, without secrets.
     pub value: Option<Value>,
-    /// Who said so.
+    /// Who set the value in force.
     pub source: Source,
     /// Whether nothing that was given for it is wrong.
     pub sound: bool,
@@ -63,7 +63,7 @@ pub(super) struct Reader {
     pub entries: Vec<Entry>,
     /// The tables with their docs, in the order of their declaration.
     pub tables: Vec<(&'static str, &'static [&'static str])>,
-    /// What is wrong with single values.
+    /// The mistakes in single values.
     pub mistakes: Vec<Mistake>,
 }
 
@@ -121,7 +121,7 @@ impl Reader {
 }
 
 /// Declares the settings: `Root { keys } table: Group { keys } …`, each key as
-/// `name: Type = default, kind;` under the doc comment that people read, in the API's documentation
+/// `name: Type = default, kind;` under its doc comment. People read that in the API's documentation
 /// and in the default file alike.
 macro_rules! settings {
     (

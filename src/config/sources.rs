@@ -48,7 +48,7 @@ impl Flag {
     }
 }
 
-/// What was given for the keys there are, and what was wrong with the giving.
+/// The values given for the keys there are, and the mistakes in giving them.
 #[derive(Debug, Default)]
 pub(super) struct Gathered {
     pub given: AllGiven,

@@ -25,7 +25,7 @@ impl ReceiverKind {
     /// All of them.
     pub const ALL: [Self; 3] = [Self::Healthy, Self::Flaky, Self::Gone];
 
-    /// What its webhook is called.
+    /// The name of the receiver's webhook.
     pub fn name(self) -> &'static str {
         match self {
             Self::Healthy => "healthy",

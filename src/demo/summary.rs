@@ -15,7 +15,7 @@ pub struct Made {
     pub delivered: bool,
 }
 
-/// What is known at the end.
+/// What the demonstration knows at the end.
 #[derive(Debug, Clone, Default)]
 pub struct Tally {
     /// The types of the events that were published.

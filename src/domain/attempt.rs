@@ -28,9 +28,9 @@ pub struct Attempt {
     pub url: String,
     /// The number of the attempt, from 1.
     pub attempt: u32,
-    /// What set it off.
+    /// What set the attempt off.
     pub trigger: Trigger,
-    /// What it came to: the name of an [`Outcome`].
+    /// The attempt's outcome: the name of an [`Outcome`].
     pub outcome: String,
     /// The HTTP status code, if there was an answer.
     pub status_code: Option<u16>,
@@ -99,7 +99,7 @@ impl Attempt {
         self.outcome == Outcome::Delivered.name()
     }
 
-    /// What the next message of the delivery says of this attempt.
+    /// Returns what the delivery's next message says of this attempt.
     pub fn as_last(&self) -> LastAttempt {
         LastAttempt {
             outcome: self.outcome.clone(),

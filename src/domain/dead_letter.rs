@@ -90,11 +90,11 @@ impl FromStr for Reason {
 /// Something given up, on its way to the dead-letter queue.
 #[derive(Debug, Clone)]
 pub struct DeadLetter {
-    /// Why.
+    /// The reason for giving it up.
     pub reason: Reason,
     /// A sentence for the person who reads it.
     pub detail: String,
-    /// What it is.
+    /// The delivery or the message.
     pub content: Content,
 }
 

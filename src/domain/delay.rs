@@ -12,7 +12,7 @@ use std::time::Duration;
 pub struct Wait {
     /// The delay queue to wait in, by its step.
     pub step: Duration,
-    /// What must still be waited after that.
+    /// The wait that is left after that stay, if any.
     pub rest: Option<Duration>,
 }
 

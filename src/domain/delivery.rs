@@ -65,9 +65,9 @@ impl FromStr for Trigger {
 pub struct Delivery {
     /// The same at every attempt and every repeat.
     pub id: DeliveryId,
-    /// What is delivered.
+    /// The event to deliver.
     pub event: Arc<Event>,
-    /// To whom.
+    /// The webhook to deliver it to.
     pub webhook: WebhookId,
     /// The number of the attempt to be made next, from 1; in a dead letter, of the last one made.
     pub attempt: u32,
@@ -86,7 +86,7 @@ pub struct Delivery {
     pub remaining_wait: Option<Duration>,
 }
 
-/// What the attempt before this one came to.
+/// A delivery's last attempt: what it came to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LastAttempt {
     /// The outcome's name.

@@ -9,8 +9,8 @@ use super::dead_letter::Reason;
 pub enum DeliveryState {
     /// The next attempt is due at this time.
     Waiting(Timestamp),
-    /// The receiver has it.
+    /// The receiver has the event.
     Delivered,
-    /// It was given up.
+    /// The delivery was given up.
     Dead(Reason),
 }

@@ -4,7 +4,7 @@
 use sha2::{Digest as _, Sha256};
 use url::Url;
 
-/// What workers call an endpoint among each other: a URL may hold a secret.
+/// Names an endpoint among workers without its URL, which may hold a secret.
 pub fn fingerprint(url: &Url) -> u64 {
     let digest = Sha256::digest(url.as_str());
     u64::from_be_bytes(std::array::from_fn(|index| digest[index]))
@@ -20,21 +20,21 @@ pub struct EndpointRules {
 /// Why a URL cannot be an endpoint.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidUrl {
-    /// It does not parse.
+    /// The URL does not parse.
     #[error("the URL cannot be read ({0}); write it in full, like https://example.com/hooks")]
     Unreadable(#[from] url::ParseError),
-    /// It is not http or https, or http where only https is allowed.
+    /// The URL is not http or https, or http where only https is allowed.
     #[error("the URL's scheme is {0:?}; {1}")]
     Scheme(String, &'static str),
-    /// It carries a user name or a password.
+    /// The URL carries a user name or a password.
     #[error(
         "the URL must not carry a user name or password; send a header of the webhook's own instead"
     )]
     Credentials,
-    /// It has no host.
+    /// The URL has no host.
     #[error("the URL has no host")]
     NoHost,
-    /// It is longer than receivers accept.
+    /// The URL is longer than receivers accept.
     #[error("the URL has {0} characters; at most 2048 are accepted")]
     TooLong(usize),
 }

@@ -12,7 +12,7 @@ pub struct Explanation {
     /// The entry of the event subscriptions that covers the event type; a webhook without entries
     /// takes all, and so has [`EventSubscription::All`].
     pub covered_by: Option<EventSubscription>,
-    /// What stands in the way; nothing: the webhook gets them.
+    /// The obstacles; without any, the webhook gets the events.
     pub obstacles: Vec<Obstacle>,
 }
 
@@ -25,13 +25,13 @@ pub enum Obstacle {
          reason invalid-event; add it to event_types if the gateway publishes it"
     )]
     UnknownEventType(EventType),
-    /// No entry covers it.
+    /// No event subscription covers the event type.
     #[error("its event subscriptions do not cover {0}; add {0} to them")]
     NotSubscribed(EventType),
-    /// It gets nothing.
+    /// The webhook is disabled, for this reason.
     #[error("it is disabled ({0}); enable it")]
     Disabled(String),
-    /// What would be sent is refused.
+    /// The endpoint's address is refused.
     #[error("its requests would be refused: {0}")]
     AddressRefused(Refusal),
     /// Its document makes no webhook.

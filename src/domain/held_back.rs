@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
-/// What a worker says of a webhook stands for so long; if it goes on, it says so again before that.
-/// What a worker that is gone held back comes back in its time, and nobody holds back what is new.
+/// For so long a worker's word on a webhook stands; if it goes on, it is said again before that.
+/// What a worker that is gone put off comes back when due, and nobody holds back new deliveries.
 pub const STANDS: Duration = Duration::from_secs(60);
 
 /// A change of the end by less than this, or by less than this part of what is left, is not worth
@@ -30,8 +30,8 @@ pub struct HeldBack<T = Timestamp> {
 }
 
 impl HeldBack {
-    /// What several workers, each of which knows its own deliveries, say together at `now`: the one
-    /// that holds back longest tells why. `None` if it is over everywhere.
+    /// Sums up what several workers say at `now`, each of its own deliveries: the one that holds
+    /// back longest tells why. `None` if it is over everywhere.
     pub fn of_all(each: impl IntoIterator<Item = Self>, now: Timestamp) -> Option<Self> {
         let current = each.into_iter().filter(|one| one.until > now);
         current.reduce(|a, b| {
@@ -86,11 +86,11 @@ pub enum Why {
     Failures,
     /// The receiver asked to be left alone, with `Retry-After`.
     Asked,
-    /// More waits for it already than it takes soon.
+    /// More waits for the receiver already than it takes soon.
     Line,
-    /// The same, because of its rate limit.
+    /// The same, because of the webhook's rate limit.
     Rate,
-    /// It is slow, and its organization has as many slow requests open as it may.
+    /// The receiver is slow, and its organization has as many slow requests open as it may.
     Slow,
     /// Not its receiver's: a fault of our own kept the attempt from being made.
     OwnFault,

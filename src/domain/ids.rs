@@ -154,7 +154,7 @@ identifier!(
 );
 
 identifier!(
-    /// What tells a message of the events queue from others, and is kept by a redelivery of it: see
+    /// The key that tells a message of the events queue from others; a redelivery keeps it: see
     /// [`identity`](super::identity).
     MessageKey,
     "the message's key",
@@ -223,7 +223,7 @@ impl EventType {
     /// The most characters of one, which its [pattern](Self::PATTERN) does not say.
     pub const LONGEST: usize = 128;
 
-    /// What the gateway publishes.
+    /// Returns the event types that the gateway publishes.
     pub fn of_gateway() -> [Self; 5] {
         GATEWAY_EVENT_TYPES.map(|name| Self(name.into()))
     }

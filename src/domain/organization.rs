@@ -25,7 +25,7 @@ pub struct OrganizationWebhooks {
 pub struct Unusable {
     /// The id that it stands under.
     pub id: String,
-    /// What is wrong with it.
+    /// What is wrong with the document.
     pub problem: String,
     /// The event subscriptions, if that much can be read of an enabled webhook: its deliveries are
     /// kept as dead letters until the document is mended.
@@ -67,7 +67,7 @@ impl OrganizationWebhooks {
         self.webhooks.iter().find(|webhook| webhook.id == *id)
     }
 
-    /// What is wrong with the document of this id, if something is.
+    /// Returns what is wrong with the document of this id, if something is.
     pub fn problem(&self, id: &WebhookId) -> Option<&str> {
         let found = self
             .invalid

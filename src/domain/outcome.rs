@@ -38,7 +38,7 @@ pub struct Response {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct SendFailure {
-    /// What kind of failure it was.
+    /// The kind of failure.
     pub kind: FailureKind,
     /// The cause, for people: never holds a secret.
     pub message: String,

@@ -1,6 +1,6 @@
 //! Faults of our own: what keeps a request from being made at all, and is nobody's attempt.
 //!
-//! What is ours is what no endpoint can mend and what strikes whoever is next: no file handles, no
+//! A fault is ours if no endpoint can mend it and it strikes whoever is next: no file handles, no
 //! memory, no local ports, no resolver, no network. What strikes one endpoint alone is its own,
 //! whatever it is called: a name that its servers do not answer for, an address that nobody routes
 //! to. A fault that is taken for an endpoint's costs an attempt, of which there are ten; one that
@@ -9,7 +9,7 @@
 use std::fmt;
 use std::time::{Duration, Instant};
 
-/// What we lacked.
+/// What a request of ours lacked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum OwnFault {
     /// File handles: of this process, or of the whole machine.
@@ -74,10 +74,10 @@ const LONGEST: Duration = Duration::from_secs(30);
 /// find what most lack, it goes on.
 const QUIET: Duration = Duration::from_secs(10);
 
-/// It is over too when nothing was tried for so long: what was put off is wanted no more.
+/// An outage is over too when nothing was tried for so long: what was put off is wanted no more.
 const LAPSE: Duration = Duration::from_secs(90);
 
-/// What a fault means.
+/// What one fault of our own leads to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Hit {
     /// Whether it is the first of its kind in this outage.
@@ -141,7 +141,7 @@ impl Outages {
         self.end_after(LAPSE, now)
     }
 
-    /// What is lacking now, if anything.
+    /// Returns what is lacking now, if anything.
     pub fn current(&self) -> Option<OwnFault> {
         self.current.as_ref()?.kinds.last().copied()
     }

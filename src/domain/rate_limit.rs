@@ -2,7 +2,7 @@
 //!
 //! A limit is kept evenly: `10/s` is one request every 100 ms, and what was not used before is not
 //! made up for. All workers share it, so times are reserved a little ahead from one [calendar](Calendar)
-//! that they have in common: nobody asks again for each request, and nobody is late for his time
+//! that they have in common. Nobody asks again for each request, and nobody is late for his time
 //! because he had to ask.
 
 use std::fmt;
@@ -33,7 +33,7 @@ enum Unit {
 /// A text that is no rate limit.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidRateLimit {
-    /// It has another form.
+    /// The text has another form.
     #[error("{0:?} is no rate limit: write 10/s, 300/min or 50/h, with a number from 1 to 9999")]
     Form(String),
     /// Nothing would ever be sent.

@@ -26,10 +26,10 @@ pub struct Secret {
 /// Why a text cannot be a signing secret. Never quotes the text.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidSecret {
-    /// It has no characters, or far too many.
+    /// The text has no characters, or far too many.
     #[error("a secret has 1 to 512 characters")]
     Length,
-    /// It has the prefix of the Standard Webhooks form, but not the form.
+    /// The text has the prefix of the Standard Webhooks form, but not the form.
     #[error(
         "a secret that starts with whsec_ must go on in Base64; take another prefix for one that does not"
     )]

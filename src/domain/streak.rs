@@ -61,8 +61,8 @@ impl Streak {
     }
 }
 
-/// The longest time without a failure after which attempt number `attempt` of a delivery still goes
-/// on with the streak, if webhooks are disabled `after` so long and a delivery waits for its next
+/// The longest time without a failure after which a delivery's attempt number `attempt` still goes
+/// on with the streak. Webhooks are disabled `after` so long, and a delivery waits for its next
 /// attempt up to `longest`.
 ///
 /// Half of `after`: one event a day is enough to show days of failures, and two days far apart are
@@ -136,7 +136,7 @@ mod tests {
         }
     }
 
-    /// What happens to a webhook: how long after what went before, and whether it succeeds.
+    /// A webhook's attempts: how long each comes after the one before, and whether it succeeds.
     fn histories() -> impl Strategy<Value = Vec<(u64, bool)>> {
         proptest::collection::vec((0..4 * DAY, proptest::bool::weighted(0.15)), 1..40)
     }

@@ -11,13 +11,13 @@ use super::streak::Streak;
 /// What happens to a delivery after an attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
-    /// It is delivered.
+    /// The event was delivered.
     Settle,
-    /// It is tried again after this wait.
+    /// The delivery is tried again after this wait.
     Retry(Wait),
-    /// It is given up.
+    /// The delivery is given up.
     DeadLetter(Reason),
-    /// It is given up, and its webhook gets no more.
+    /// The delivery is given up, and its webhook gets no more.
     Disable(DisableCause),
 }
 

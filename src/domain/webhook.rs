@@ -100,7 +100,7 @@ impl std::fmt::Debug for StoredSecret {
 pub struct Webhook {
     /// Its id.
     pub id: WebhookId,
-    /// What people call it.
+    /// The webhook's name.
     pub name: String,
     /// The endpoint.
     pub url: Url,
@@ -112,7 +112,7 @@ pub struct Webhook {
     pub headers: Vec<(HeaderName, HeaderValue)>,
     /// Whether it gets deliveries, and if not, why.
     pub state: State,
-    /// What differs from the deployment's retry policy.
+    /// What the webhook changes of the deployment's retry policy.
     pub retry: RetryOverrides,
     /// How often it may be sent a request, if that is limited.
     pub rate_limit: Option<RateLimit>,
@@ -121,9 +121,9 @@ pub struct Webhook {
 /// Whether a webhook gets deliveries.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum State {
-    /// It does.
+    /// The webhook gets deliveries.
     Enabled,
-    /// It does not, for this reason.
+    /// The webhook gets no deliveries, for this reason.
     Disabled(String),
 }
 
@@ -250,8 +250,8 @@ impl Webhook {
     }
 }
 
-/// What a rotation does to the stored secrets: the new one signs from now on, the one before it
-/// goes on signing beside it for `overlap`, and what has ended is dropped.
+/// Rotates the stored secrets. The new one signs from now on, the one before it goes on signing
+/// beside it for `overlap`, and what has ended is dropped.
 pub fn rotate(
     secrets: &[StoredSecret],
     new: String,

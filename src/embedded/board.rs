@@ -12,7 +12,7 @@ use crate::domain::ids::{Organization, WebhookId};
 use crate::domain::webhook::WebhookKey;
 use crate::engine::ports::Board;
 
-/// What the worker says.
+/// The board in memory: whose deliveries are held back, as the worker says.
 #[derive(Debug, Default)]
 pub struct EmbeddedBoard {
     said: Mutex<HashMap<WebhookKey, HeldBack>>,

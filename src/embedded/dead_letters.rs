@@ -31,9 +31,9 @@ pub enum DeadLettersError {
     /// They cannot be moved. What was done until then stays done, the rest is as it was.
     #[error("stopped after {} of {} letters: {source}", progress.done, progress.total)]
     Write {
-        /// Why.
+        /// Why they cannot be moved.
         source: WriteError,
-        /// What was done until then.
+        /// How far the job was.
         progress: Box<Progress>,
     },
 }
@@ -303,7 +303,7 @@ fn requeue(connection: &Connection, letter: i64, message: i64, now: i64) -> rusq
     }
     match message::delivery(&head, body) {
         Ok(delivery) => Draft::delivery(&delivery.requeued()).insert(connection, message, now),
-        // It was usable when it was looked at.
+        // The letter was usable when it was looked at.
         Err(error) => Err(rusqlite::Error::ToSqlConversionFailure(Box::new(error))),
     }
 }

@@ -27,7 +27,7 @@ pub enum DeliveriesError {
     Unreadable {
         /// The delivery.
         id: DeliveryId,
-        /// What is wrong.
+        /// What is wrong with the record.
         problem: String,
     },
     /// The database gave no answer.
@@ -50,7 +50,7 @@ impl Deliveries {
         Self { store, clock }
     }
 
-    /// What is on record of a delivery; `None` if nothing is, or not any more.
+    /// Reads what is on record of a delivery; `None` if nothing is, or not any more.
     pub async fn get(
         &self,
         organization: &Organization,

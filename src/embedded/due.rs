@@ -11,7 +11,7 @@ pub(super) struct Row {
     pub body: Vec<u8>,
 }
 
-/// What loading found.
+/// The messages that loading found.
 pub(super) struct Loaded {
     pub rows: Vec<Row>,
     /// When there will be more, as far as is known.
@@ -28,7 +28,7 @@ pub(super) enum More {
     Unknown,
 }
 
-/// What is due at `now` and not claimed, oldest first, and when there will be more.
+/// Finds what is due at `now` and not claimed, oldest first, and when there will be more.
 pub(super) fn find(
     connection: &Connection,
     kind: i64,

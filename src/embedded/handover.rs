@@ -102,12 +102,12 @@ fn stamp(event: &mut RawEvent) {
     event.stamp.get_or_insert_with(stamp);
 }
 
-/// What a dead letter holds; the numbers are those of the table.
+/// The kind of a dead letter's content; the numbers are those of the table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum LetterKind {
     Event = 0,
     Delivery = 1,
-    /// What was in the place of a delivery and is none.
+    /// A message in the place of a delivery that is none.
     Unreadable = 2,
 }
 

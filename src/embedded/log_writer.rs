@@ -1,7 +1,7 @@
 //! The record of what was done, for the engine.
 //!
-//! What is put on record together is one job of the writer. Caps and times of keeping are those of
-//! [`retention`](crate::store::retention); what is over them is removed now and then, and not read
+//! Entries put on record together are one job of the writer. Caps and times of keeping are those of
+//! [`retention`](crate::store::retention); entries over them are removed now and then, and not read
 //! meanwhile where it matters.
 
 use std::collections::HashSet;

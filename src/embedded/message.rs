@@ -14,7 +14,7 @@ use crate::domain::ids::{DeliveryId, EventId, EventType, Organization, WebhookId
 use crate::domain::trace_context::TraceParent;
 use crate::engine::ports::Message;
 
-/// What a message is: where it comes to the engine.
+/// The kind of a message: where it comes to the engine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum MessageKind {
     Event,
@@ -151,7 +151,7 @@ pub(super) struct EventHead {
     pub(super) organization: StoredHeader,
     #[serde(default, skip_serializing_if = "StoredHeader::is_absent")]
     pub(super) traceparent: StoredHeader,
-    /// What tells the message from others. Messages of older programs have none.
+    /// The stamp, which tells the message from others. Messages of older programs have none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) stamp: Option<String>,
 }

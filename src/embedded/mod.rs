@@ -93,7 +93,7 @@ pub enum StartError {
     /// The database cannot be opened.
     #[error(transparent)]
     Open(#[from] database::OpenError),
-    /// It cannot be read.
+    /// The database cannot be read.
     #[error(transparent)]
     Read(#[from] ReadError),
 }

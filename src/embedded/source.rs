@@ -106,7 +106,7 @@ type Ending = BoxFuture<'static, Ended>;
 
 struct Ended {
     ids: Vec<i64>,
-    /// What will never come again.
+    /// The marks of events that will never come again.
     marks: Vec<SettledMarker>,
     /// Given back now that the messages cannot be repeated any more.
     _places: Vec<Place>,
@@ -122,7 +122,7 @@ struct Lane {
     settlements: mpsc::UnboundedReceiver<Settlement>,
     /// Where the marks of what is deleted go.
     proven: mpsc::UnboundedSender<SettledMarker>,
-    /// What is handed out, or being deleted.
+    /// The messages handed out, or being deleted.
     claims: HashSet<i64>,
     /// How often a message was returned.
     returns: HashMap<i64, u32>,
@@ -187,7 +187,7 @@ impl Lane {
     /// How long until something may be due that is not now.
     fn until_more(&self) -> Duration {
         let More::At(due_at) = self.more else {
-            // What is added is told, and so is room for what is there.
+            // New messages are announced, and so is room for those that are there.
             return LOOK_EVERY;
         };
         let wait = due_at.saturating_sub(millis(self.clock.now()));

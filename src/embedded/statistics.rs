@@ -74,7 +74,7 @@ impl Statistics {
     }
 }
 
-/// What is counted on its way to the store.
+/// Counts attempts, and adds the counts to the store now and then.
 #[derive(Debug)]
 pub(super) struct Counting {
     tally: Tally,

@@ -21,7 +21,7 @@ const MAX_JOBS: usize = 1024;
 /// A transaction is closed once it has about so many bytes.
 const MAX_BYTES: usize = 4 << 20;
 
-/// What is to be done with a job that cannot be written.
+/// What to do with a job that cannot be written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum WhenFull {
     /// Try again for as long as it takes: it must not be lost.
@@ -35,7 +35,7 @@ pub(super) enum WhenFull {
 /// How something is to be written.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Write {
-    /// What is to be done while it cannot be.
+    /// What to do while the job cannot be written.
     pub(super) when_full: WhenFull,
     /// About how many bytes it takes.
     pub(super) size: usize,
@@ -118,7 +118,7 @@ pub(super) enum Job {
     Close(oneshot::Sender<()>),
 }
 
-/// What is written for somebody who waits for the result.
+/// Work on the database for somebody who waits for the result.
 pub(super) trait Work: Send {
     fn run(&mut self, connection: &Connection) -> rusqlite::Result<()>;
     fn answer(self: Box<Self>, problem: Option<WriteError>);
@@ -198,7 +198,7 @@ impl Writer {
                     None => return,
                 }
             } else {
-                // What is new is tried at once: it may be refused, and somebody waits to hear.
+                // New jobs are tried at once: one may be refused, and somebody waits to hear.
                 tokio::select! {
                     () = tokio::time::sleep(reconnect.next_wait()) => group.append(&mut left),
                     Some(job) = queue.recv(), if closing.is_none() => {
@@ -329,8 +329,8 @@ fn answer(signals: &Signals, group: Group) {
     }
 }
 
-/// What must be on record is waited for; what the database will never take is reported and counts
-/// as written, so that one entry cannot hold up its message for ever.
+/// Returns once an entry is written. One that the database will never take is reported and counts
+/// as written, so that it cannot hold up its message for ever.
 pub(super) async fn recorded<T: Default>(written: Result<T, WriteError>) -> T {
     match written {
         Ok(result) => result,

@@ -41,7 +41,7 @@ impl Excerpt {
             self.kept.extend_from_slice(taken);
             self.truncated |= taken.len() < chunk.len();
             if read >= self.limits.read {
-                // What remains is known for a body of declared length.
+                // How much remains is known for a body of declared length.
                 self.truncated |= response.content_length() != Some(0);
                 break;
             }

@@ -24,13 +24,13 @@ pub(super) fn of_resolver(error: &reqwest::Error) -> Option<OwnFault> {
     }
 }
 
-/// What the system said, if it was the system that `error` came from.
+/// The system's error, if it was the system that `error` came from.
 pub(super) fn of_system(error: &reqwest::Error) -> Option<&io::Error> {
     let said = chain(error).filter_map(|error| error.downcast_ref::<io::Error>());
     said.filter(|error| error.raw_os_error().is_some()).last()
 }
 
-/// What `error` was. `connect_timeout` is for the message.
+/// Describes `error`; `connect_timeout` is for the message.
 pub(super) fn describe(error: &reqwest::Error, connect_timeout: Duration) -> SendFailure {
     let root = chain(error)
         .last()

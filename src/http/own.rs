@@ -17,7 +17,7 @@ use rustix::io::Errno;
 
 use crate::domain::own_fault::OwnFault;
 
-/// What this machine lacks according to `error`, whatever was asked of it.
+/// Returns what this machine lacks according to `error`, whatever was asked of it.
 pub(super) fn lacking(error: &io::Error) -> Option<OwnFault> {
     match Errno::from_io_error(error)? {
         Errno::MFILE | Errno::NFILE => Some(OwnFault::Handles),
@@ -26,8 +26,8 @@ pub(super) fn lacking(error: &io::Error) -> Option<OwnFault> {
     }
 }
 
-/// What was lacking when a connection to one of `addresses` failed with `error`, if it was our own
-/// fault.
+/// Returns what was lacking when a connection to one of `addresses` failed with `error`, if it was
+/// our own fault.
 pub(super) fn of_connecting(error: &io::Error, addresses: &[SocketAddr]) -> Option<OwnFault> {
     let reachable = |address: &SocketAddr| leads_to(*address).is_ok();
     match Errno::from_io_error(error)? {

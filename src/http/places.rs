@@ -2,7 +2,7 @@
 //!
 //! The client's pool has a limit for each endpoint and none in all: a hundred endpoints keep a
 //! hundred handles that nobody uses. So an endpoint has as many places in the pool as it has had
-//! requests open at once, while there are places left; a request without one goes over a connection
+//! requests open at once, while there are places left. A request without one goes over a connection
 //! of its own, which is closed behind it.
 
 use std::collections::HashMap;

@@ -30,10 +30,10 @@ pub enum ResolveError {
     Lookup {
         /// The name.
         host: String,
-        /// What the resolver said.
+        /// The resolver's error.
         source: Arc<LookupError>,
     },
-    /// It could not be looked up, which is our own fault.
+    /// The name could not be looked up, which is our own fault.
     #[error(transparent)]
     Own(OwnFault),
     /// The resolver knows the name, but no address for it.

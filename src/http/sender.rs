@@ -184,7 +184,7 @@ impl HttpSender {
         failure::is_closed_by_receiver(error) && failure::connection(error).is_some_and(had_served)
     }
 
-    /// What of ours `error` came of, if the request to `url` failed by our own fault.
+    /// Returns our own fault behind `error`, if the request to `url` failed by one.
     async fn own_fault(&self, error: &reqwest::Error, url: &Url) -> Option<OwnFault> {
         if let Some(fault) = failure::of_resolver(error) {
             return Some(fault);

@@ -14,8 +14,8 @@ pub struct Deployment {
     pub webhooks: Webhooks,
     /// Takes events in.
     pub intake: Arc<dyn Intake>,
-    /// What is on record.
+    /// The attempts and deliveries on record.
     pub delivery_log: Arc<dyn DeliveryLog>,
-    /// What was given up.
+    /// The dead letters.
     pub dead_letters: Arc<dyn DeadLetters>,
 }

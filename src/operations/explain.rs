@@ -25,7 +25,7 @@ pub enum ExplainError {
     /// The webhook cannot be looked at.
     #[error(transparent)]
     Webhooks(#[from] WebhooksError),
-    /// What is on record cannot be read.
+    /// The record cannot be read.
     #[error(transparent)]
     Unavailable(#[from] Unavailable),
 }

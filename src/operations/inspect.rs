@@ -78,7 +78,7 @@ pub enum InspectError {
 }
 
 impl Inspected {
-    /// What became of the delivery, if more than its attempts is on record.
+    /// Returns what became of the delivery, if more than its attempts is on record.
     pub fn state(&self) -> Option<DeliveryState> {
         match self.recorded {
             Some(Recorded::Whole(_, state) | Recorded::WithoutBody(_, state)) => Some(state),
@@ -86,7 +86,7 @@ impl Inspected {
         }
     }
 
-    /// What became of the delivery `id`, which this is on record of.
+    /// Returns the account of the delivery `id`, which this is the record of.
     pub fn account(self, id: &DeliveryId) -> Account {
         let state = self.state();
         let last = self.attempts.last();
@@ -129,7 +129,7 @@ impl Inspected {
     }
 }
 
-/// What is on record of the delivery `id`. `webhook`, if it is known, spares the look through the
+/// Reads the record of the delivery `id`. `webhook`, if it is known, spares the look through the
 /// attempts of the organization's other webhooks.
 pub async fn inspect(
     deployment: &Deployment,
@@ -210,7 +210,7 @@ pub struct SentRequest {
     pub changed_since: bool,
 }
 
-/// What stands in the place of a value that is not shown.
+/// The text in the place of a value that is not shown.
 pub const HIDDEN: &str = "(hidden)";
 
 /// The request of `attempt`, made again from the record and from the webhook as it is now.

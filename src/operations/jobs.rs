@@ -42,7 +42,7 @@ pub struct Job {
     pub id: Uuid,
     /// Whose letters are meant.
     pub organization: Organization,
-    /// What is done with them.
+    /// What is done with the letters.
     pub action: Action,
     /// Whether they are only counted.
     pub dry_run: bool,
@@ -57,13 +57,13 @@ pub struct Job {
 /// Whether a job goes on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum JobState {
-    /// It does.
+    /// The job goes on.
     Running,
-    /// It has been through.
+    /// The job came to its end.
     Done,
-    /// It was stopped; what was done stays done.
+    /// The job was stopped; what was done stays done.
     Stopped,
-    /// It could not go on, for this reason; what was done stays done.
+    /// The job could not go on, for this reason; what was done stays done.
     Failed(String),
 }
 
@@ -204,7 +204,7 @@ fn under_way<'a>(all: &'a BTreeMap<Uuid, Slot>, organization: &Organization) -> 
     jobs.find(|job| job.organization == *organization && job.state == JobState::Running)
 }
 
-/// What a job that came to an end with this progress is.
+/// Returns the state of a job that came to an end with this progress.
 fn end_state(progress: &Progress, stopped: bool) -> JobState {
     if stopped && progress.looked_at < progress.total {
         JobState::Stopped
@@ -244,7 +244,7 @@ mod tests {
         };
         assert_eq!(end_state(&progress(5, false), false), JobState::Done);
         assert_eq!(end_state(&progress(5, false), true), JobState::Done);
-        // It had a limit, and reached it.
+        // The job had a limit, and reached it.
         assert_eq!(end_state(&progress(2, false), false), JobState::Done);
         assert_eq!(end_state(&progress(2, false), true), JobState::Stopped);
         let failed = end_state(&progress(2, true), false);

@@ -51,7 +51,7 @@ pub async fn retry(
     Ok(deployment.intake.enqueue(again).await?)
 }
 
-/// What is to be sent of a delivery with this record.
+/// Decides what to send of a delivery with this record.
 fn decide(
     id: &DeliveryId,
     recorded: Option<Recorded>,

@@ -50,7 +50,7 @@ impl Period {
     }
 }
 
-/// What was counted of a webhook in a period.
+/// Reads what was counted of a webhook in a period.
 pub async fn statistics(
     deployment: &Deployment,
     organization: &Organization,

@@ -39,7 +39,7 @@ pub enum TestError {
     /// What is stored of the webhook makes no event.
     #[error(transparent)]
     Invalid(#[from] InvalidId),
-    /// It was our own fault: nothing went out, and nothing is on record.
+    /// The fault was our own: nothing went out, and nothing is on record.
     #[error("nothing was sent, which is no fault of the endpoint: {0}")]
     Own(#[from] OwnFault),
 }

@@ -18,7 +18,7 @@ use tokio::time::Instant;
 /// still sends single acknowledgements fifty at a time.
 pub const MAX_ACK_DELAY: Duration = Duration::from_millis(5);
 
-/// What has become of the tags of one channel.
+/// Tracks what has become of the delivery tags of one channel.
 #[derive(Debug, Default)]
 pub struct AckTracker {
     /// Every tag up to this one is done with: acknowledged or returned.
@@ -71,7 +71,7 @@ impl AckTracker {
         }
     }
 
-    /// What to acknowledge at `now`. The tracker takes it as done.
+    /// Plans what to acknowledge at `now`, and takes it as done.
     pub fn plan(&mut self, now: Instant) -> Plan {
         let mut plan = Plan::default();
         while let Some(entry) = self.above.first_entry()

@@ -46,7 +46,7 @@ pub(super) struct Marks {
     pub proven: mpsc::UnboundedSender<SettledMarker>,
 }
 
-/// What acknowledges on one channel.
+/// Acknowledges the messages of one channel.
 pub(super) struct Acker {
     channel: Channel,
     prefetch: u16,

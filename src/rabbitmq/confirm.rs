@@ -30,7 +30,7 @@ const ANSWER_LIMIT: Duration = Duration::from_secs(5);
 /// Why a message is not known to be kept by the broker.
 #[derive(Debug, thiserror::Error)]
 pub enum Unconfirmed {
-    /// It went nowhere: there is no such queue, or no binding for the key.
+    /// The message went nowhere: there is no such queue, or no binding for the key.
     #[error(
         "no queue takes {routing_key:?} from {}; create the topology with \
          `prism-webhooks topology apply`",
@@ -50,10 +50,10 @@ pub enum Unconfirmed {
     NoExchange {
         /// The exchange.
         exchange: String,
-        /// What the broker said.
+        /// The broker's answer.
         source: lapin::Error,
     },
-    /// The broker refused it: a queue is full, or has no leader.
+    /// The broker refused the message: a queue is full, or has no leader.
     #[error("RabbitMQ refused to keep the message for {routing_key:?}")]
     Refused {
         /// The routing key.
@@ -230,8 +230,8 @@ impl Confirmer {
         }
     }
 
-    /// Returns when there is no use in waiting for a confirm any longer: when the connection is dead,
-    /// for the client does not end all that was under way on it, or when the confirm has been due
+    /// Returns when there is no use in waiting for a confirm any longer. Either the connection is
+    /// dead, for the client does not end all that was under way on it; or the confirm has been due
     /// for too long. While the broker blocks the connection no confirm can come, and publishing
     /// again would only pile up duplicates: that time does not count.
     async fn given_up(&self, message: &Outgoing) -> Unconfirmed {

@@ -27,7 +27,7 @@ pub(super) const STEADY: Duration = Duration::from_secs(30);
 /// The smaller frames of connections that only publish. Lapin keeps two buffers of 32 frames, so
 /// this saves 8 MB a connection against RabbitMQ's default of 128 KiB, at the same speed.
 /// Connections that consume must not use it: a frame larger than agreed makes lapin close the
-/// connection, RabbitMQ does not split the frame of the headers, and another program may have
+/// connection. RabbitMQ does not split the frame of the headers, and another program may have
 /// published a message with more than 8 KiB of them.
 const SMALL_FRAMES: u32 = 8_192;
 
@@ -41,16 +41,16 @@ pub struct Server {
 /// An AMQP URL that cannot be used. The text never repeats the URL, which may hold a password.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidUrl {
-    /// It is no URL.
+    /// The text is no URL.
     #[error("it is not a URL ({0}); use amqp://user:password@host:5672/%2f")]
     Syntax(#[from] url::ParseError),
-    /// It is the URL of something else.
+    /// The URL has the scheme of something else.
     #[error("the scheme is {0:?}; use amqp or amqps")]
     Scheme(String),
-    /// It names no host.
+    /// The URL names no host.
     #[error("it names no host; use amqp://user:password@host:5672/%2f")]
     NoHost,
-    /// A part of it cannot be read.
+    /// A part of the URL cannot be read.
     #[error("a part of it cannot be read: {0}")]
     Part(String),
 }
@@ -65,7 +65,7 @@ pub enum ConnectError {
         server: String,
         /// The user.
         user: String,
-        /// What the broker said.
+        /// The broker's answer.
         #[source]
         source: lapin::Error,
     },
@@ -78,7 +78,7 @@ pub enum ConnectError {
         user: String,
         /// The virtual host.
         vhost: String,
-        /// What the broker said.
+        /// The broker's answer.
         #[source]
         source: lapin::Error,
     },
@@ -254,7 +254,7 @@ pub(super) fn reply_code(error: &lapin::Error) -> Option<u16> {
 
 /// Waits until the last acknowledgements have reached their queue, before a channel or connection
 /// is closed. RabbitMQ 3.10 holds acknowledgements back in the channel while the queue has more
-/// than 32 commands of that channel to work off, and forgets them if the channel is closed
+/// than 32 commands of that channel to work off. It forgets them if the channel is closed
 /// meanwhile, in good order or not: the messages come again. AMQP cannot ask about it, so this
 /// waits many times as long as a queue takes for 32 commands.
 pub(super) async fn let_acks_land() {

@@ -1,10 +1,10 @@
 //! The source of messages: one connection, a consumer for each of the three queues, rebuilt whole
 //! whenever any part of it dies.
 //!
-//! A lost connection, a channel that the broker closed (it does so to one that holds a message for
-//! longer than `consumer_timeout`, 30 minutes by default), a consumer that it cancelled, a peer
-//! that no longer answers: all of them end the *life* of the connection with its consumers, and the
-//! supervisor starts another, for as long as it takes.
+//! The broker may close a channel (it does so to one that holds a message for longer than
+//! `consumer_timeout`, 30 minutes by default), cancel a consumer, no longer answer, or be cut off.
+//! Any of that ends the *life* of the connection with its consumers, and the supervisor starts
+//! another, for as long as it takes.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -43,7 +43,7 @@ const BUILD_LIMIT: Duration = Duration::from_secs(30);
 pub struct ConsumerSettings {
     /// The broker.
     pub server: Server,
-    /// What is declared there.
+    /// The topology that is declared on the broker.
     pub topology: Arc<Topology>,
     /// How many unsettled events the worker may hold. Measured: 1,000 is as good as any more.
     pub prefetch_events: u16,
@@ -66,7 +66,7 @@ pub enum StartError {
     /// The broker keeps the connection and answers nothing.
     #[error("RabbitMQ did not answer within {BUILD_LIMIT:?}, asked to {asked}")]
     TimedOut {
-        /// What it was asked: a single queue may be unresponsive.
+        /// What the broker was asked to do: a single queue may be unresponsive.
         asked: String,
     },
     /// The broker does not let a queue be consumed.
@@ -228,8 +228,8 @@ impl Supervisor {
     }
 }
 
-/// What is wrong with the broker's objects, if they are left to somebody else to declare: a missing
-/// delay queue would be noticed only when the first retry cannot be handed over.
+/// Finds the first thing wrong with the broker's objects, if somebody else is to declare them. A
+/// missing delay queue would be noticed only when the first retry cannot be handed over.
 async fn first_problem(
     settings: &ConsumerSettings,
     connection: &Connection,

@@ -17,7 +17,7 @@ use crate::store::dead_letters::{POISON_DETAIL, Summary};
 #[derive(Debug)]
 pub(super) struct DeadLetterMessage {
     received: Received,
-    /// What the broker notes of a message that it gave up itself.
+    /// The broker's note about a message that it gave up itself.
     death: Option<Death>,
 }
 

@@ -11,13 +11,13 @@ use serde::Serialize;
 use super::connection::{ACCESS_REFUSED, NOT_FOUND, PRECONDITION_FAILED, reply_code};
 use super::topology::{Object, ObjectKind, Topology};
 
-/// What is wrong between the topology and the broker.
+/// Why an object of the topology is not on the broker as it should be.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum TopologyError {
     /// An object is not there.
     #[error("the {} {name} is missing; create it with `prism-webhooks topology apply`", kind.name())]
     Missing {
-        /// What it is.
+        /// The kind of object.
         kind: ObjectKind,
         /// Its name.
         name: String,
@@ -29,7 +29,7 @@ pub enum TopologyError {
         mend(*kind, name)
     )]
     Mismatch {
-        /// What it is.
+        /// The kind of object.
         kind: ObjectKind,
         /// Its name.
         name: String,
@@ -40,20 +40,20 @@ pub enum TopologyError {
         /// Its value in the topology.
         wanted: String,
     },
-    /// The user may not declare it, or look at it.
+    /// The user may not declare the object, or look at it.
     #[error("the {} {name} may not be declared by this user: {source}", kind.name())]
     Forbidden {
-        /// What it is.
+        /// The kind of object.
         kind: ObjectKind,
         /// Its name.
         name: String,
-        /// What the broker said.
+        /// The broker's answer.
         source: lapin::Error,
     },
-    /// The broker did not do it, for a reason that says nothing about the topology.
+    /// The broker did not declare the object, for a reason that says nothing about the topology.
     #[error("the {} {name} could not be declared: {source}", kind.name())]
     Failed {
-        /// What it is.
+        /// The kind of object.
         kind: ObjectKind,
         /// Its name.
         name: String,
@@ -69,7 +69,7 @@ impl TopologyError {
     }
 }
 
-/// What a look at the broker found.
+/// The result of comparing the broker with the topology.
 #[derive(Debug)]
 pub struct Check {
     /// How many objects were compared, by existence, durability, type and arguments.
@@ -83,14 +83,14 @@ pub struct Check {
 /// An object for people and programs to look at.
 #[derive(Debug, Clone, Serialize)]
 pub struct Shown {
-    /// What it is and how it is declared.
+    /// The object, as it is declared.
     #[serde(flatten)]
     pub object: Object,
-    /// What is in it, if it is a queue that exists.
+    /// What is in the object, if it is a queue that exists.
     pub contents: Option<Contents>,
 }
 
-/// What is in a queue.
+/// The messages and the consumers of a queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Contents {
     /// The messages that wait to be handed out.
@@ -165,7 +165,7 @@ async fn contents(object: &Object, connection: &Connection) -> lapin::Result<Opt
     }
 }
 
-/// What is in the queue `name`; the broker's 404 if it is not there.
+/// Returns what is in the queue `name`; the broker's 404 if it is not there.
 pub(super) async fn look(name: &str, connection: &Connection) -> lapin::Result<Contents> {
     let channel = connection.create_channel().await?;
     let passive = QueueDeclareOptions::durable().passive();

@@ -59,7 +59,7 @@ pub enum PublishError {
     /// There is no connection.
     #[error(transparent)]
     Connect(Arc<ConnectError>),
-    /// It was not confirmed.
+    /// The message was not confirmed.
     #[error(transparent)]
     Unconfirmed(#[from] Unconfirmed),
     /// The publisher was stopped.
@@ -139,7 +139,7 @@ impl Publisher {
     pub async fn close(&self) {
         self.stop.cancel();
         if let Some(supervisor) = self.supervisor.lock().await.take() {
-            // It ends by itself, and a panic in it has been reported already.
+            // The supervisor ends by itself, and a panic in it has been reported already.
             let _ = supervisor.await;
         }
     }

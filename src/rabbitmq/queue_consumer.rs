@@ -23,7 +23,7 @@ use crate::engine::ports::{Incoming, Message, Receipt, Settlement};
 /// How long cancelling a consumer may take when the intake stops.
 const CANCEL_LIMIT: Duration = Duration::from_secs(5);
 
-/// What a consumer of a queue is made with.
+/// The settings of a queue's consumer.
 #[derive(Debug, Clone)]
 pub(super) struct Plan {
     /// The queue.

@@ -48,11 +48,11 @@ pub struct Topology {
 /// One exchange or queue.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Object {
-    /// What it is.
+    /// Exchange or queue.
     pub kind: ObjectKind,
     /// Its name.
     pub name: String,
-    /// What it is for.
+    /// What the object is for.
     pub purpose: &'static str,
     /// Its arguments; for an exchange, its type.
     pub arguments: BTreeMap<&'static str, Argument>,
@@ -61,7 +61,7 @@ pub struct Object {
     pub bindings: Vec<Binding>,
 }
 
-/// What an object is. All of them are durable.
+/// The kind of an object. All objects are durable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ObjectKind {

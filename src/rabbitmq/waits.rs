@@ -1,10 +1,10 @@
 //! Which delay queue keeps what is put off, so that nobody's wait is prolonged by another's.
 //!
 //! A queue ends the waits of its messages in the order they stand in it. The wait of a message put
-//! off ends at a time of its own, so it must not come to stand behind one that ends later: behind
+//! off ends at a time of its own, so it must not come to stand behind one that ends later. Behind
 //! that it would be late by up to half of its length, and the two may be different
 //! organizations'. So it stays in the next shorter queue for that one's full step, which nothing in
-//! it can prolong, and is put off once more for the rest, which is too short to be late by much.
+//! it can prolong. Then it is put off again for the rest, which is too short to be late by much.
 //!
 //! Of a line, each of which ends after the one before, there may be tens of thousands. These are one
 //! message each, in the queue that covers the wait, unless this worker knows of one there that ends
@@ -51,8 +51,8 @@ impl Waits {
         rest.map_or(Place::UntilItsEnd, |rest| Place::First { step, rest })
     }
 
-    /// Where one of a line waits for `delay`: until its end in the queue that covers it, which is one
-    /// message all in all, or first in the next shorter one, if a longer wait is in the way.
+    /// Where one of a line waits for `delay`: until its end in the queue that covers it, as one
+    /// message all in all. If a longer wait is in the way there, first in the next shorter queue.
     pub(super) fn place_in_line(&mut self, delay: Duration, steps: &Steps, now: Instant) -> Place {
         let covering = steps.covering(delay);
         let others = self.started + covering;
@@ -89,7 +89,7 @@ pub(super) enum Place {
     First {
         /// The queue's step.
         step: Duration,
-        /// What is left to wait after it.
+        /// The wait that is left after the queue's step.
         rest: Duration,
     },
 }
@@ -159,7 +159,7 @@ mod tests {
             rest: secs(2.0),
         };
         assert_eq!(waits.place_in_line(secs(66.0), &steps(), now), first);
-        // What another put there before is over by then.
+        // Waits that another worker put there before are over by then.
         let later = now + secs(29.0);
         assert_eq!(
             waits.place_in_line(secs(66.0), &steps(), later),
@@ -177,7 +177,7 @@ mod tests {
         assert_eq!(waits.place(secs(34.0), &steps(), now), first);
         assert_eq!(waits.place(secs(32.0), &steps(), now), Place::UntilItsEnd);
         assert_eq!(waits.place(secs(0.2), &steps(), now), Place::UntilItsEnd);
-        // It is noted, for what is of a line.
+        // The wait is noted all the same, for those of a line.
         let split = Place::First {
             step: secs(24.0),
             rest: secs(6.0),

@@ -45,7 +45,7 @@ pub struct Received {
     pub headers: HeaderMap,
     /// Its body.
     pub body: Bytes,
-    /// What its signatures say.
+    /// Whether its signatures are valid.
     pub verified: Verification,
     /// When it had come whole.
     pub at: Timestamp,

@@ -23,7 +23,7 @@ use crate::engine::ports::Board;
 /// So much of what is said is under way at once.
 const AT_ONCE: usize = 64;
 
-/// What workers say, in Redis.
+/// The board in Redis: whose deliveries are held back, as each worker says.
 #[derive(Debug, Clone)]
 pub struct RedisBoard {
     connection: Connection,
@@ -31,7 +31,7 @@ pub struct RedisBoard {
     hold: Script,
 }
 
-/// What one worker writes on it.
+/// Writes what one worker says on the board.
 #[derive(Debug)]
 pub struct Writer {
     board: RedisBoard,
@@ -85,7 +85,7 @@ impl RedisBoard {
         let answers = self.connection.pipeline(&mut commands, TIME_LIMIT).await?;
         let mut held_back = HashMap::new();
         for (id, answer) in webhooks.iter().zip(answers) {
-            // What cannot be read is not known, and nothing else hangs on it.
+            // An unreadable entry is left out, and nothing else hangs on it.
             let said = answer.and_then(|answer| Ok(Vec::<Vec<u8>>::from_redis_value(answer)?));
             let said = said.unwrap_or_default();
             let each = said.iter().filter_map(|said| Said::read(said, now));

@@ -28,7 +28,7 @@ pub enum DeliveriesError {
     Unreadable {
         /// The delivery.
         id: DeliveryId,
-        /// What is wrong.
+        /// What is wrong with the record.
         #[source]
         problem: Unreadable,
     },
@@ -43,7 +43,7 @@ impl Deliveries {
         Self { connection, keys }
     }
 
-    /// What is on record of a delivery; `None` if nothing is, or not any more.
+    /// Reads what is on record of a delivery; `None` if nothing is, or not any more.
     pub async fn get(
         &self,
         organization: &Organization,

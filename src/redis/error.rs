@@ -13,7 +13,7 @@ pub enum StoreError {
     Away {
         /// Host and port.
         address: Arc<str>,
-        /// What connecting, or the connection, came to.
+        /// Why connecting failed, or the connection broke.
         source: RedisError,
     },
     /// No answer in time. The command may or may not have been carried out.

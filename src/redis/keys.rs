@@ -1,7 +1,7 @@
 //! The name of every key and channel.
 //!
-//! What belongs to one organization carries it as a hash tag, so that a script may touch several
-//! of its keys. No identifier can hold a brace.
+//! Keys of one organization carry it as a hash tag, so that a script may touch several of them.
+//! No identifier can hold a brace.
 
 use std::sync::Arc;
 
@@ -75,7 +75,7 @@ impl Keys {
         format!("{}:{{{organization}}}:bodies:sizes", self.prefix)
     }
 
-    /// What the keys of an organization's deliveries begin with, before the id.
+    /// The beginning of the keys of an organization's deliveries, before the id.
     pub fn deliveries(&self, organization: &Organization) -> String {
         format!("{}:{{{organization}}}:delivery:", self.prefix)
     }
@@ -95,7 +95,7 @@ impl Keys {
         format!("{}{day}", self.counts(organization, webhook)[1])
     }
 
-    /// What the keys of a webhook's counts begin with, before the day: outcomes and durations.
+    /// The beginnings of the keys of a webhook's counts, before the day: outcomes and durations.
     pub fn counts(&self, organization: &Organization, webhook: &WebhookId) -> [String; 2] {
         ["outcomes", "durations"]
             .map(|what| format!("{}:{{{organization}}}:{what}:{webhook}:", self.prefix))

@@ -21,7 +21,7 @@ const HEARTBEAT: Duration = Duration::from_secs(1);
 pub(super) struct Listener<B, H> {
     pub(super) connection: Connection,
     pub(super) channels: Vec<String>,
-    /// What is heard of, for the log.
+    /// The subject of the messages, for the log.
     pub(super) what: &'static str,
     /// Called whenever it begins to listen: something may have been missed.
     pub(super) begins: B,

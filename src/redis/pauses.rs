@@ -23,7 +23,7 @@ use crate::engine::ports::{Heed, Pauses};
 /// So many endpoints of one webhook are kept; when there are more, the last alone.
 const MOST_ENDPOINTS: u32 = 16;
 
-/// What workers tell each other, in Redis.
+/// The pauses that workers tell each other, in Redis.
 pub struct RedisPauses {
     connection: Connection,
     keys: Keys,
@@ -101,7 +101,7 @@ impl RedisPauses {
         };
         let now = seconds * 1000 + micros / 1000;
         let of_one = |(webhook, answer): (&WebhookKey, RedisResult<Value>)| {
-            // What cannot be read is no pause.
+            // An unreadable entry is no pause.
             let said = answer.and_then(|answer| Ok(from_redis_value(answer)?));
             let said: HashMap<String, String> = said.unwrap_or_default();
             let pauses = said.into_iter().filter_map(|(endpoint, until)| {

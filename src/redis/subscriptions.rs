@@ -155,9 +155,9 @@ impl RedisSubscriptions {
     }
 }
 
-/// What one try at disabling came to.
+/// The result of one try at disabling a webhook.
 enum Tried {
-    /// It is disabled; whether by this call.
+    /// The webhook is disabled; whether by this call.
     Settled(bool),
     /// Somebody changed the document in between.
     Overtaken,

@@ -19,10 +19,10 @@ use crate::domain::organization::{OrganizationWebhooks, Unusable};
 use crate::domain::webhook::{InvalidWebhook, StoredSecret, Webhook, WebhookDocument, WebhookKey};
 use crate::store::Unavailable;
 
-/// What came of a change.
+/// The result of changing a document.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Change {
-    /// It was made.
+    /// The change was made.
     Done,
     /// The document is no longer the one that was read.
     Conflict,
@@ -35,9 +35,9 @@ pub enum Change {
 /// A document to be put in another's place.
 #[derive(Debug)]
 pub struct Replacement<'a> {
-    /// What was read.
+    /// The document that was read.
     pub old: &'a [u8],
-    /// What is to be stored.
+    /// The document to be stored.
     pub new: &'a str,
     /// The name, if it changes: it must be free.
     pub name: Option<&'a str>,
@@ -150,7 +150,7 @@ impl DocumentReader {
         Ok((document, webhook))
     }
 
-    /// What the engine makes of an organization's documents: one that cannot be used is reported,
+    /// Reads an organization's documents for the engine: one that cannot be used is reported,
     /// gets no deliveries, and hurts no other.
     pub fn read_all(
         &self,
@@ -174,7 +174,7 @@ impl DocumentReader {
     }
 }
 
-/// What people call the webhook of a document, if that much of it can be read.
+/// Returns the name of a document's webhook, if that much of it can be read.
 pub(crate) fn name(json: &[u8]) -> Option<String> {
     let name: String = fields(json).ok()?.get("name").ok()?;
     Some(name.trim().to_owned())

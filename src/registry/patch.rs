@@ -7,7 +7,7 @@ use crate::domain::matching::EventSubscription;
 use crate::domain::rate_limit::RateLimit;
 use crate::domain::retry::RetryOverrides;
 
-/// What is to change of a webhook; what is `None` stays. An inner `None` removes.
+/// The changes to a webhook; what is `None` stays. An inner `None` removes.
 #[derive(Debug, Clone, Default)]
 pub struct WebhookPatch {
     /// A new name.
@@ -59,7 +59,7 @@ impl WebhookPatch {
     }
 }
 
-/// What a change means beyond the document.
+/// What a webhook's change means beyond the document.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Effect {
     /// The record of its failures begins anew.

@@ -21,7 +21,7 @@ const NONCE_LENGTH: usize = 24;
 /// Why a secret could not be encrypted or decrypted. Quotes neither secret nor key.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CipherError {
-    /// It is sealed and there is no key.
+    /// The secret is sealed and there is no key.
     #[error("it is sealed; set PRISM_SECRET_KEY to the key that it was sealed with")]
     NoKey,
     /// The key does not open it.
@@ -31,7 +31,7 @@ pub enum CipherError {
          secret"
     )]
     DoesNotOpen,
-    /// It has the prefix of a sealed secret, but not the form.
+    /// The text has the prefix of a sealed secret, but not the form.
     #[error("it begins like a sealed secret but is none; rotate the secret")]
     Malformed,
     /// A secret that looks like a sealed one could not be told from it.
@@ -40,7 +40,7 @@ pub enum CipherError {
     /// The cipher took no more.
     #[error("it is too long to be sealed")]
     TooLong,
-    /// What it holds is no secret.
+    /// The text holds no secret.
     #[error(transparent)]
     Secret(#[from] InvalidSecret),
 }

@@ -12,19 +12,19 @@ use crate::domain::webhook::{InvalidWebhook, StoredSecret, Webhook, WebhookDocum
 /// A webhook to be registered.
 #[derive(Debug, Clone)]
 pub struct NewWebhook {
-    /// What people call it; unique in its organization.
+    /// The webhook's name; unique in its organization.
     pub name: String,
     /// The endpoint.
     pub url: String,
     /// The signing secret; none: requests are not signed.
     pub secret: Option<Secret>,
-    /// What it is for.
+    /// The webhook's description.
     pub description: Option<String>,
     /// Which event types it wants; none: all.
     pub events: Vec<EventSubscription>,
     /// Request headers of its own.
     pub headers: BTreeMap<String, String>,
-    /// What differs from the deployment's retry policy.
+    /// What the webhook changes of the deployment's retry policy.
     pub retry: Option<RetryOverrides>,
     /// How often it may be sent a request, if that is to be limited.
     pub rate_limit: Option<RateLimit>,
@@ -35,7 +35,7 @@ pub struct NewWebhook {
 pub struct StoredWebhook {
     /// The document as it is stored, secrets sealed if they are.
     pub document: WebhookDocument,
-    /// What the engine makes of it.
+    /// The webhook that the engine makes of the document.
     pub webhook: Webhook,
     /// Which version of it this is.
     pub version: Version,
@@ -50,7 +50,7 @@ pub enum Listed {
     Invalid {
         /// The field that it stands under.
         id: String,
-        /// What is wrong with it.
+        /// What is wrong with the document.
         reason: InvalidWebhook,
     },
 }

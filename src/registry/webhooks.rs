@@ -306,7 +306,7 @@ impl Webhooks {
             fields.set("updated_at", &now)?;
             let new = fields.to_json()?;
             let stored = self.read(organization, &id, new.as_bytes())?;
-            // What makes no sense is said first: it would make none on the newest version either.
+            // Nonsense is refused first: it would make no sense on the newest version either.
             is_still(version, &old, &id)?;
             if effect.new_url {
                 self.reader.check_address(&stored.webhook)?;

@@ -13,7 +13,7 @@ use super::Unavailable;
 use crate::domain::dead_letter::Reason;
 use crate::domain::ids::Organization;
 
-/// What is said of a message that was given up without ever being settled.
+/// The detail of a message that was given up without ever being settled.
 pub(crate) const POISON_DETAIL: &str =
     "it was handed out again and again without being settled; it may crash workers";
 
@@ -37,10 +37,10 @@ pub trait DeadLetters: Send + Sync {
 /// Who is told, now and then, how far a job through the dead letters is.
 pub type Report<'a> = &'a mut (dyn for<'p> FnMut(&'p Progress) + Send + 'a);
 
-/// What a dead letter says, for people and filters. What a header does not say legibly is absent.
+/// A dead letter, as people and filters see it. What a header does not say legibly is absent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Summary {
-    /// Why it was given up; absent if it says nothing known.
+    /// Why it was given up; absent if the letter says nothing known.
     pub reason: Option<Reason>,
     /// The reason as a sentence.
     pub detail: Option<String>,
@@ -82,7 +82,7 @@ pub struct Filter {
 }
 
 impl Summary {
-    /// What a single letter is chosen by: the delivery's id, or the event's of what is no delivery.
+    /// Returns the id to choose a letter by: the delivery's, or the event's of what is no delivery.
     pub fn id(&self) -> Option<&str> {
         self.delivery.as_deref().or(self.event.as_deref())
     }
@@ -111,7 +111,7 @@ impl Filter {
     }
 }
 
-/// What a look found.
+/// The result of a look through the dead letters.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Found {
     /// The letters that matched, oldest first.
@@ -123,7 +123,7 @@ pub struct Found {
     pub complete: bool,
 }
 
-/// What is to be done with the letters that match.
+/// What to do with the letters that match.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Action {
     /// Start them again from attempt 1.
@@ -145,7 +145,7 @@ pub struct Options {
     pub stop: CancellationToken,
 }
 
-/// What was done, or would be.
+/// What a job did with the dead letters, or would do.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Progress {
     /// The letters in the queue at the start.
@@ -169,11 +169,11 @@ pub struct Progress {
 /// What becomes of a letter that was looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Disposition {
-    /// It is acted upon.
+    /// The letter is acted upon.
     Done,
-    /// It does not match.
+    /// The letter does not match.
     Kept,
-    /// It matches, and nothing can come of it.
+    /// The letter matches, and nothing can come of it.
     Unusable,
 }
 

@@ -44,9 +44,9 @@ pub trait DeliveryLog: Send + Sync {
         after: Option<String>,
     ) -> Result<BoxStream<'static, RecordedAttempt>, Unavailable>;
 
-    /// How many attempts of a webhook came to what, by quarter of an hour: the buckets from the one
-    /// that `period` begins in to its end, oldest first; those with nothing in them are left out.
-    /// What a worker did in the last seconds may be missing.
+    /// Returns how many attempts of a webhook came to what, by quarter of an hour: the buckets from
+    /// the one that `period` begins in to its end, oldest first, without empty ones. What a worker
+    /// did in the last seconds may be missing.
     async fn statistics(
         &self,
         organization: &Organization,
@@ -73,7 +73,7 @@ pub trait DeliveryLog: Send + Sync {
         Ok(held.remove(webhook))
     }
 
-    /// What is on record of a delivery; `None` if nothing is, or not any more.
+    /// Reads what is on record of a delivery; `None` if nothing is, or not any more.
     async fn delivery(
         &self,
         organization: &Organization,

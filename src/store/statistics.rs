@@ -28,7 +28,7 @@ pub const COUNTED_EVERY: Duration = Duration::from_secs(2);
 /// Durations fall into bins, so many to each doubling: a bin is 19 % wide.
 const BINS_PER_DOUBLING: f64 = 4.0;
 
-/// What is counted of a time.
+/// The attempts counted in a time.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Counts {
     /// The attempts, by the name of their outcome.
@@ -42,7 +42,7 @@ pub struct Counts {
 pub struct Bucket {
     /// When it begins.
     pub from: Timestamp,
-    /// What was counted.
+    /// The counts of that time.
     pub counts: Counts,
 }
 
@@ -166,7 +166,7 @@ pub fn regroup(
     groups
 }
 
-/// What a worker has counted and not yet added to the store.
+/// The counts of a worker that are not yet in the store.
 #[derive(Debug, Default)]
 pub struct Tally(Mutex<Counted>);
 
@@ -192,7 +192,7 @@ impl Tally {
             .count(&attempt.outcome, attempt.duration);
     }
 
-    /// What is to be added to the store now.
+    /// Takes what is to be added to the store now.
     pub fn take(&self) -> Counted {
         std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }

@@ -16,7 +16,7 @@ use crate::domain::webhook::WebhookKey;
 /// How many webhooks' last noted success is remembered; of a forgotten one the next is noted.
 const REMEMBERED: u64 = 100_000;
 
-/// What is noted of the webhooks' good answers, and what is still to be.
+/// Which good answers of webhooks are noted, and which are still to be.
 #[derive(Debug)]
 pub struct Successes {
     noted: Cache<WebhookKey, Timestamp>,
@@ -51,7 +51,7 @@ impl Successes {
         self.noted.invalidate(webhook);
     }
 
-    /// What is still to be noted: to be asked for once a minute, and at the end.
+    /// Takes what is still to be noted: to be asked for once a minute, and at the end.
     pub fn take_unnoted(&self) -> HashMap<WebhookKey, Timestamp> {
         let taken =
             std::mem::take(&mut *self.unnoted.lock().unwrap_or_else(PoisonError::into_inner));

@@ -12,10 +12,10 @@ use crate::operations::deployment::Deployment;
 use crate::operations::jobs::Jobs;
 use crate::operations::test::Tester;
 
-/// What is asked, told and allowed over the port.
+/// Everything that the handlers work with.
 #[derive(Clone)]
 pub struct AppState {
-    /// What is asked and told.
+    /// The deployment that is asked and told.
     pub deployment: Deployment,
     /// What counts as an event.
     pub rules: Arc<EventRules>,

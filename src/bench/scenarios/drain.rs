@@ -16,7 +16,7 @@ use crate::bench::{load, usage};
 
 use super::{Bench, organization};
 
-/// What draining a backlog took.
+/// The result of draining a backlog.
 pub(super) struct Drained {
     pub per_second: f64,
     pub taken: u64,
@@ -140,7 +140,7 @@ impl Meter {
         }
     }
 
-    /// What each has used since.
+    /// Returns the CPU that each process has used since.
     fn used(&self) -> impl Iterator<Item = (&'static str, Option<f64>)> {
         self.of
             .iter()
@@ -171,7 +171,7 @@ impl Drained {
         })
     }
 
-    /// What came, at whatever cost.
+    /// Reads what came, at whatever cost.
     pub(super) fn of(got: &[crate::bench::receiving::Got]) -> Self {
         let taken = taken(got);
         // One answer has no duration.

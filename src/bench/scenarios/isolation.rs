@@ -20,7 +20,7 @@ const HEALTHY: usize = 9;
 /// Events a second.
 const RATE: f64 = 50.0;
 
-/// What the tenth does.
+/// What the tenth webhook does, by name.
 const TEMPERS: [(&str, Answer); 5] = [
     ("undisturbed", Answer::AtOnce),
     ("hanging", Answer::Hang),

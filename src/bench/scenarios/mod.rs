@@ -100,7 +100,7 @@ async fn warm_up(
     let published = publisher.publish_event(&event).await;
     published.map_err(NotAccepted::from)?;
     let all = |counts: &[Counts]| counts[to.clone()].iter().all(|(_, taken)| *taken > 0);
-    // What does not come is seen when nothing else does.
+    // A warm-up that does not come is seen when nothing else does.
     receivers.until(PROMPTLY, all).await.map(drop)
 }
 

@@ -8,10 +8,10 @@ use crate::cli::console::Console;
 use crate::cli::failure::Failure;
 use crate::cli::table;
 
-/// What came of each scenario.
+/// Each scenario with its summary.
 pub(super) type Summaries = Vec<(Scenario, Summary)>;
 
-/// What was asked for, and what came of it.
+/// What `bench` was asked for, and what came of it.
 pub(super) struct Report {
     pub(super) embedded: bool,
     pub(super) quick: bool,

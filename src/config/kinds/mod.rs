@@ -18,7 +18,7 @@ use toml::Value;
 
 /// How the values of a key are read and shown.
 pub(super) trait ValueKind {
-    /// What the program gets.
+    /// The type that the program gets.
     type Value;
 
     /// Reads a value as it was given: typed from the file, text from elsewhere.
@@ -30,7 +30,7 @@ pub(super) trait ValueKind {
     /// The value as the file would have it, without secrets; `None` when it is not set.
     fn print(&self, value: &Self::Value) -> Option<Value>;
 
-    /// What is allowed, to follow "must be ".
+    /// Returns what is allowed, to follow "must be ".
     fn allowed(&self) -> String;
 
     /// A value as it was given, right or wrong, for an error: without secrets.
@@ -45,7 +45,7 @@ pub(super) trait ValueKind {
         }
     }
 
-    /// What stands in the default file for a key without a default.
+    /// Returns what stands in the default file for a key without a default.
     fn example(&self) -> &'static str {
         ""
     }

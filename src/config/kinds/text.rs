@@ -125,7 +125,7 @@ impl ValueKind for EventTypes {
     }
 }
 
-/// What is logged: the directives of `tracing`'s `EnvFilter`.
+/// A log filter: the directives of `tracing`'s `EnvFilter`.
 pub(in crate::config) struct LogFilter;
 
 impl ValueKind for LogFilter {

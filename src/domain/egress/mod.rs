@@ -29,7 +29,7 @@ pub struct Refusal {
     pub address: IpAddr,
     /// The IPv4 address that it leads to, if that is why it is refused.
     pub embedded: Option<Ipv4Addr>,
-    /// What its range is for, with the document that says so.
+    /// What the address's range is for, with the document that says so.
     pub purpose: &'static str,
 }
 
@@ -70,7 +70,7 @@ impl Egress {
                 return Err(refusal(Some(inner), purpose));
             }
         }
-        // What only carries an IPv4 address has been judged by now. An ISATAP address is an
+        // An address that only carries an IPv4 one has been judged by now. An ISATAP address is an
         // ordinary one besides, and must be permitted as such too.
         if is_carrier(address) {
             return Ok(());

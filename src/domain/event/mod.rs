@@ -19,7 +19,7 @@ use super::trace_context::TraceParent;
 pub struct Event {
     /// The publisher's id, or one derived from routing key and body.
     pub id: EventId,
-    /// What happened; also the routing key.
+    /// The event type, which is also the routing key.
     pub event_type: EventType,
     /// The tenant whose webhooks may receive it.
     pub organization: Organization,
@@ -29,18 +29,18 @@ pub struct Event {
     pub body: Bytes,
 }
 
-/// What an event [`WEBHOOK_DISABLED`] tells. Not the endpoint: many a URL is a credential, and the
-/// organization's other webhooks read this.
+/// What the event [`WEBHOOK_DISABLED`] tells. The endpoint is left out: many a URL is a credential,
+/// and the organization's other webhooks read this.
 #[derive(Debug, Serialize)]
 pub struct Disabled<'a> {
     /// The webhook.
     #[serde(rename = "webhook_id")]
     pub webhook: &'a WebhookId,
-    /// What people call it.
+    /// The webhook's name.
     pub name: &'a str,
-    /// Why, in a sentence.
+    /// Why it was disabled, in a sentence.
     pub reason: &'a str,
-    /// Since when.
+    /// When it was disabled.
     #[serde(rename = "disabled_at")]
     pub at: Timestamp,
 }
@@ -110,7 +110,7 @@ pub struct RawEvent {
     pub organization: Header,
     /// The header `traceparent`.
     pub traceparent: Header,
-    /// What tells the message from every other, if it came by way of our own intake: see
+    /// The stamp, which tells the message from every other, if our own intake gave it one: see
     /// [`identity`](super::identity).
     pub stamp: Option<String>,
     /// The body.
@@ -126,8 +126,8 @@ pub struct EventRules {
     pub max_size: usize,
 }
 
-/// What is wrong with a message that is not an event. Its text ends up in the dead letter, for the
-/// person who has to find the publisher.
+/// Why a message is not an event. The text ends up in the dead letter, for the person who has to
+/// find the publisher.
 #[derive(Debug, thiserror::Error)]
 pub enum InvalidEvent {
     /// The body is larger than allowed.
@@ -160,7 +160,7 @@ pub enum InvalidEvent {
         "the body's \"event\" is {event:?} but the routing key is {routing_key:?}; they must be equal"
     )]
     EventDiffers {
-        /// What the body says.
+        /// The body's `event`.
         event: String,
         /// The message's routing key.
         routing_key: String,
@@ -176,7 +176,7 @@ pub enum InvalidEvent {
     Header {
         /// The header's name.
         name: &'static str,
-        /// What is wrong with it.
+        /// What is wrong with the header.
         problem: String,
     },
 }

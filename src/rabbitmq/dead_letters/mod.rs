@@ -44,17 +44,17 @@ pub enum DeadLettersError {
     /// was under way, at most 128 letters, some may have been moved and be there as well.
     #[error("the connection to RabbitMQ failed after {} of {} letters: {source}", progress.looked_at, progress.total)]
     Connection {
-        /// Why.
+        /// Why the connection failed.
         source: lapin::Error,
-        /// What was done until then.
+        /// How far the job was.
         progress: Box<Progress>,
     },
     /// A letter could not be published anew. It is still in the queue.
     #[error("stopped after {} of {} letters: {source}", progress.looked_at, progress.total)]
     Publish {
-        /// Why.
+        /// Why the letter could not be published.
         source: Unconfirmed,
-        /// What was done until then.
+        /// How far the job was.
         progress: Box<Progress>,
     },
 }
@@ -131,7 +131,7 @@ impl DeadLetters {
         };
         let prefetch = match options.rate {
             _ if options.dry_run => LOOK_LIMIT,
-            // What waits for its turn waits where others see it, and no longer than a second here.
+            // Letters that wait for their turn wait where others see them; here a second at most.
             Some(rate) => (rate.ceil() as u16).clamp(1, MOVING),
             None => MOVING,
         };
@@ -211,7 +211,7 @@ impl DeadLetters {
             if !options.dry_run && disposition == Disposition::Done {
                 let turn = pace.wait();
                 tokio::pin!(turn);
-                // What is under way goes on meanwhile.
+                // Letters under way go on meanwhile.
                 loop {
                     tokio::select! {
                         biased;
@@ -268,7 +268,7 @@ impl DeadLetters {
 /// A letter on its way: its tag, once it may be acknowledged.
 type Moving = BoxFuture<'static, Result<u64, Unconfirmed>>;
 
-/// What becomes of a dead letter, and what is to be published for it.
+/// Decides what becomes of a dead letter, and what is to be published for it.
 fn dispose(
     letter: &DeadLetterMessage,
     action: Action,

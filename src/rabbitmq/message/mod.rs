@@ -205,7 +205,7 @@ fn encode_event(event: &Event) -> Draft {
     }
 }
 
-/// What tells a message from every other.
+/// Makes a stamp, which tells a message from every other.
 pub(super) fn new_stamp() -> String {
     Uuid::new_v4().simple().to_string()
 }
@@ -224,8 +224,8 @@ pub(super) fn encode_raw(raw: &RawEvent) -> Draft {
                 let bytes = &bytes[..bytes.len().min(LONGEST_TEXT)];
                 headers.insert(name.into(), AMQPValue::LongString(bytes.into()));
             }
-            // What it held is gone, but that it was not text must not be forgotten: a requeue
-            // would make an event of the default organization of it.
+            // The value is gone. That it was no text must not be forgotten: a requeue would make an
+            // event of the default organization of the message.
             Header::Other(_) => {
                 headers.insert(name.into(), AMQPValue::Boolean(false));
             }

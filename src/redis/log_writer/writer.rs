@@ -23,8 +23,8 @@ use crate::store::statistics::Counted;
 /// A pipeline is closed once it has about this many bytes, so that it fits into a time limit.
 const MAX_BYTES: usize = 1 << 20;
 
-/// What the time limit grows to on a slow way to Redis: a pipeline that is cut off is sent whole
-/// again, and must get through in the end.
+/// The longest time limit on a slow way to Redis: a pipeline that is cut off is sent whole again,
+/// and must get through in the end.
 const LONGEST_LIMIT: Duration = Duration::from_secs(30);
 
 /// Something to be written.
@@ -184,7 +184,7 @@ fn is_script_unknown(problem: &StoreError) -> bool {
     matches!(problem, StoreError::Refusing(error) if error.kind() == unknown)
 }
 
-/// What is still to be carried out after one try, and the last reason why.
+/// Returns the commands still to be carried out after one try, and the last reason why.
 fn remaining(
     pipeline: &Pipeline,
     results: Vec<RedisResult<Value>>,

@@ -18,7 +18,7 @@ use crate::web::state::AppState;
 /// The header that names the organization a request is about.
 pub const ORGANIZATION: &str = "x-prism-organization";
 
-/// What anybody may ask.
+/// The paths that anybody may ask for.
 const OPEN: [&str; 3] = ["/readyz", "/livez", "/openapi.json"];
 
 /// The organization that a request is about, checked against the token that it came with.

@@ -182,7 +182,7 @@ fn accepted(answer: &impl Serialize) -> Response {
     (StatusCode::ACCEPTED, axum::Json(answer)).into_response()
 }
 
-/// What the events of one request have in common.
+/// The headers that the events of one request share.
 struct SharedHeaders {
     organization: Header,
     traceparent: Header,

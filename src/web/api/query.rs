@@ -10,7 +10,7 @@ use utoipa::{Number, PartialSchema, ToSchema};
 
 use crate::web::problem::Problem;
 
-/// What is behind the question mark.
+/// The parameters behind the question mark.
 pub(super) struct Query<T>(pub T);
 
 impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
@@ -27,7 +27,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
     }
 }
 
-/// What stands in the path.
+/// The parameters in the path.
 pub(super) struct Path<T>(pub T);
 
 impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Path<T> {

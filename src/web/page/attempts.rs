@@ -49,7 +49,7 @@ pub fn row(one: &RecordedAttempt, now: Timestamp, followed: bool) -> Markup {
     }
 }
 
-/// What it came to, as a badge.
+/// Shows the attempt's outcome as a badge.
 pub fn outcome(attempt: &Attempt) -> Markup {
     let kind = if attempt.is_delivered() {
         "good"
@@ -76,7 +76,7 @@ fn answer(attempt: &Attempt) -> Markup {
     }
 }
 
-/// What happens next, and what can be done about it: an attempt that another has followed is past.
+/// Shows what is next, and what can be done about it: an attempt that another has followed is past.
 fn next(attempt: &Attempt, now: Timestamp, followed: bool) -> Markup {
     html! {
         @if attempt.trigger == Trigger::Test { span.quiet { "nothing: a test" } }

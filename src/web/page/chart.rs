@@ -7,7 +7,7 @@ use super::layout::millis;
 use crate::store::statistics::{Bucket, Counts};
 
 /// The inside of a large picture, in its own units: it is stretched to the room that there is.
-/// What is to be read stands beside it, as text that is not stretched.
+/// Text to be read stands beside it, and is not stretched.
 const WIDE: f64 = 760.0;
 const HIGH: f64 = 180.0;
 
@@ -108,10 +108,10 @@ fn most(buckets: &[Bucket]) -> f64 {
     counts.max().unwrap_or(0) as f64
 }
 
-/// What outcomes have in common, for the eye: a colour each.
+/// A group of outcomes, for the eye: a colour each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OutcomeGroup {
-    /// The receiver has it.
+    /// The receiver has the event.
     Delivered,
     /// The receiver asked for patience.
     Throttled,

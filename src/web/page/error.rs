@@ -25,7 +25,7 @@ impl PageError {
         Self { status, detail }
     }
 
-    /// What is asked for does not exist.
+    /// For something that does not exist, described by `detail`.
     pub fn not_found(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::NOT_FOUND, detail)
     }

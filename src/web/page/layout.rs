@@ -16,8 +16,8 @@ pub enum Area {
     DeadLetters,
 }
 
-/// What a `pre` or `textarea` with the text of others begins with: browsers drop one line break there, and it
-/// must not be one of theirs.
+/// The beginning of a `pre` or `textarea` with the text of others: browsers drop one line break
+/// there, and it must not be one of theirs.
 pub const DROPPED: &str = "\n";
 
 /// A page for a visitor; none on the way in.
@@ -132,7 +132,7 @@ pub fn millis(ms: f64) -> String {
     }
 }
 
-/// What was just done, as the address that a form leads to says it.
+/// Says what was just done, by the word in the address that a form leads to.
 pub fn flash(word: &str) -> Markup {
     let text = match word {
         "created" => "The webhook is registered. Send a test to see whether its endpoint answers.",

@@ -28,7 +28,7 @@ use crate::web::state::AppState;
 /// How many attempts a page of the log has.
 const ROWS: usize = 50;
 
-/// What of the log is wanted. An empty choice is none.
+/// Which attempts of the log are wanted. An empty choice is none.
 #[derive(Debug, Default, Deserialize)]
 pub struct LogChoice {
     #[serde(default)]
@@ -97,7 +97,7 @@ pub async fn show(
 fn log(id: &str, wanted: &LogChoice, newest: bool, found: &Page) -> Markup {
     // Older pages and chosen ones do not change while they are read.
     let live = newest && wanted.is_everything();
-    // What comes between this answer and the stream's first must not be missed.
+    // An attempt between this answer and the stream's first must not be missed.
     let last = found.attempts.first().map_or("0", |one| one.entry.as_str());
     let stream = live.then(|| format!("/webhooks/{id}/stream?after={last}"));
     let none = found.attempts.is_empty();

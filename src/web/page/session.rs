@@ -3,7 +3,7 @@
 //! With tokens, a visitor signs in with one, and the browser holds it in a cookie that no script can
 //! read and no other site can send. Without tokens the port is one of loopback, and the only
 //! danger is another page in the same browser: what changes something must come from our own
-//! pages, and the host must be asked for by a name of this machine, or a name that somebody
+//! pages. And the host must be asked for by a name of this machine, or a name that somebody
 //! points at it could read the pages.
 
 use axum::Form;

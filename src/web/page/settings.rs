@@ -20,7 +20,7 @@ use crate::operations::disabling::{BY_HAND, LONGEST_REASON};
 use crate::registry::webhooks::{StoredWebhook, Target, Version, WebhookPatch, WebhooksError};
 use crate::web::state::AppState;
 
-/// What was just done.
+/// What was just done, as the address says it.
 #[derive(Debug, Deserialize)]
 pub struct JustDone {
     #[serde(default)]

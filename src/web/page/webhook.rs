@@ -21,11 +21,11 @@ pub enum Tab {
     Overview,
     /// Its attempts.
     Log,
-    /// What of it was given up.
+    /// The webhook's dead letters.
     DeadLetters,
     /// Changing it.
     Settings,
-    /// What its receiver needs.
+    /// Code for the webhook's receiver.
     Verify,
 }
 

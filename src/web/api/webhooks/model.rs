@@ -91,7 +91,7 @@ pub(in crate::web::api) struct UpdateWebhook {
     rate_limit: Option<Option<String>>,
 }
 
-/// What is there was meant, null included.
+/// Reads a field that is there, null included.
 fn present<'de, D: serde::Deserializer<'de>, T: Deserialize<'de>>(
     deserializer: D,
 ) -> Result<Option<T>, D::Error> {
@@ -215,7 +215,7 @@ impl CreateWebhook {
 }
 
 impl UpdateWebhook {
-    /// What is to change.
+    /// Returns the patch that makes these changes.
     pub fn into_patch(self) -> Result<WebhookPatch, Problem> {
         let events = self.event_subscriptions.as_deref().map(subscriptions);
         let events = events.transpose();
@@ -243,7 +243,7 @@ fn subscriptions(texts: &[String]) -> Result<Vec<EventSubscription>, String> {
 }
 
 impl WebhookView {
-    /// What is shown of a registered webhook.
+    /// Returns what is shown of a registered webhook.
     pub fn of(stored: StoredWebhook) -> Self {
         let document = stored.document;
         Self {

@@ -120,7 +120,7 @@ async fn names(app: &AppState, visitor: &Visitor) -> Result<Names, PageError> {
     Ok(named.collect())
 }
 
-/// What is being done about them already: letters that are under way are not listed.
+/// Shows the job under way: letters that it has in hand are not listed.
 fn under_way(job: Option<&Job>) -> Markup {
     html! {
         @if let Some(job) = job {

@@ -9,7 +9,7 @@ use crate::domain::webhook::WebhookDocument;
 use crate::registry::webhooks::WebhooksError;
 use crate::web::problem::field;
 
-/// What was typed.
+/// The form's fields as they were typed.
 #[derive(Debug, Default, Clone)]
 pub struct Typed {
     pub name: String,
@@ -26,10 +26,10 @@ pub struct Typed {
     pub version: String,
 }
 
-/// What is wrong, by field.
+/// The mistakes in a form, by field.
 pub type Errors = BTreeMap<&'static str, String>;
 
-/// What the fields say, checked.
+/// The form's fields, checked.
 pub struct Fields {
     pub name: String,
     pub url: String,
@@ -77,7 +77,7 @@ impl Typed {
         }
     }
 
-    /// What the fields say. `check_url` tells what is wrong with a URL.
+    /// Checks the fields. `check_url` tells what is wrong with a URL.
     pub fn fields<E: std::fmt::Display>(
         &self,
         check_url: impl Fn(&str) -> Result<(), E>,
@@ -147,7 +147,7 @@ impl Typed {
     }
 }
 
-/// What the store refused, beside its field; the error itself if it belongs to none.
+/// The store's refusal, beside its field; the error itself if it belongs to none.
 pub fn refused(error: WebhooksError) -> Result<Errors, WebhooksError> {
     match field(&error) {
         Some(field) => Ok(Errors::from([(field, sentence(&error.to_string()))])),

@@ -117,7 +117,7 @@ pub fn line(
     }
 }
 
-/// What is wrong with a field.
+/// Shows what is wrong with a field.
 pub fn error(name: &str, errors: &Errors) -> Markup {
     html! { @if let Some(error) = errors.get(name) { p.error id={ (name) "-error" } { (error) } } }
 }
