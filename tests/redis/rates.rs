@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use prism_webhooks::domain::returns::{Apart, InLine};
+use prism_webhooks::domain::slots::LONGEST;
 use prism_webhooks::engine::ports::Rates as _;
 use prism_webhooks::redis::rates::RedisRates;
 
@@ -70,4 +71,56 @@ async fn workers_that_have_said_nothing_yet_are_taken_to_get_as_much_done() {
     ];
     let apart = delays[1] - delays[0];
     assert!(apart.abs_diff(5 * MINUTE) < MINUTE / 2, "{apart:?}");
+}
+
+#[tokio::test]
+async fn thousands_that_are_put_off_are_as_far_apart_as_the_first() {
+    let space = Space::new();
+    let worker = || RedisRates::new(space.connection.clone(), space.keys.clone());
+    let (workers, key) = ([(); 6].map(|()| worker()), webhook_key("w"));
+    let own = InLine {
+        apart: Apart::Own(Duration::from_millis(300)),
+        again: false,
+    };
+    for worker in &workers {
+        worker.put_off(&key, own, MINUTE).await;
+    }
+    let mut last = Duration::ZERO;
+    for n in 0..2_000 {
+        last = workers[n % 6].put_off(&key, own, MINUTE).await;
+    }
+    // Fifty milliseconds and no more, however often one is reckoned from the one before.
+    let expected = MINUTE + Duration::from_millis(50) * 2_000;
+    assert!(
+        last.abs_diff(expected) < Duration::from_secs(10),
+        "{last:?}"
+    );
+    let own = InLine {
+        apart: Apart::Own(Duration::from_micros(5_000)),
+        again: false,
+    };
+    let key = webhook_key("w2");
+    for worker in &workers {
+        worker.put_off(&key, own, MINUTE).await;
+    }
+    for n in 0..3_000 {
+        last = workers[n % 6].put_off(&key, own, MINUTE).await;
+    }
+    let expected = MINUTE + Duration::from_micros(833) * 3_000;
+    assert!(last.abs_diff(expected) < Duration::from_secs(2), "{last:?}");
+}
+
+#[tokio::test]
+async fn a_calendar_expires_though_all_is_put_off_for_as_long_as_may_be() {
+    let space = Space::new();
+    let rates = RedisRates::new(space.connection.clone(), space.keys.clone());
+    let own = InLine {
+        apart: Apart::Own(MINUTE),
+        again: false,
+    };
+    let delay = rates.put_off(&webhook_key("w"), own, 120 * MINUTE).await;
+    assert_eq!(delay, LONGEST);
+    let key = space.keys.calendar(&webhook_key("w"));
+    let left: i64 = space.ask(&["TTL", &key]).await;
+    assert!((1..7_200).contains(&left), "{left}");
 }

@@ -15,6 +15,11 @@ pub const FIRST: u32 = 4;
 /// round, since a burst is over in few rounds.
 const STEP: f64 = 2.0;
 
+/// An answer that comes much too late takes so much of a request away: far above what a receiver can
+/// take, a limit comes down by a tenth a round, and by one a round near it. Several workers, whose
+/// requests wait for each other there, come to equal shares by that.
+const LATE: f64 = 0.1;
+
 /// After so long without need for it, a limit that was grown into is no longer known to hold.
 const UNUSED: Duration = Duration::from_secs(10);
 
@@ -90,19 +95,19 @@ impl Limit {
         }
     }
 
-    /// A request that `began` ended after `took`, which was good time for its receiver or not;
-    /// `busy` says whether more would have been sent, had it been allowed.
+    /// A request that `began` ended after `took`; up to `good` is good time for its receiver. `busy`
+    /// says whether more would have been sent, had it been allowed.
     pub fn ended(
         &mut self,
         how: Ended,
         began: Instant,
         took: Duration,
-        in_good_time: bool,
+        good: Duration,
         busy: bool,
     ) {
         match how {
             Ended::Delivered if !busy => {}
-            Ended::Delivered if in_good_time => {
+            Ended::Delivered if took <= good => {
                 let more = if self.value < self.threshold {
                     STEP
                 } else {
@@ -114,7 +119,9 @@ impl Limit {
                 // It answers, if late: no reason to give it less than one of which nothing is known.
                 let least = f64::from(FIRST).min(self.value);
                 self.found = true;
-                self.value = (self.value - 1.0 / self.value).max(least);
+                let late = 1.0 - good.as_secs_f64() / took.as_secs_f64();
+                let less = (LATE * late).max(1.0 / self.value);
+                self.value = (self.value - less).max(least);
                 self.threshold = self.value;
             }
             Ended::Failed | Ended::TimedOut => self.decrease(how, began, began + took),
@@ -158,7 +165,7 @@ mod tests {
     const FAST: Duration = Duration::from_millis(150);
 
     fn ended(limit: &mut Limit, how: Ended, took: Duration) {
-        limit.ended(how, Instant::now(), took, took <= FAST, true);
+        limit.ended(how, Instant::now(), took, FAST, true);
     }
 
     #[test]
@@ -179,18 +186,32 @@ mod tests {
         let mut limit = Limit::new(64);
         for _ in 0..200 {
             let took = fastest * limit.now();
-            let in_good_time = took <= 2 * fastest;
-            limit.ended(Ended::Delivered, Instant::now(), took, in_good_time, true);
+            limit.ended(Ended::Delivered, Instant::now(), took, 2 * fastest, true);
         }
         assert_eq!(limit.now(), FIRST, "{limit:?}");
         assert!(limit.is_found());
     }
 
     #[test]
+    fn far_above_what_a_receiver_can_take_it_comes_down_quickly() {
+        let mut limit = Limit::new(64);
+        for _ in 0..64 {
+            ended(&mut limit, Ended::Delivered, FAST);
+        }
+        // Ten times too late, three rounds of them.
+        for _ in 0..3 {
+            for _ in 0..limit.now() {
+                ended(&mut limit, Ended::Delivered, 10 * FAST);
+            }
+        }
+        assert!((46..51).contains(&limit.now()), "{limit:?}");
+    }
+
+    #[test]
     fn what_is_not_needed_does_not_grow() {
         let mut limit = Limit::new(64);
         for _ in 0..100 {
-            limit.ended(Ended::Delivered, Instant::now(), FAST, true, false);
+            limit.ended(Ended::Delivered, Instant::now(), FAST, FAST, false);
         }
         assert_eq!(limit.now(), FIRST);
     }
@@ -200,11 +221,11 @@ mod tests {
         let mut limit = Limit::new(64);
         let began = Instant::now();
         for _ in 0..4 {
-            limit.ended(Ended::Failed, began, FAST, true, true);
+            limit.ended(Ended::Failed, began, FAST, FAST, true);
         }
         assert_eq!(limit.now(), 2);
         let later = began + Duration::from_secs(1);
-        limit.ended(Ended::TimedOut, later, 10 * FAST, false, true);
+        limit.ended(Ended::TimedOut, later, 10 * FAST, FAST, true);
         assert_eq!(limit.now(), 1);
     }
 

@@ -73,6 +73,7 @@ impl Receiver {
             return None;
         }
         let before = self.breaker.shut();
+        self.note_before_pause(now);
         self.breaker.remember(Asked { since: now, until });
         let shut = self.breaker.shut()?;
         let notice = || Notice::LeftAlone(shut.until - now, shut.why);

@@ -49,6 +49,8 @@ pub(super) struct Receiver {
     pub(super) pause_known: Option<Instant>,
     /// Until when it had asked for it when it was taken up sooner.
     pub(super) lifted: Option<Instant>,
+    /// How far apart deliveries were that it took before it asked, until that is seen again.
+    before_pause: Option<Duration>,
     bounds: Bounds,
     pub(super) limit: Limit,
     pub(super) pulse: Pulse,
@@ -88,6 +90,7 @@ impl Receiver {
             elsewhere: Elsewhere::default(),
             pause_known: None,
             lifted: None,
+            before_pause: None,
             bounds,
             limit: Limit::new(bounds.webhook_max_in_flight),
             pulse: Pulse::default(),
@@ -223,6 +226,9 @@ impl Receiver {
         // While the breaker holds it back, what it gets done says nothing of what it can.
         let busy =
             self.breaker.is_open() && (!self.line.is_empty() || 2 * self.open >= self.limit.now());
+        if matches!(shown, Shown::Asked(_)) {
+            self.note_before_pause(now);
+        }
         let how = match shown {
             Shown::Nothing => {
                 self.withdrawn(began, ticket);
@@ -240,7 +246,7 @@ impl Receiver {
         let good = (2 * self.pulse.fastest(began + took))
             .max(QUICK)
             .max(UNTOLD * lag);
-        self.limit.ended(how, began, took, took <= good, busy);
+        self.limit.ended(how, began, took, good, busy);
         let before = self.breaker.shut();
         let asked = self.breaker.asked_until();
         let opened = self.breaker.ended(how, began, now);
@@ -249,6 +255,11 @@ impl Receiver {
         }
         if let Shown::Asked(wait) = shown {
             self.breaker.asked(wait, now);
+        }
+        if self.shut().is_some_and(|(_, why)| why == Why::Failures)
+            || (self.breaker.is_open() && self.pulse.apart(now).is_some())
+        {
+            self.before_pause = None;
         }
         match (before, self.shut()) {
             (None, Some((until, why))) => Some(Notice::LeftAlone(until - now, why)),
@@ -299,6 +310,13 @@ impl Receiver {
         self.breaker.shut().map(|shut| (shut.until, shut.why))
     }
 
+    /// It asks to be left alone: what it took before that it will take again.
+    pub(super) fn note_before_pause(&mut self, now: Instant) {
+        if self.breaker.is_open() {
+            self.before_pause = Some(self.apart_unpaced(now));
+        }
+    }
+
     /// So many requests may be open to it.
     pub(super) fn limit(&self) -> u32 {
         match self.breaker.shut() {
@@ -328,9 +346,12 @@ impl Receiver {
     /// How far apart deliveries are that it takes one after the other, as many at once as it may
     /// have, if it has no rate limit.
     pub(super) fn apart_unpaced(&self, now: Instant) -> Duration {
+        let expected = self.pulse.time(now).div_f64(self.reach());
         match self.pulse.apart(now) {
             Some(seen) if self.limit.is_found() && self.breaker.is_open() => seen,
-            _ => self.pulse.time(now).div_f64(self.reach()),
+            _ => self
+                .before_pause
+                .map_or(expected, |apart| apart.min(expected)),
         }
     }
 

@@ -32,17 +32,23 @@ end
 local first = now + soonest
 local taken, last = math.max(kept['taken'] or 0, first), first
 if (kept['end'] or 0) > first then
-  local scaled = (kept['end'] - first) * apart / math.max(kept['apart'] or apart, 1)
+  local scaled = (kept['end'] - first) * apart / math.max(kept['apart'] or apart, 0.001)
   last = first + math.min(scaled, 2 * longest)
 end
 local slot = last
 if again then slot = math.min(taken, last) end
-if slot > now + longest then return longest end
 slot = math.floor(slot)
-local following = slot + apart
-if slot < taken + 2 * apart then taken = math.max(taken, following) end
-last = math.max(last, following)
-redis.call('HSET', KEYS[1], 'taken', text(taken), 'end', text(last), 'apart', text(math.max(apart, 1)))
-local over = math.max(last, taken, now + said_for, kept['free'] or 0)
+local over = math.max(kept['end'] or 0, kept['free'] or 0, now + said_for)
+local is_beyond = slot > now + longest
+if not is_beyond then
+  local following = slot + apart
+  if slot < taken + 2 * apart then taken = math.max(taken, following) end
+  last = math.max(last, following)
+  -- Each deferral scales what the one before it kept: whole microseconds would not do.
+  local exactly = string.format('%.9f', apart)
+  redis.call('HSET', KEYS[1], 'taken', text(taken), 'end', text(last), 'apart', exactly)
+  over = math.max(over, last)
+end
 redis.call('PEXPIRE', KEYS[1], math.ceil((over - now) / 1000) + tonumber(ARGV[7]))
+if is_beyond then return longest end
 return slot - now

@@ -368,3 +368,25 @@ fn what_comes_while_it_is_taken_up_slowly_waits_and_is_not_put_off_again() {
     world.run(10 * SECOND, quick);
     assert_eq!((world.deferred(NAME) - before, world.waiting()), (0, 0));
 }
+
+#[test]
+fn what_a_busy_receiver_took_before_its_pause_it_is_given_after_it() {
+    // Sixty-four at once of 400 ms each, or fifty a second.
+    for (name, rate) in [(NAME, 160), ("a/limited-50", 50)] {
+        let mut world = World::new(BOUNDS);
+        for _ in 0..900 {
+            world.ask(name, JobKind::Event);
+        }
+        world.run(4 * SECOND, |_| Some((400 * MS, Shown::Delivered)));
+        world.run(SECOND, |_| Some((400 * MS, Shown::Asked(20 * SECOND))));
+        let before = world.later.len();
+        for _ in 0..1_000 {
+            world.ask(name, JobKind::Event);
+        }
+        let last = last_back(&world, before, Duration::ZERO);
+        let limit = 20 * SECOND + 1_900 * SECOND / rate + 5 * SECOND;
+        assert!(last < limit, "{name}: the last is back after {last:?}");
+        let shortest = 1_000 * SECOND / rate;
+        assert!(last > shortest, "{name}: all at once, after {last:?}");
+    }
+}

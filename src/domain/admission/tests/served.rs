@@ -1,7 +1,7 @@
 //! Workers that share the backlog of a receiver that is slow under load: it serves a few at once, and
 //! lets the others wait.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::super::{Shown, Ticket};
 use super::sharing::Sharing;
@@ -46,17 +46,51 @@ impl Receiver {
             .extend(begun.map(|(_, worker, ticket)| (worker, ticket, clock + self.time)));
         served.len()
     }
+
+    /// Ends what is open for too long. It comes again a while later.
+    fn time_out<const N: usize>(&mut self, sharing: &mut Sharing<N>) -> usize {
+        let mut count = 0;
+        for worker in 0..N {
+            let now = sharing.workers[worker].now;
+            let is_over = |(_, began, _): &(Ticket, Instant, String)| now - *began >= TIMEOUT;
+            while let Some(index) = sharing.workers[worker].open.iter().position(&is_over) {
+                let ticket = sharing.workers[worker].open[index].0;
+                self.serving
+                    .retain(|one| (one.0, one.1) != (worker, ticket));
+                sharing.with(worker, |world| world.end(index, Shown::TimedOut));
+                sharing.comes_back(5 * SECOND);
+                count += 1;
+            }
+        }
+        count
+    }
 }
 
-/// How long it takes until nearly everything is delivered, and until the last is.
-fn takes<const N: usize>(backlog: usize, at_once: usize, time: Duration) -> [Duration; 2] {
+/// How long it took.
+#[derive(Debug, Clone, Copy)]
+struct Took {
+    /// Until nearly everything was delivered.
+    nearly: Duration,
+    all: Duration,
+    /// How many requests were open for longer than they may be.
+    timed_out: usize,
+}
+
+const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Delivers a backlog to a receiver that takes `time` for each, by the clock.
+fn deliver<const N: usize>(
+    backlog: usize,
+    at_once: usize,
+    time: impl Fn(Duration) -> Duration,
+) -> Took {
     let mut sharing = Sharing::<N>::new("a/w", backlog);
     let mut receiver = Receiver {
         at_once,
-        time,
+        time: Duration::ZERO,
         serving: Vec::new(),
     };
-    let (mut done, mut nearly) = (0, None);
+    let (mut done, mut nearly, mut timed_out) = (0, None, 0);
     while done < backlog {
         sharing.hand_out();
         for worker in 0..N {
@@ -64,13 +98,19 @@ fn takes<const N: usize>(backlog: usize, at_once: usize, time: Duration) -> [Dur
         }
         sharing.clock += STEP;
         sharing.tell();
+        receiver.time = time(sharing.clock);
         done += receiver.serve(&mut sharing);
+        timed_out += receiver.time_out(&mut sharing);
         if done >= backlog / 20 * 19 {
             nearly.get_or_insert(sharing.clock);
         }
         assert!(sharing.clock < 3600 * SECOND, "{done} of {backlog}");
     }
-    [nearly.unwrap(), sharing.clock]
+    Took {
+        nearly: nearly.unwrap(),
+        all: sharing.clock,
+        timed_out,
+    }
 }
 
 #[test]
@@ -83,17 +123,37 @@ fn a_backlog_for_a_slow_receiver_is_delivered_as_soon_by_more_workers() {
         (800, 2, 1_000 * MS),
     ] {
         let at_best = time * u32::try_from(backlog / at_once).unwrap();
-        let taken = [
-            takes::<1>(backlog, at_once, time),
-            takes::<3>(backlog, at_once, time),
-            takes::<5>(backlog, at_once, time),
+        let took = [
+            deliver::<1>(backlog, at_once, |_| time),
+            deliver::<3>(backlog, at_once, |_| time),
+            deliver::<5>(backlog, at_once, |_| time),
         ];
-        let [alone, alone_all] = taken[0];
-        assert!(alone < at_best.mul_f64(1.15), "{taken:?} of {at_best:?}");
-        for [nearly, all] in taken {
-            assert!(nearly < alone.mul_f64(1.1), "{taken:?} of {at_best:?}");
+        let alone = took[0];
+        assert!(
+            alone.nearly < at_best.mul_f64(1.15),
+            "{took:?} of {at_best:?}"
+        );
+        for one in took {
+            assert!(one.nearly < alone.nearly.mul_f64(1.1), "{took:?}");
             // Single ones may have been put off for long before anything was known.
-            assert!(all < alone_all.mul_f64(1.4), "{taken:?} of {at_best:?}");
+            assert!(one.all < alone.all.mul_f64(1.4), "{took:?}");
         }
+    }
+}
+
+#[test]
+fn a_receiver_that_is_slower_for_a_while_times_nothing_out_and_is_as_soon_done_by_more_workers() {
+    let time = |clock| match (30 * SECOND..60 * SECOND).contains(&clock) {
+        true => 800 * MS,
+        false => 400 * MS,
+    };
+    let took = [
+        deliver::<1>(1_500, 8, time),
+        deliver::<2>(1_500, 8, time),
+        deliver::<3>(1_500, 8, time),
+    ];
+    for one in took {
+        assert_eq!(one.timed_out, 0, "{took:?}");
+        assert!(one.all < 100 * SECOND, "{took:?}, it could be 90 s");
     }
 }

@@ -93,6 +93,11 @@ impl<const N: usize> Sharing<N> {
         }
     }
 
+    /// A delivery comes back after this time.
+    pub(super) fn comes_back(&mut self, wait: Duration) {
+        self.coming_back.push(self.clock + wait);
+    }
+
     /// Each tells the others now and then what it gets done.
     pub(super) fn tell(&mut self) {
         if !self.clock.as_millis().is_multiple_of(5_000) {
