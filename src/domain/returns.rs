@@ -35,7 +35,7 @@ pub struct Returns {
     workers: Vec<Said>,
 }
 
-/// What a worker gets done.
+/// How far apart a worker gets deliveries done, and when it said so.
 #[derive(Debug, Clone, Copy)]
 struct Said {
     worker: u128,

@@ -22,7 +22,7 @@ pub const LONGEST: Duration = Duration::from_secs(3600);
 pub struct Slots {
     /// Up to here there is no room.
     pub taken: Duration,
-    /// What comes back for the first time comes from here on.
+    /// From here on comes what comes back for the first time.
     pub end: Duration,
     /// How far apart what comes before that is.
     pub apart: Duration,

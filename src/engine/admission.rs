@@ -47,7 +47,7 @@ pub(super) struct State {
     pub(super) waiting: HashMap<Ticket, oneshot::Sender<Answer>>,
 }
 
-/// What admission comes to.
+/// The answer to whoever asked for an attempt.
 #[derive(Debug)]
 pub enum Admitted {
     /// An attempt may be made while the place is held.
@@ -154,7 +154,7 @@ impl Shared {
         }
     }
 
-    /// What is to be reserved, since this was called last.
+    /// The times that are to be reserved, new since this was called last.
     pub(super) fn wanted(&self) -> Vec<WantedTimes> {
         self.lock().admission.wanted().collect()
     }
@@ -169,7 +169,7 @@ impl Shared {
         self.lock().admission.concerned(now())
     }
 
-    /// What is open and held back.
+    /// How much is open and held back.
     pub(super) fn load(&self) -> Load {
         self.lock().admission.load(now())
     }

@@ -33,7 +33,7 @@ impl WebhookLimiter {
 pub enum Asking<'a> {
     /// The answer was there at once.
     Answered(Admitted),
-    /// It is still to come.
+    /// The answer is still to come.
     Pending(Pending<'a>),
 }
 

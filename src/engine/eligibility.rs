@@ -15,14 +15,14 @@ use super::Engine;
 
 /// What becomes of a delivery on its way.
 pub(super) enum Eligibility {
-    /// It is wanted, and this is its webhook as it is now.
+    /// The delivery is wanted, and this is its webhook as it is now.
     Wanted(Arc<Webhook>),
     /// Nobody wants it any more: why, in a word and a sentence.
     Over(Reason, String),
 }
 
 impl Engine {
-    /// What the registered webhooks say now.
+    /// Asks the registered webhooks whether a delivery is still wanted.
     pub(super) async fn eligibility(&self, delivery: &Delivery) -> Eligibility {
         let webhooks = self
             .ports

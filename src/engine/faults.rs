@@ -47,7 +47,7 @@ impl Faults {
         }
     }
 
-    /// What is lacking now, if anything.
+    /// The fault that lasts now, if any.
     pub fn current(&self) -> Option<OwnFault> {
         self.passed();
         self.lock().current()

@@ -16,7 +16,7 @@ use crate::domain::webhook::WebhookKey;
 /// How old what people see may be.
 const EVERY: Duration = Duration::from_secs(1);
 
-/// What was told, and when.
+/// The news that was told last of each webhook, and when.
 type Told = HashMap<WebhookKey, (HeldBack<Instant>, Instant)>;
 
 impl WebhookLimiter {

@@ -61,7 +61,7 @@ use ports::{Board, Handover, LogWriter, Pauses, Rates, Sender, Source, Subscript
 use random::RandomSource;
 use under_way::UnderWay;
 
-/// What the engine is told about how to work.
+/// The engine's settings.
 #[derive(Debug, Clone)]
 pub struct EngineSettings {
     /// What counts as an event.
@@ -72,7 +72,7 @@ pub struct EngineSettings {
     pub disable: DisablePolicy,
     /// The delay queues there are.
     pub steps: Steps,
-    /// What this worker may have open and in hand.
+    /// How much this worker may have open and in hand.
     pub bounds: Bounds,
     /// An event that more webhooks want than this is split into messages of their own.
     pub fanout_inline_max: usize,
@@ -114,9 +114,9 @@ pub struct Engine {
     settings: EngineSettings,
     ports: Ports,
     limiter: WebhookLimiter,
-    /// What is left of the events that may be arriving.
+    /// Permits for events that are arriving: decoded, and not yet in hand.
     arriving: Arc<Semaphore>,
-    /// What is left of those that may be split.
+    /// Permits for events that are being split into parts.
     splits: Semaphore,
     /// Held while a webhook is being disabled.
     disabling: Mutex<()>,
@@ -194,7 +194,7 @@ impl Engine {
         &self.counters
     }
 
-    /// What goes on beside the messages, until this is dropped.
+    /// Starts the tasks that go on beside the messages, until they are dropped.
     fn work_beside(self: &Arc<Self>) -> JoinSet<()> {
         let mut beside = JoinSet::new();
         let engine = self.clone();
@@ -223,7 +223,7 @@ impl Engine {
         beside
     }
 
-    /// What the engine has done so far.
+    /// Counts what the engine has done so far.
     pub fn counters(&self) -> &Counters {
         &self.counters
     }

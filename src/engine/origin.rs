@@ -10,7 +10,7 @@ use crate::domain::ids::WebhookId;
 
 use super::ports::{Receipt, SettledMarker};
 
-/// What kind of message a delivery came with.
+/// The kind of message that a delivery came with.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Origin<'a> {
     /// The event itself, with siblings.

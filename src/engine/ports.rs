@@ -41,7 +41,7 @@ use super::admission::Place;
 /// intake, and a closed channel means that the source has stopped for good.
 #[derive(Debug)]
 pub struct Source {
-    /// What the gateway published.
+    /// The event as the gateway published it.
     pub events: mpsc::Receiver<Incoming>,
     /// Single deliveries: retries, deferrals, requeues.
     pub deliveries: mpsc::Receiver<Incoming>,
@@ -59,7 +59,7 @@ pub struct Source {
 /// A message taken from a queue, to be settled exactly once.
 #[derive(Debug)]
 pub struct Incoming {
-    /// What it says.
+    /// What the message says.
     pub message: Message,
     /// Whether it was handed out before: something may have come of it already.
     pub redelivered: bool,
@@ -105,13 +105,13 @@ pub enum Settlement {
     Done {
         /// The source's tag for the message.
         tag: u64,
-        /// What to remember should the acknowledgement be lost.
+        /// Settled markers to remember should the acknowledgement be lost.
         mark: Option<SettledMarker>,
         /// Given back once the acknowledgement is sent, so that the requests that a crash could
         /// repeat are never more than the worker may have open.
         place: Option<Place>,
     },
-    /// It was not settled: return it to its queue.
+    /// The message was not settled: return it to its queue.
     Returned {
         /// The source's tag for the message.
         tag: u64,
@@ -235,7 +235,7 @@ pub trait Subscriptions: Send + Sync {
 pub struct Entry {
     /// The attempt made.
     pub attempt: Option<Attempt>,
-    /// What else of the same event is still open, so that this much must be marked.
+    /// The settled marker to write, if other deliveries of the event are still open.
     pub mark: Option<SettledMarker>,
     /// The delivery's new state.
     pub delivery: Option<DeliveryRecord>,
@@ -249,7 +249,7 @@ pub struct DeliveryRecord {
     /// The delivery as it was when this attempt or deferral began, with the highest sequence that
     /// is settled now: its own after an attempt, the one before after a deferral.
     pub delivery: Delivery,
-    /// What became of it.
+    /// The delivery's new state.
     pub state: DeliveryState,
     /// How much of it is kept.
     pub keep: Keep,
@@ -327,7 +327,7 @@ pub trait Rates: Send + Sync {
 
 // ---------------------------------------------------------------- who asked to be left alone
 
-/// What is to be done with what is heard. It returns at once.
+/// Called with each pause that is heard of. It returns at once.
 pub type Heed = Box<dyn Fn(Heard) + Send + Sync>;
 
 /// Tells the other workers which receivers asked to be left alone, and hears it from them.

@@ -14,7 +14,7 @@ pub struct RandomSource {
     seed: Option<u64>,
 }
 
-/// What is drawn for one attempt.
+/// The random numbers of one attempt.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Sample {
     /// Names the request's span in a trace.
@@ -29,7 +29,7 @@ impl RandomSource {
         Self::default()
     }
 
-    /// What `seed`, delivery and attempt alone decide.
+    /// Numbers that `seed`, delivery and attempt alone decide.
     pub fn seeded(seed: u64) -> Self {
         Self { seed: Some(seed) }
     }

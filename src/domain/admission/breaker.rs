@@ -62,7 +62,7 @@ pub struct Breaker {
     after: u32,
     run: u32,
     shut: Option<Shut>,
-    /// What it asked for. It may be shut for longer than that.
+    /// The pause that the receiver asked for. The breaker may be shut for longer than that.
     asked: Option<Asked>,
     /// Since when the first of a run of failures was under way that has not ended, or that was not
     /// followed by a full recovery after it had shut.
@@ -157,7 +157,7 @@ impl Breaker {
         self.pace = None;
     }
 
-    /// It need not be left alone any more: another worker knows that it answers well.
+    /// Opens it: another worker knows that the receiver answers well.
     pub fn lift(&mut self) {
         self.run = 0;
         self.open();

@@ -26,7 +26,7 @@ impl Elsewhere {
         }
     }
 
-    /// What this one asked for; it is forgotten.
+    /// Takes out what this endpoint asked for.
     pub(super) fn take(&mut self, endpoint: u64) -> Option<Asked> {
         let place = self.0.iter().position(|(other, _)| *other == endpoint)?;
         Some(self.0.remove(place).1)

@@ -10,7 +10,7 @@ use crate::domain::webhook::WebhookKey;
 /// What a worker has open and holds back at one moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Load {
-    /// What it may have.
+    /// The worker's bounds.
     pub bounds: Bounds,
     /// The places taken in the quick lane.
     pub quick: usize,
@@ -41,7 +41,7 @@ impl Admission {
         (until > now).then_some((until, why))
     }
 
-    /// What there is now.
+    /// The load now.
     pub fn load(&mut self, now: Instant) -> Load {
         let held = self.held_back(now);
         let alone = held.iter().filter(|(_, held)| held.is_left_alone());
@@ -57,7 +57,7 @@ impl Admission {
 }
 
 impl Receiver {
-    /// What people are told of it, if its deliveries are held back.
+    /// What people are told of the receiver, if its deliveries are held back.
     pub(super) fn held_back(&self, now: Instant) -> Option<HeldBack<Instant>> {
         let shut = self.breaker.shut().map(|shut| HeldBack {
             why: shut.why,

@@ -125,7 +125,7 @@ struct Request {
     receiver: usize,
     kind: JobKind,
     by_hand: bool,
-    /// It has a place in the quick lane, and its receiver has never answered.
+    /// The request has a place in the quick lane, and its receiver has never answered.
     trial: bool,
     /// How often its receiver had moved when it began.
     moves: u32,
@@ -136,7 +136,7 @@ struct Request {
 enum State {
     /// Its receiver has no request free.
     InLine,
-    /// It may have a request, and waits for a place of the worker's.
+    /// The receiver lets it begin; it waits for a place of the worker's.
     Ready,
     /// The request is open.
     Open {
@@ -144,7 +144,7 @@ enum State {
         serial: u64,
         lane: Lane,
     },
-    /// It has ended, and is being settled.
+    /// The request has ended, and is being settled.
     Settling(Lane),
 }
 
@@ -274,7 +274,7 @@ impl Admission {
         moves == known.moves && known.endpoint.as_ref() == Some(url)
     }
 
-    /// What came of those who asked, since this was called last.
+    /// The answers to those who asked, new since this was called last.
     pub fn answers(&mut self) -> impl Iterator<Item = (Ticket, Answer)> + '_ {
         self.answers.drain(..)
     }
@@ -289,7 +289,7 @@ impl Admission {
         !self.wanted.is_empty()
     }
 
-    /// What came of asking for times at `rate` for a webhook.
+    /// Times were reserved at `rate` for a webhook, or refused.
     pub fn reserved(
         &mut self,
         webhook: &WebhookKey,
@@ -304,7 +304,7 @@ impl Admission {
         }
     }
 
-    /// What people should know of receivers, since this was called last.
+    /// Changes that people should know of, new since this was called last.
     pub fn notices(&mut self) -> impl Iterator<Item = (WebhookKey, Notice)> + '_ {
         self.notices.drain(..)
     }

@@ -33,7 +33,7 @@ pub(super) struct Pace {
     times: VecDeque<Instant>,
     /// Somebody asks for more.
     asking: bool,
-    /// It is of no use to ask before this.
+    /// Asking before this is of no use.
     not_before: Option<Instant>,
     /// When the next time is that is not reserved, as far as is known.
     next: Option<Instant>,
@@ -140,7 +140,7 @@ impl Pace {
         Some(u32::try_from(wanted).unwrap_or(u32::MAX))
     }
 
-    /// What came of asking.
+    /// Times were reserved, or refused.
     pub(super) fn reserved(&mut self, reserved: Reserved, now: Instant) {
         self.asking = false;
         self.see_share(reserved);

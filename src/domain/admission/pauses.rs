@@ -12,7 +12,7 @@ use crate::domain::endpoint::fingerprint;
 const TOLD_AGAIN: Duration = Duration::from_secs(1);
 
 impl Receiver {
-    /// What is to be remembered of other endpoints once it moves.
+    /// The pauses to remember of other endpoints once the webhook moves.
     pub(super) fn elsewhere_from(&mut self) -> Elsewhere {
         let mut elsewhere = std::mem::take(&mut self.elsewhere);
         if let (Some(url), Some(asked)) = (&self.endpoint, self.breaker.has_asked()) {
@@ -64,7 +64,7 @@ impl Receiver {
         None
     }
 
-    /// It asked another worker to be left alone.
+    /// The receiver asked another worker to be left alone.
     fn told(&mut self, until: Instant, now: Instant) -> Option<Notice> {
         self.pause_known = self.pause_known.max(Some(until));
         let asked = self.breaker.asked_until();
@@ -99,7 +99,7 @@ impl Receiver {
 }
 
 impl Admission {
-    /// It is heard that a receiver asked to be left alone, or need not be any more.
+    /// Another worker tells that a receiver asked to be left alone, or need not be any more.
     pub fn paused(&mut self, heard: &Heard, now: Instant) {
         self.pass_moments(now);
         let (Heard::Told(pause) | Heard::Recalled(pause)) = heard;

@@ -9,7 +9,7 @@ use crate::domain::rate_limit::RateLimit;
 use crate::domain::returns::InLine;
 use crate::domain::webhook::WebhookKey;
 
-/// What one worker may have open and in hand.
+/// How much one worker may have open and in hand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Bounds {
     /// The requests that may be open to one webhook at once; at least 1.
@@ -63,12 +63,12 @@ pub struct WantedTimes {
     pub count: u32,
 }
 
-/// What is heard of a pause.
+/// How a worker heard of a pause.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Heard {
     /// Another worker tells it: it is new.
     Told(Pause),
-    /// It is on record, from before.
+    /// The pause is on record, from before.
     Recalled(Pause),
 }
 
@@ -109,13 +109,13 @@ pub struct Deferral {
 /// What an attempt showed of the receiver.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Shown {
-    /// It took the delivery.
+    /// The receiver took the delivery.
     Delivered,
-    /// It refused, or could not be reached.
+    /// The receiver refused, or could not be reached.
     Failed,
-    /// It did not answer in time.
+    /// The receiver did not answer in time.
     TimedOut,
-    /// It asked to be left alone for so long.
+    /// The receiver asked to be left alone for so long.
     Asked(Duration),
     /// Nothing: the attempt was not made after all.
     Nothing,
@@ -124,8 +124,8 @@ pub enum Shown {
 /// Something about a receiver that whoever looks after it should know.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Notice {
-    /// It is left alone from now on, for this long at least, and why.
+    /// The receiver is left alone from now on, for this long at least, and why.
     LeftAlone(Duration, Why),
-    /// It is taken up again.
+    /// The receiver is taken up again.
     TakenUp,
 }

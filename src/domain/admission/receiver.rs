@@ -35,9 +35,9 @@ pub(super) struct Receiver {
     pub(super) tenant: usize,
     /// The requests that are open, and those that only wait for a place of the worker's.
     pub(super) open: u32,
-    /// What waits for one of them to end.
+    /// The line: deliveries that wait for an open request to end.
     pub(super) line: VecDeque<Ticket>,
-    /// What was put off.
+    /// The deliveries that were put off.
     pub(super) held: Held,
     /// Where it is; not known if only other workers told of it.
     pub(super) endpoint: Option<Url>,
@@ -107,7 +107,7 @@ impl Receiver {
         self.endpoint.as_ref() == Some(url) && self.pace.as_ref().map(Pace::limit) == rate
     }
 
-    /// It has something to do.
+    /// Notes that the receiver has something to do.
     pub(super) fn seen(&mut self, now: Instant) {
         self.seen = now;
     }
@@ -177,7 +177,7 @@ impl Receiver {
         Some((pace.limit(), pace.wants(self.line.len(), now)?))
     }
 
-    /// What came of asking for them.
+    /// Times were reserved, or refused.
     pub(super) fn reserved(&mut self, rate: RateLimit, reserved: Reserved, now: Instant) {
         if let Some(pace) = self.pace.as_mut().filter(|pace| pace.limit() == rate) {
             pace.reserved(reserved, now);
@@ -268,7 +268,7 @@ impl Receiver {
         }
     }
 
-    /// It is not left alone any more.
+    /// The receiver is not left alone any more.
     pub(super) fn opened(&mut self) -> Notice {
         self.limit.restart();
         self.held.over();
@@ -310,7 +310,7 @@ impl Receiver {
         self.breaker.shut().map(|shut| (shut.until, shut.why))
     }
 
-    /// It asks to be left alone: what it took before that it will take again.
+    /// The receiver asks to be left alone: remembers how quickly it took deliveries until then.
     pub(super) fn note_before_pause(&mut self, now: Instant) {
         if self.breaker.is_open() {
             self.before_pause = Some(self.apart_unpaced(now));
