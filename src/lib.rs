@@ -51,7 +51,8 @@
 //! |---|---|
 //! | a decision: what matches, how it is signed, when it is retried | [`domain`], pure |
 //! | the order in which things happen to a message | [`engine`] |
-//! | settled markers | made by `engine::origin`, kept and read by `redis::log_writer` and `embedded::log_writer` |
+//! | settled markers | made by `engine::origin`, kept and read by `redis::log_writer` and `embedded::log_writer`, asked for by `engine::event_job` |
+//! | when what is put off comes back, among all workers | [`domain::returns`] |
 //! | queues, acknowledgements, confirms, dead letters | [`rabbitmq`] |
 //! | registering and changing webhooks, encrypting their secrets | [`registry`] |
 //! | webhooks, the record of attempts, change notices in Redis | [`redis`] |

@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn the_default_policy_spans_about_a_day() {
+    fn the_default_policy_spans_fifteen_hours() {
         let policy = RetryPolicy::default();
         let delays: Vec<u64> = (1..10).map(|n| policy.mean_delay(n).as_secs()).collect();
         assert_eq!(delays, [10, 30, 90, 270, 810, 2430, 7290, 21_600, 21_600]);

@@ -28,7 +28,8 @@ pub enum Apart {
     Own(Duration),
 }
 
-/// The calendar of one webhook. The store of several workers keeps one like it, by the same rule.
+/// The calendar of one webhook. For several workers Redis keeps one like it, by the same rule:
+/// `redis/scripts/put_off.lua`.
 #[derive(Debug, Clone, Default)]
 pub struct Returns {
     slots: Slots,
