@@ -15,12 +15,12 @@ use crate::rabbitmq::consumer::{self, SourceHandle};
 use crate::rabbitmq::dead_letter_queue::DeadLetterQueue;
 use crate::rabbitmq::publisher::Publisher;
 use crate::redis::board::RedisBoard;
+use crate::redis::calendars::RedisCalendars;
 use crate::redis::connection::Connection;
 use crate::redis::delivery_log::RedisDeliveryLog;
 use crate::redis::keys::Keys;
 use crate::redis::log_writer::RedisLogWriter;
 use crate::redis::pauses::RedisPauses;
-use crate::redis::rates::RedisRates;
 use crate::redis::subscriptions::{RedisSubscriptions, SubscriptionsSettings};
 use crate::redis::webhooks as redis_webhooks;
 use crate::registry::webhooks::Webhooks;
@@ -119,7 +119,7 @@ impl Backend for OnServers {
         let publisher = Publisher::start(server.clone(), topology.clone(), stop);
         let ports = Ports {
             handover: Arc::new(publisher.clone()),
-            rates: Arc::new(RedisRates::new(redis.clone(), keys.clone())),
+            calendars: Arc::new(RedisCalendars::new(redis.clone(), keys.clone())),
             subscriptions: Arc::new(RedisSubscriptions::start(
                 redis,
                 keys,

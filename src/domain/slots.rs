@@ -21,11 +21,11 @@ pub const LONGEST: Duration = Duration::from_secs(3600);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Slots {
     /// Up to here there is no room.
-    pub taken: Duration,
+    taken: Duration,
     /// From here on comes what comes back for the first time.
-    pub end: Duration,
+    pub(super) end: Duration,
     /// How far apart what comes before that is.
-    pub apart: Duration,
+    apart: Duration,
 }
 
 impl Slots {

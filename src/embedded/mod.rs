@@ -12,7 +12,7 @@
 //! | [`source`] | handing out what is due, settling it |
 //! | `due` | which messages that are |
 //! | [`log_writer`] | the delivery log, for the engine |
-//! | [`board`], [`rates`] | what is known in memory: whose deliveries are held back, rate limits |
+//! | [`board`], [`calendars`] | what is known in memory: whose deliveries are held back, rate limits and deferrals |
 //! | [`pauses`] | which endpoints asked to be left alone |
 //! | `health` | when a webhook last answered well, and its streak of failures |
 //! | [`attempts`], [`deliveries`] | the record, read |
@@ -28,6 +28,7 @@
 
 pub mod attempts;
 pub mod board;
+pub mod calendars;
 pub mod database;
 pub mod dead_letters;
 pub mod deliveries;
@@ -40,7 +41,6 @@ mod intake;
 pub mod log_writer;
 mod message;
 pub mod pauses;
-pub mod rates;
 mod schema;
 mod signals;
 pub mod source;
@@ -61,6 +61,7 @@ use crate::store::retention::DeliveryLogSettings;
 
 use attempts::Attempts;
 use board::EmbeddedBoard;
+use calendars::EmbeddedCalendars;
 use database::Database;
 use dead_letters::DeadLetters;
 use deliveries::Deliveries;
@@ -68,7 +69,6 @@ use documents::Documents;
 use handover::Intake;
 use log_writer::EmbeddedLogWriter;
 use pauses::EmbeddedPauses;
-use rates::EmbeddedRates;
 use source::SourceHandle;
 use statistics::Statistics;
 use store::{ReadError, Store};
@@ -105,7 +105,7 @@ pub struct Embedded {
     documents: Documents,
     reader: DocumentReader,
     log: Arc<EmbeddedLogWriter>,
-    rates: Arc<EmbeddedRates>,
+    calendars: Arc<EmbeddedCalendars>,
     board: Arc<EmbeddedBoard>,
     pauses: EmbeddedPauses,
     settings: EmbeddedSettings,
@@ -123,7 +123,7 @@ impl Embedded {
         Ok(Self {
             documents: Documents::new(store.clone(), settings.max_organizations),
             log: Arc::new(log),
-            rates: Arc::default(),
+            calendars: Arc::default(),
             board: Arc::default(),
             pauses: EmbeddedPauses::new(store.clone(), settings.clock),
             store,
@@ -138,7 +138,7 @@ impl Embedded {
             handover: Arc::new(self.intake()),
             subscriptions: Arc::new(self.subscriptions()),
             log: self.log.clone(),
-            rates: self.rates.clone(),
+            calendars: self.calendars.clone(),
             board: self.board.clone(),
             pauses: Arc::new(self.pauses()),
             sender,
@@ -162,8 +162,8 @@ impl Embedded {
     }
 
     /// The rate limits.
-    pub fn rates(&self) -> Arc<EmbeddedRates> {
-        self.rates.clone()
+    pub fn calendars(&self) -> Arc<EmbeddedCalendars> {
+        self.calendars.clone()
     }
 
     /// Whose deliveries are held back.

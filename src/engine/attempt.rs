@@ -149,13 +149,18 @@ impl Engine {
 
     /// When a delivery that is put off comes back; gives up when the worker is to begin nothing new.
     async fn placed(&self, webhook: &WebhookKey, deferral: Deferral) -> Result<Deferral, Stopped> {
-        if deferral.in_line.is_none() {
+        let Some(in_line) = deferral.in_line else {
             return Ok(deferral);
-        }
+        };
+        let calendars = &*self.ports.calendars;
         tokio::select! {
             biased;
             () = self.stopping.cancelled() => Err(Stopped),
-            deferral = self.limiter.placed(webhook, deferral, &*self.ports.rates) => Ok(deferral),
+            delay = calendars.put_off(webhook, in_line, deferral.delay) => {
+                let deferral = Deferral { delay, ..deferral };
+                self.limiter.comes_back(webhook, deferral);
+                Ok(deferral)
+            }
         }
     }
 

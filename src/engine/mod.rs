@@ -57,7 +57,7 @@ use admission::WebhookLimiter;
 use clock::Clock;
 use counters::Counters;
 use faults::Faults;
-use ports::{Board, Handover, LogWriter, Pauses, Rates, Sender, Source, Subscriptions};
+use ports::{Board, Calendars, Handover, LogWriter, Pauses, Sender, Source, Subscriptions};
 use random::RandomSource;
 use under_way::UnderWay;
 
@@ -98,7 +98,7 @@ pub struct Ports {
     /// Keeps the record.
     pub log: Arc<dyn LogWriter>,
     /// Shares rate limits with other workers.
-    pub rates: Arc<dyn Rates>,
+    pub calendars: Arc<dyn Calendars>,
     /// Tells everybody whose deliveries are held back.
     pub board: Arc<dyn Board>,
     /// Tells other workers which receivers asked to be left alone.
@@ -200,9 +200,9 @@ impl Engine {
         let engine = self.clone();
         beside.spawn(async move { engine.limiter.keep_time().await });
         let engine = self.clone();
-        beside.spawn(async move { engine.limiter.keep_pace(&*engine.ports.rates).await });
+        beside.spawn(async move { engine.limiter.keep_pace(&*engine.ports.calendars).await });
         let engine = self.clone();
-        beside.spawn(async move { engine.limiter.tell_progress(&*engine.ports.rates).await });
+        beside.spawn(async move { engine.limiter.tell_progress(&*engine.ports.calendars).await });
         let engine = self.clone();
         beside.spawn(async move { engine.limiter.keep_up(&*engine.ports.subscriptions).await });
         let engine = self.clone();

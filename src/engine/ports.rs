@@ -304,13 +304,13 @@ pub trait LogWriter: Send + Sync {
 
 // ----------------------------------------------------------------------------------- rate limits
 
-/// How often workers [tell](Rates::tell) each other what they get done.
+/// How often workers [tell](Calendars::tell) each other what they get done.
 pub const TOLD_EVERY: Duration = Duration::from_secs(5);
 
 /// The calendars that all workers share: when webhooks with a rate limit may be sent a request, and
 /// when what is put off comes back.
 #[async_trait]
-pub trait Rates: Send + Sync {
+pub trait Calendars: Send + Sync {
     /// Reserves up to `count` times for a webhook, by the rule of
     /// [`Calendar`](crate::domain::rate_limit::Calendar). Waits for as long as the store is away.
     async fn reserve(&self, webhook: &WebhookKey, limit: RateLimit, count: u32) -> Reserved;

@@ -15,7 +15,7 @@
 //! | [`delivery_log`] | all of the record, for whoever asks from outside |
 //! | [`probe`] | whether anything can be written |
 //! | [`board`] | whose deliveries are held back |
-//! | [`rates`] | rate limits that all workers share |
+//! | [`calendars`] | rate limits and deferrals, shared by all workers |
 //! | [`pauses`] | which endpoints asked to be left alone |
 //! | `listener` | hears what is told on channels |
 //! | [`statistics`] | how many attempts came to what |
@@ -28,6 +28,7 @@
 mod attempt_fields;
 pub mod attempts;
 pub mod board;
+pub mod calendars;
 pub mod connection;
 pub mod deliveries;
 mod delivery_fields;
@@ -39,7 +40,6 @@ mod listener;
 pub mod log_writer;
 pub mod pauses;
 pub mod probe;
-pub mod rates;
 pub mod statistics;
 pub mod subscriptions;
 mod supervisor;

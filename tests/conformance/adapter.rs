@@ -11,7 +11,7 @@ use prism_webhooks::domain::held_back::HeldBack;
 use prism_webhooks::domain::ids::{DeliveryId, Organization, WebhookId};
 use prism_webhooks::domain::webhook::WebhookKey;
 use prism_webhooks::engine::ports::{
-    Board, Handover, LogWriter, Pauses, Rates, Source, Subscriptions,
+    Board, Calendars, Handover, LogWriter, Pauses, Source, Subscriptions,
 };
 use prism_webhooks::registry::webhooks::Webhooks;
 use prism_webhooks::store::dead_letters::{Action, Filter, Found, Options, Progress};
@@ -50,7 +50,7 @@ pub trait Adapter: Sized {
 
     fn handover(&self) -> Arc<dyn Handover>;
     fn log(&self) -> Arc<dyn LogWriter>;
-    fn rates(&self) -> Arc<dyn Rates>;
+    fn calendars(&self) -> Arc<dyn Calendars>;
     /// What the worker of this name says; where there is one worker alone, the name is nothing.
     fn board(&self, worker: &str) -> Arc<dyn Board>;
 

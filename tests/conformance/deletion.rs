@@ -99,7 +99,7 @@ async fn ends_after_deletion(adapter: &impl Adapter, status: u16) {
         handover: adapter.handover(),
         subscriptions,
         log: adapter.log(),
-        rates: adapter.rates(),
+        calendars: adapter.calendars(),
         board: adapter.board("w"),
         pauses,
         sender: gate.clone(),

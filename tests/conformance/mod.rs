@@ -3,6 +3,7 @@
 
 mod adapter;
 mod bodies;
+mod calendars;
 mod dead_letters;
 mod deletion;
 mod failures;
@@ -10,7 +11,6 @@ mod held_back;
 mod messages;
 mod pauses;
 mod rabbitmq_and_redis;
-mod rates;
 mod record;
 mod sqlite;
 mod webhooks;
@@ -74,7 +74,7 @@ macro_rules! all_conform {
                 a_streak_of_failures_is_what_the_domain_says,
                 a_test_that_is_taken_ends_a_streak_of_failures,
             }
-            rates::{
+            calendars::{
                 whoever_asks_a_time_of_a_rate_limit_is_given_once,
                 a_higher_rate_limit_acts_at_once,
                 nobody_is_given_more_than_half_of_the_times_that_are_free,

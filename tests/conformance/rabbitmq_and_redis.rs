@@ -10,16 +10,16 @@ use prism_webhooks::domain::event::RawEvent;
 use prism_webhooks::domain::held_back::HeldBack;
 use prism_webhooks::domain::ids::{DeliveryId, Organization, WebhookId};
 use prism_webhooks::engine::ports::{
-    Board, Handover, LogWriter, Pauses, Rates, Source, Subscriptions,
+    Board, Calendars, Handover, LogWriter, Pauses, Source, Subscriptions,
 };
 use prism_webhooks::rabbitmq::consumer::SourceHandle;
 use prism_webhooks::rabbitmq::dead_letters::DeadLetters;
 use prism_webhooks::rabbitmq::publisher::Publisher;
 use prism_webhooks::redis::attempts::Attempts;
 use prism_webhooks::redis::board::RedisBoard;
+use prism_webhooks::redis::calendars::RedisCalendars;
 use prism_webhooks::redis::deliveries::Deliveries;
 use prism_webhooks::redis::log_writer::RedisLogWriter;
-use prism_webhooks::redis::rates::RedisRates;
 use prism_webhooks::redis::statistics::Statistics;
 use prism_webhooks::redis::subscriptions::RedisSubscriptions;
 use prism_webhooks::registry::webhooks::Webhooks;
@@ -109,9 +109,9 @@ impl Adapter for RabbitAndRedis {
         self.log.clone()
     }
 
-    fn rates(&self) -> Arc<dyn Rates> {
+    fn calendars(&self) -> Arc<dyn Calendars> {
         let (connection, keys) = (self.space.connection.clone(), self.space.keys.clone());
-        Arc::new(RedisRates::new(connection, keys))
+        Arc::new(RedisCalendars::new(connection, keys))
     }
 
     fn board(&self, worker: &str) -> Arc<dyn Board> {

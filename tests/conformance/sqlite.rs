@@ -14,7 +14,7 @@ use prism_webhooks::embedded::source::SourceHandle;
 use prism_webhooks::embedded::{Embedded, EmbeddedSettings};
 use prism_webhooks::engine::clock::Clock;
 use prism_webhooks::engine::ports::{
-    Board, Handover, LogWriter, Pauses, Rates, Source, Subscriptions,
+    Board, Calendars, Handover, LogWriter, Pauses, Source, Subscriptions,
 };
 use prism_webhooks::registry::documents::DocumentReader;
 use prism_webhooks::registry::secrets::SecretCipher;
@@ -142,8 +142,8 @@ impl<P: Place> Adapter for Sqlite<P> {
         self.embedded().log()
     }
 
-    fn rates(&self) -> Arc<dyn Rates> {
-        self.embedded().rates()
+    fn calendars(&self) -> Arc<dyn Calendars> {
+        self.embedded().calendars()
     }
 
     fn board(&self, _worker: &str) -> Arc<dyn Board> {

@@ -72,7 +72,7 @@ pub struct Chaotic {
 
 impl Chaotic {
     pub fn wrap(inner: Ports, fuse: &Arc<Fuse>) -> Ports {
-        let (faults, rates) = (inner.faults.clone(), inner.rates.clone());
+        let (faults, calendars) = (inner.faults.clone(), inner.calendars.clone());
         let (board, pauses) = (inner.board.clone(), inner.pauses.clone());
         let chaotic = Arc::new(Self {
             inner,
@@ -82,7 +82,7 @@ impl Chaotic {
             handover: chaotic.clone(),
             subscriptions: chaotic.clone(),
             log: chaotic.clone(),
-            rates,
+            calendars,
             board,
             pauses,
             sender: chaotic,

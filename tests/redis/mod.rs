@@ -3,10 +3,10 @@
 mod attempts;
 mod board;
 mod bodies;
+mod calendars;
 pub mod kit;
 mod log;
 mod outage;
 mod pauses;
-mod rates;
 mod subscriptions;
 mod webhooks;

@@ -18,7 +18,7 @@ use prism_webhooks::domain::webhook::WebhookKey;
 use prism_webhooks::embedded::board::EmbeddedBoard;
 use prism_webhooks::engine::Ports;
 use prism_webhooks::engine::ports::{
-    Entry, FollowUp, Handover, LogWriter, Rates, Request, Sender, Stopped, Subscriptions,
+    Calendars, Entry, FollowUp, Handover, LogWriter, Request, Sender, Stopped, Subscriptions,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -43,7 +43,7 @@ impl Life {
             handover: life.clone(),
             subscriptions: life.clone(),
             log: life.clone(),
-            rates: life.clone(),
+            calendars: life.clone(),
             board: Arc::new(EmbeddedBoard::default()),
             pauses: Arc::new(Alone),
             sender: life,
@@ -138,19 +138,22 @@ impl LogWriter for Life {
 }
 
 #[async_trait]
-impl Rates for Life {
+impl Calendars for Life {
     async fn reserve(&self, webhook: &WebhookKey, limit: RateLimit, count: u32) -> Reserved {
         self.takes(self.world.scenario.costs.write).await;
-        self.world.rates.reserve(webhook, limit, count).await
+        self.world.calendars.reserve(webhook, limit, count).await
     }
 
     async fn put_off(&self, webhook: &WebhookKey, in_line: InLine, soonest: Duration) -> Duration {
         self.takes(self.world.scenario.costs.write).await;
-        self.world.rates.put_off(webhook, in_line, soonest).await
+        self.world
+            .calendars
+            .put_off(webhook, in_line, soonest)
+            .await
     }
 
     async fn tell(&self, progress: Vec<(WebhookKey, Duration)>) {
-        self.world.rates.tell(progress).await;
+        self.world.calendars.tell(progress).await;
     }
 }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 use prism_webhooks::domain::delivery::Delivery;
 use prism_webhooks::domain::event::{self, Header, RawEvent};
 use prism_webhooks::domain::identity::Identity;
-use prism_webhooks::embedded::rates::EmbeddedRates;
+use prism_webhooks::embedded::calendars::EmbeddedCalendars;
 use prism_webhooks::engine::ports::{Entry, FollowUp, SettledMarker, Settlement};
 use tokio::sync::{Notify, mpsc};
 use tokio::time::Instant;
@@ -24,7 +24,7 @@ use super::settings::{FOR_ALL, event_rules};
 pub struct World {
     pub scenario: Scenario,
     pub settled: Notify,
-    pub rates: EmbeddedRates,
+    pub calendars: EmbeddedCalendars,
     start: Instant,
     state: Mutex<State>,
 }
@@ -56,7 +56,7 @@ impl World {
         Arc::new(Self {
             scenario: scenario.clone(),
             settled: Notify::new(),
-            rates: EmbeddedRates::default(),
+            calendars: EmbeddedCalendars::default(),
             start: Instant::now(),
             state: Mutex::new(state),
         })

@@ -35,12 +35,12 @@ impl Progress {
     }
 
     /// How far apart requests ended since this was called last, if that matters to others.
-    fn told(&mut self, has_line: bool, now: Instant) -> Option<Duration> {
+    fn told(&mut self, has_line: bool, is_at_its_limit: bool, now: Instant) -> Option<Duration> {
         let before = std::mem::replace(self, Self::new(now));
         let apart = now
             .saturating_duration_since(before.since)
             .checked_div(before.ended)?;
-        (has_line || before.came_back).then_some(apart)
+        (has_line || (before.came_back && is_at_its_limit)).then_some(apart)
     }
 }
 
@@ -51,7 +51,8 @@ impl Admission {
         let mut told = Vec::new();
         for (_, receiver) in &mut self.receivers {
             let has_line = !receiver.line.is_empty();
-            let apart = receiver.progress.told(has_line, now);
+            let is_at_its_limit = receiver.limit.is_found();
+            let apart = receiver.progress.told(has_line, is_at_its_limit, now);
             // What has a rate limit comes back at that.
             let apart = apart.filter(|_| receiver.pace.is_none());
             told.extend(apart.map(|apart| (receiver.key.clone(), apart)));

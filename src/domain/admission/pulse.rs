@@ -214,4 +214,15 @@ mod tests {
         }
         assert_eq!(pulse.fastest(start), 80 * MS);
     }
+
+    #[test]
+    fn how_long_it_takes_with_much_to_do_is_not_its_best_time() {
+        let start = Instant::now();
+        let mut pulse = Pulse::default();
+        pulse.ended(start, 0, 80 * MS, true, true, false);
+        for n in 1..10 {
+            pulse.ended(start + 5000 * MS * n, 0, 3000 * MS, true, false, true);
+        }
+        assert_eq!(pulse.fastest(start), 80 * MS);
+    }
 }

@@ -1,8 +1,6 @@
-//! When what is put off comes back: a virtual schedule.
-//!
-//! Each deferral takes the next free time in the receiver's future at the rate that it can take, so
-//! that a thousand deferrals come back spread out, once each, and not a thousand at the same second
-//! over and over.
+//! When what this worker puts off by itself comes back: for an organization's turns in the slow lane,
+//! and for a receiver that is down. All else comes back [in line](crate::domain::returns) with what
+//! other workers put off.
 
 use std::time::{Duration, Instant};
 
@@ -11,7 +9,7 @@ use crate::domain::slots::{LONGEST, Slots};
 /// No deferral is shorter: it is the shortest step of the delay queues.
 pub const SHORTEST: Duration = Duration::from_secs(1);
 
-/// What is still to come back to one receiver.
+/// The times at which an organization's slow deliveries come back, once each and spread out.
 #[derive(Debug, Clone, Default)]
 pub struct Schedule {
     /// When the first was put off: the clock of what follows begins then.

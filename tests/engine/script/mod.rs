@@ -17,7 +17,7 @@ use prism_webhooks::domain::matching::EventSubscription;
 use prism_webhooks::domain::organization::{OrganizationWebhooks, Unusable};
 use prism_webhooks::domain::webhook::Webhook;
 use prism_webhooks::embedded::board::EmbeddedBoard;
-use prism_webhooks::embedded::rates::EmbeddedRates;
+use prism_webhooks::embedded::calendars::EmbeddedCalendars;
 use prism_webhooks::engine::faults::Faults;
 use prism_webhooks::engine::ports::{Entry, Incoming, Message, Receipt, Settlement, Source};
 use prism_webhooks::engine::{Engine, EngineSettings, Ports};
@@ -203,7 +203,7 @@ impl World {
             handover: self.ports.clone(),
             subscriptions: self.ports.clone(),
             log: self.ports.clone(),
-            rates: Arc::new(EmbeddedRates::default()),
+            calendars: Arc::new(EmbeddedCalendars::default()),
             board: Arc::new(EmbeddedBoard::default()),
             pauses: Arc::new(Alone),
             sender: self.ports.clone(),

@@ -4,28 +4,31 @@ use std::time::Duration;
 
 use prism_webhooks::domain::returns::{Apart, InLine};
 use prism_webhooks::domain::slots::LONGEST;
-use prism_webhooks::engine::ports::Rates as _;
-use prism_webhooks::redis::rates::RedisRates;
+use prism_webhooks::engine::ports::Calendars as _;
+use prism_webhooks::redis::calendars::RedisCalendars;
 use tokio::time::Instant;
 
 use super::kit::{Space, webhook_key};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
+fn own(apart: Duration) -> InLine {
+    InLine {
+        apart: Apart::Own(apart),
+        again: false,
+    }
+}
+
 #[tokio::test]
 async fn what_is_put_off_comes_back_as_quickly_as_all_workers_together_get_it_done() {
     let space = Space::new();
-    let worker = || RedisRates::new(space.connection.clone(), space.keys.clone());
+    let worker = || RedisCalendars::new(space.connection.clone(), space.keys.clone());
     let (one, other, key) = (worker(), worker(), webhook_key("w"));
-    let own = |minutes| InLine {
-        apart: Apart::Own(MINUTE * minutes),
-        again: false,
-    };
-    other.put_off(&key, own(10), MINUTE).await;
-    let mut last = one.put_off(&key, own(40), MINUTE).await;
+    other.put_off(&key, own(10 * MINUTE), MINUTE).await;
+    let mut last = one.put_off(&key, own(40 * MINUTE), MINUTE).await;
     for _ in 0..3 {
         // One in ten minutes and one in forty are one in eight.
-        let next = one.put_off(&key, own(40), MINUTE).await;
+        let next = one.put_off(&key, own(40 * MINUTE), MINUTE).await;
         let apart = next - last;
         assert!(apart.abs_diff(8 * MINUTE) < MINUTE / 2, "{apart:?}");
         last = next;
@@ -35,12 +38,9 @@ async fn what_is_put_off_comes_back_as_quickly_as_all_workers_together_get_it_do
 #[tokio::test]
 async fn a_worker_that_puts_nothing_off_tells_others_what_it_gets_done() {
     let space = Space::new();
-    let worker = || RedisRates::new(space.connection.clone(), space.keys.clone());
+    let worker = || RedisCalendars::new(space.connection.clone(), space.keys.clone());
     let (one, other, key) = (worker(), worker(), webhook_key("w"));
-    let own = InLine {
-        apart: Apart::Own(MINUTE * 10),
-        again: false,
-    };
+    let own = own(MINUTE * 10);
     other.tell(vec![(key.clone(), MINUTE * 10)]).await;
     let keys: Vec<String> = space.ask(&["KEYS", &space.keys.calendar(&key)]).await;
     assert!(keys.is_empty(), "nothing is put off");
@@ -57,15 +57,12 @@ async fn a_worker_that_puts_nothing_off_tells_others_what_it_gets_done() {
 #[tokio::test]
 async fn workers_that_have_said_nothing_yet_are_taken_to_get_as_much_done() {
     let space = Space::new();
-    let worker = || RedisRates::new(space.connection.clone(), space.keys.clone());
+    let worker = || RedisCalendars::new(space.connection.clone(), space.keys.clone());
     let (workers, key) = ([worker(), worker(), worker()], webhook_key("w"));
     for worker in [&workers[1], &workers[2], &workers[0]] {
         worker.tell(Vec::new()).await;
     }
-    let own = InLine {
-        apart: Apart::Own(MINUTE * 15),
-        again: false,
-    };
+    let own = own(MINUTE * 15);
     let delays = [
         workers[0].put_off(&key, own, MINUTE).await,
         workers[0].put_off(&key, own, MINUTE).await,
@@ -77,12 +74,9 @@ async fn workers_that_have_said_nothing_yet_are_taken_to_get_as_much_done() {
 #[tokio::test]
 async fn thousands_that_are_put_off_are_as_far_apart_as_the_first() {
     let space = Space::new();
-    let worker = || RedisRates::new(space.connection.clone(), space.keys.clone());
+    let worker = || RedisCalendars::new(space.connection.clone(), space.keys.clone());
     let (workers, key) = ([(); 6].map(|()| worker()), webhook_key("w"));
-    let own = InLine {
-        apart: Apart::Own(Duration::from_micros(5_000)),
-        again: false,
-    };
+    let own = own(Duration::from_micros(5_000));
     for worker in &workers {
         worker.put_off(&key, own, MINUTE).await;
     }
@@ -101,12 +95,11 @@ async fn thousands_that_are_put_off_are_as_far_apart_as_the_first() {
 #[tokio::test]
 async fn a_calendar_expires_though_all_is_put_off_for_as_long_as_may_be() {
     let space = Space::new();
-    let rates = RedisRates::new(space.connection.clone(), space.keys.clone());
-    let own = InLine {
-        apart: Apart::Own(MINUTE),
-        again: false,
-    };
-    let delay = rates.put_off(&webhook_key("w"), own, 120 * MINUTE).await;
+    let calendars = RedisCalendars::new(space.connection.clone(), space.keys.clone());
+    let own = own(MINUTE);
+    let delay = calendars
+        .put_off(&webhook_key("w"), own, 120 * MINUTE)
+        .await;
     assert_eq!(delay, LONGEST);
     let key = space.keys.calendar(&webhook_key("w"));
     let left: i64 = space.ask(&["TTL", &key]).await;

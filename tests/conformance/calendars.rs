@@ -24,7 +24,7 @@ fn limit(text: &str) -> RateLimit {
 }
 
 pub async fn whoever_asks_a_time_of_a_rate_limit_is_given_once(adapter: &impl Adapter) {
-    let (one, other) = (adapter.rates(), adapter.rates());
+    let (one, other) = (adapter.calendars(), adapter.calendars());
     let key = webhook_key("w");
     let first = one.reserve(&key, limit("1/h"), 5).await;
     assert_eq!((first.count, first.first), (1, Duration::ZERO));
@@ -38,31 +38,31 @@ pub async fn whoever_asks_a_time_of_a_rate_limit_is_given_once(adapter: &impl Ad
 }
 
 pub async fn a_higher_rate_limit_acts_at_once(adapter: &impl Adapter) {
-    let (rates, key) = (adapter.rates(), webhook_key("w"));
-    rates.reserve(&key, limit("1/h"), 1).await;
-    let refused = rates.reserve(&key, limit("1/min"), 1).await;
+    let (calendars, key) = (adapter.calendars(), webhook_key("w"));
+    calendars.reserve(&key, limit("1/h"), 1).await;
+    let refused = calendars.reserve(&key, limit("1/min"), 1).await;
     assert!(refused.count == 0 && refused.first <= MINUTE);
     // It had nothing free so far ahead, and now there is as soon as the new limit lets it.
-    let refused = rates.reserve(&key, limit("9999/s"), 50).await;
+    let refused = calendars.reserve(&key, limit("9999/s"), 50).await;
     let apart = limit("9999/s").apart();
     assert!(refused.count == 0 && refused.first <= apart);
 }
 
 pub async fn nobody_is_given_more_than_half_of_the_times_that_are_free(adapter: &impl Adapter) {
-    let (rates, key) = (adapter.rates(), webhook_key("w"));
-    let few = rates.reserve(&key, limit("9999/s"), 50).await;
+    let (calendars, key) = (adapter.calendars(), webhook_key("w"));
+    let few = calendars.reserve(&key, limit("9999/s"), 50).await;
     assert_eq!((few.count, few.in_all), (50, 50));
     let other = webhook_key("w2");
-    let most = rates.reserve(&other, limit("9999/s"), 100_000).await;
+    let most = calendars.reserve(&other, limit("9999/s"), 100_000).await;
     let free = AHEAD.as_micros() / 101 + 1;
     assert_eq!(u128::from(most.count), free.div_ceil(2));
 }
 
 pub async fn a_deleted_webhook_leaves_no_trace_of_its_calendar(adapter: &impl Adapter) {
     let key = adapter.registered("n").await;
-    adapter.rates().reserve(&key, limit("1/h"), 1).await;
+    adapter.calendars().reserve(&key, limit("1/h"), 1).await;
     let line = in_line(Apart::Own(SECOND));
-    adapter.rates().put_off(&key, line, SECOND).await;
+    adapter.calendars().put_off(&key, line, SECOND).await;
     let webhooks = adapter.webhooks();
     webhooks
         .delete(&key.organization, key.id.as_str())
@@ -77,7 +77,7 @@ fn is_about(delay: Duration, expected: Duration) -> bool {
 }
 
 pub async fn what_several_put_off_comes_back_one_after_the_other(adapter: &impl Adapter) {
-    let (one, other, key) = (adapter.rates(), adapter.rates(), webhook_key("w"));
+    let (one, other, key) = (adapter.calendars(), adapter.calendars(), webhook_key("w"));
     let line = in_line(Apart::All(5 * MINUTE));
     for n in [0, 2, 4] {
         let delay = one.put_off(&key, line, 2 * MINUTE).await;
@@ -94,34 +94,34 @@ pub async fn what_several_put_off_comes_back_one_after_the_other(adapter: &impl 
 }
 
 pub async fn what_becomes_slower_leaves_room_for_what_comes_back_again(adapter: &impl Adapter) {
-    let (rates, key) = (adapter.rates(), webhook_key("w"));
+    let (calendars, key) = (adapter.calendars(), webhook_key("w"));
     let (quick, slow) = (in_line(Apart::All(MINUTE)), in_line(Apart::All(5 * MINUTE)));
     for _ in 0..5 {
-        rates.put_off(&key, quick, SECOND).await;
+        calendars.put_off(&key, quick, SECOND).await;
     }
-    let first = rates.put_off(&key, slow, SECOND).await;
+    let first = calendars.put_off(&key, slow, SECOND).await;
     assert!(is_about(first, 25 * MINUTE), "{first:?}");
     let again = InLine {
         again: true,
         ..slow
     };
-    let delay = rates.put_off(&key, again, SECOND).await;
+    let delay = calendars.put_off(&key, again, SECOND).await;
     assert!(is_about(delay, 5 * MINUTE), "{delay:?}");
-    let delay = rates.put_off(&key, again, SECOND).await;
+    let delay = calendars.put_off(&key, again, SECOND).await;
     assert!(is_about(delay, 10 * MINUTE), "{delay:?}");
-    let next = rates.put_off(&key, slow, SECOND).await;
+    let next = calendars.put_off(&key, slow, SECOND).await;
     assert!(is_about(next, 30 * MINUTE), "{next:?}");
 }
 
 pub async fn what_one_worker_gets_done_it_says_itself(adapter: &impl Adapter) {
-    let (rates, key) = (adapter.rates(), webhook_key("w"));
+    let (calendars, key) = (adapter.calendars(), webhook_key("w"));
     let own = |minutes| in_line(Apart::Own(MINUTE * minutes));
-    rates.put_off(&key, own(40), SECOND).await;
-    let delay = rates.put_off(&key, own(8), SECOND).await;
+    calendars.put_off(&key, own(40), SECOND).await;
+    let delay = calendars.put_off(&key, own(8), SECOND).await;
     assert!(
         is_about(delay, 8 * MINUTE),
         "what it said before: {delay:?}"
     );
-    let delay = rates.put_off(&key, own(8), SECOND).await;
+    let delay = calendars.put_off(&key, own(8), SECOND).await;
     assert!(is_about(delay, 16 * MINUTE), "{delay:?}");
 }

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use futures::stream::{self, TryStreamExt as _};
 use redis::Script;
 use uuid::Uuid;
 
@@ -15,7 +16,7 @@ use crate::domain::rate_limit::{AHEAD, RateLimit, Reserved};
 use crate::domain::returns::{Apart, InLine, SAID_FOR};
 use crate::domain::slots::LONGEST;
 use crate::domain::webhook::WebhookKey;
-use crate::engine::ports::{Rates, TOLD_EVERY};
+use crate::engine::ports::{Calendars, TOLD_EVERY};
 
 /// A calendar is kept for so long after its last time, so that workers know their shares.
 const KEPT: Duration = Duration::from_secs(60);
@@ -23,9 +24,12 @@ const KEPT: Duration = Duration::from_secs(60);
 /// Who has not said for so long that it works does so no more.
 const WORKS_FOR: Duration = TOLD_EVERY.saturating_mul(4);
 
+/// So many calendars are told of at once.
+const TOLD_AT_ONCE: usize = 32;
+
 /// The calendars in Redis.
 #[derive(Debug)]
-pub struct RedisRates {
+pub struct RedisCalendars {
     connection: Connection,
     keys: Keys,
     /// This worker, among those that share the calendars.
@@ -38,7 +42,7 @@ pub struct RedisRates {
     workers: AtomicU32,
 }
 
-impl RedisRates {
+impl RedisCalendars {
     /// The calendars under these keys.
     pub fn new(connection: Connection, keys: Keys) -> Self {
         Self {
@@ -55,7 +59,7 @@ impl RedisRates {
 }
 
 #[async_trait]
-impl Rates for RedisRates {
+impl Calendars for RedisCalendars {
     async fn reserve(&self, webhook: &WebhookKey, limit: RateLimit, count: u32) -> Reserved {
         let mut call = self.reserve.key(self.keys.calendar(webhook));
         call.arg(micros(limit.apart()))
@@ -107,20 +111,22 @@ impl Rates for RedisRates {
     }
 }
 
-impl RedisRates {
+impl RedisCalendars {
     async fn try_to_tell(&self, progress: &[(WebhookKey, Duration)]) -> Result<(), StoreError> {
         let mut call = self.count.key(self.keys.workers());
         call.arg(self.worker.to_string()).arg(WORKS_FOR.as_secs());
         let workers = self.connection.script(&call).await?;
         self.workers.store(workers, Ordering::Relaxed);
-        for (webhook, apart) in progress {
-            let mut call = self.tell.key(self.keys.calendar(webhook));
-            call.arg(micros(*apart))
-                .arg(self.worker.to_string())
-                .arg(micros(SAID_FOR));
-            let () = self.connection.script(&call).await?;
-        }
-        Ok(())
+        let each = progress.iter().map(Ok);
+        stream::iter(each)
+            .try_for_each_concurrent(TOLD_AT_ONCE, |(webhook, apart)| async move {
+                let mut call = self.tell.key(self.keys.calendar(webhook));
+                call.arg(micros(*apart))
+                    .arg(self.worker.to_string())
+                    .arg(micros(SAID_FOR));
+                self.connection.script(&call).await
+            })
+            .await
     }
 }
 

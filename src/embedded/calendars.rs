@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use crate::domain::rate_limit::{Calendar, RateLimit, Reserved};
 use crate::domain::returns::{InLine, Returns};
 use crate::domain::webhook::WebhookKey;
-use crate::engine::ports::Rates;
+use crate::engine::ports::Calendars;
 
 /// So many calendars there are before those that are over are dropped for the first time.
 const FEW: usize = 1024;
@@ -21,7 +21,7 @@ const WORKER: u128 = 0;
 
 /// The calendars of the webhooks that need one.
 #[derive(Debug)]
-pub struct EmbeddedRates {
+pub struct EmbeddedCalendars {
     /// Calendars tell the time since this.
     began: Instant,
     kept: Mutex<Kept>,
@@ -40,7 +40,7 @@ struct Both {
     returns: Returns,
 }
 
-impl Default for EmbeddedRates {
+impl Default for EmbeddedCalendars {
     fn default() -> Self {
         Self {
             began: Instant::now(),
@@ -52,7 +52,7 @@ impl Default for EmbeddedRates {
     }
 }
 
-impl EmbeddedRates {
+impl EmbeddedCalendars {
     fn with<T>(&self, webhook: &WebhookKey, act: impl FnOnce(&mut Both, Duration) -> T) -> T {
         let now = self.began.elapsed();
         // A calendar is whole after every step, so a panic elsewhere spoils nothing.
@@ -67,7 +67,7 @@ impl EmbeddedRates {
 }
 
 #[async_trait]
-impl Rates for EmbeddedRates {
+impl Calendars for EmbeddedCalendars {
     async fn reserve(&self, webhook: &WebhookKey, limit: RateLimit, count: u32) -> Reserved {
         self.with(webhook, |both, now| {
             both.requests.reserve(limit, count, now)
