@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::slots::Slots;
 
 /// What a worker said it gets done counts for so long. It says so whenever it puts something off, and
-/// now and then while it works on what may have been put off.
+/// now and then while more waits for the webhook than it takes at once.
 pub const SAID_FOR: Duration = Duration::from_secs(60);
 
 /// How one delivery that is put off comes back.

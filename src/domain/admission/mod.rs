@@ -189,9 +189,6 @@ impl Admission {
             moves: 0,
             state: State::InLine,
         });
-        if asked.kind == JobKind::Message {
-            self.receivers[receiver].progress.came_back();
-        }
         let known = &self.receivers[receiver];
         match known.may_begin(asked.by_hand, now) {
             May::NotBefore(until, why) => self.put_off(ticket, Some(until), why, now),

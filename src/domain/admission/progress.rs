@@ -11,8 +11,6 @@ use crate::domain::webhook::WebhookKey;
 pub(super) struct Progress {
     since: Instant,
     ended: u32,
-    /// Something came back, so others may put deliveries of it off.
-    came_back: bool,
 }
 
 impl Progress {
@@ -20,7 +18,6 @@ impl Progress {
         Self {
             since: now,
             ended: 0,
-            came_back: false,
         }
     }
 
@@ -29,33 +26,26 @@ impl Progress {
         self.ended = self.ended.saturating_add(1);
     }
 
-    /// A delivery comes as a message of its own.
-    pub(super) fn came_back(&mut self) {
-        self.came_back = true;
-    }
-
-    /// How far apart requests ended since this was called last, if that matters to others.
-    fn told(&mut self, has_line: bool, is_at_its_limit: bool, now: Instant) -> Option<Duration> {
-        let before = std::mem::replace(self, Self::new(now));
-        let apart = now
-            .saturating_duration_since(before.since)
-            .checked_div(before.ended)?;
-        (has_line || (before.came_back && is_at_its_limit)).then_some(apart)
+    /// How far apart requests ended since this was called last, if any did.
+    fn told(&mut self, now: Instant) -> Option<Duration> {
+        let Self { since, ended } = std::mem::replace(self, Self::new(now));
+        now.saturating_duration_since(since).checked_div(ended)
     }
 }
 
 impl Admission {
-    /// How far apart requests ended since this was called last, of webhooks that other workers may
-    /// have put deliveries off for.
+    /// How far apart requests ended since this was called last, of webhooks that have a line: other
+    /// workers may have put deliveries off for these.
     pub fn progress(&mut self, now: Instant) -> Vec<(WebhookKey, Duration)> {
         let mut told = Vec::new();
         for (_, receiver) in &mut self.receivers {
-            let has_line = !receiver.line.is_empty();
-            let is_at_its_limit = receiver.limit.is_found();
-            let apart = receiver.progress.told(has_line, is_at_its_limit, now);
+            let apart = receiver.progress.told(now);
             // What has a rate limit comes back at that.
-            let apart = apart.filter(|_| receiver.pace.is_none());
-            told.extend(apart.map(|apart| (receiver.key.clone(), apart)));
+            if let Some(apart) = apart.filter(|_| receiver.pace.is_none())
+                && !receiver.line.is_empty()
+            {
+                told.push((receiver.key.clone(), apart));
+            }
         }
         told
     }
