@@ -8,8 +8,12 @@ use prism_webhooks::domain::webhook::WebhookKey;
 
 use super::adapter::Adapter;
 use crate::redis::kit::{document, organization, webhook_key};
+use crate::support::deadline::eventually;
 
 const MINUTE: Duration = Duration::from_secs(60);
+
+/// No store keeps time more exactly than that it is over by then.
+const SOON: Duration = Duration::from_secs(5);
 
 /// Does not fit into a signed number.
 const ENDPOINT: u64 = u64::MAX;
@@ -57,6 +61,10 @@ pub async fn what_is_over_or_told_to_be_is_not_recalled(adapter: &impl Adapter) 
     let (over, lifted) = (adapter.registered("a").await, adapter.registered("b").await);
     let kept = adapter.registered("c").await;
     tell(adapter, &over, ENDPOINT, Duration::from_nanos(1)).await;
+    eventually(SOON, "it is over", async || {
+        recalled(adapter).await.is_empty().then_some(())
+    })
+    .await;
     tell(adapter, &lifted, ENDPOINT, MINUTE).await;
     tell(adapter, &lifted, ENDPOINT, Duration::ZERO).await;
     tell(adapter, &kept, ENDPOINT, MINUTE).await;
