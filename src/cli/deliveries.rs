@@ -129,11 +129,11 @@ async fn explain(
         )?;
     }
     if let Some(held) = held_back {
-        let since = held.since;
-        writeln!(
-            console.out,
-            "its deliveries are held back since {since:.0}: {held}"
-        )?;
+        let is = match held.is_over {
+            true => "its deliveries come back that were put off",
+            false => "its deliveries are held back",
+        };
+        writeln!(console.out, "{is} since {:.0}: {held}", held.since)?;
     }
     if gets_it {
         return Ok(());

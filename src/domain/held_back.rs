@@ -27,36 +27,46 @@ pub struct HeldBack<T = Timestamp> {
     /// Of a receiver that is left alone: when it is tried next. Else when the last delivery that was
     /// put off so far is due.
     pub until: T,
+    /// Whether the reason is gone: nothing more is put off for it, and what was is still to come.
+    pub is_over: bool,
 }
 
 impl HeldBack {
-    /// Sums up what several workers say at `now`, each of its own deliveries: the one that holds
-    /// back longest tells why. `None` if it is over everywhere.
+    /// Sums up what several workers say at `now`, each of its own deliveries: of those whose reason
+    /// holds, or of all if none does, the one that holds back longest tells why. `None` if nothing is
+    /// to come any more.
     pub fn of_all(each: impl IntoIterator<Item = Self>, now: Timestamp) -> Option<Self> {
         let current = each.into_iter().filter(|one| one.until > now);
         current.reduce(|a, b| {
-            let longest = if b.until > a.until { b } else { a };
+            let rank = |one: &Self| (!one.is_over, one.until);
+            let told = if rank(&b) > rank(&a) { b } else { a };
             Self {
                 since: a.since.min(b.since),
-                ..longest
+                ..told
             }
         })
     }
 }
 
 impl<T> HeldBack<T> {
-    /// Whether the receiver is left alone, and tried when that is over.
+    /// Whether the receiver is left alone, and tried at the end.
     pub fn is_left_alone(&self) -> bool {
-        matches!(self.why, Why::Failures | Why::Asked)
+        matches!(self.why, Why::Failures | Why::Asked) && !self.is_over
     }
 }
 
 impl fmt::Display for HeldBack {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (because, until) = (self.why.because(), self.until);
-        match self.is_left_alone() {
-            true => write!(f, "{because}; it is tried again at {until:.0}"),
-            false => write!(f, "{because}; what is put off so far is due by {until:.0}"),
+        if self.is_over {
+            write!(
+                f,
+                "{because}; that is over, and what was put off is due by {until:.0}"
+            )
+        } else if self.is_left_alone() {
+            write!(f, "{because}; it is tried again at {until:.0}")
+        } else {
+            write!(f, "{because}; what is put off so far is due by {until:.0}")
         }
     }
 }
@@ -66,7 +76,8 @@ impl HeldBack<Instant> {
     pub fn is_like(&self, told: &Self, now: Instant) -> bool {
         let left = self.until.saturating_duration_since(now);
         let change = self.until.max(told.until) - self.until.min(told.until);
-        self.why == told.why && self.since == told.since && change < SLIGHT.max(left / SLIGHT_PART)
+        let same = |held: &Self| (held.why, held.since, held.is_over);
+        same(self) == same(told) && change < SLIGHT.max(left / SLIGHT_PART)
     }
 
     /// The same, in times as `clock` shows them.
@@ -75,6 +86,7 @@ impl HeldBack<Instant> {
             why: self.why,
             since: clock(self.since),
             until: clock(self.until),
+            is_over: self.is_over,
         }
     }
 }
@@ -154,6 +166,7 @@ mod tests {
             why,
             since: at(since),
             until: at(until),
+            is_over: false,
         }
     }
 
@@ -172,6 +185,22 @@ mod tests {
     }
 
     #[test]
+    fn one_whose_reason_holds_tells_why_and_one_whose_reason_is_gone_only_if_none_does() {
+        let gone = HeldBack {
+            is_over: true,
+            ..held(Why::Asked, 20, 90)
+        };
+        let each = [gone, held(Why::Line, 30, 40)];
+        for each in [each, [each[1], each[0]]] {
+            assert_eq!(
+                HeldBack::of_all(each, at(35)),
+                Some(held(Why::Line, 20, 40))
+            );
+            assert_eq!(HeldBack::of_all(each, at(45)), Some(gone));
+        }
+    }
+
+    #[test]
     fn only_what_differs_noticeably_is_told_again() {
         let start = Instant::now();
         let at = |second| start + Duration::from_secs(second);
@@ -179,6 +208,7 @@ mod tests {
             why,
             since: at(since),
             until: at(until),
+            is_over: false,
         };
         let told = held(Why::Line, 0, 100);
         let like = |one: HeldBack<Instant>| one.is_like(&told, at(50));
@@ -186,6 +216,8 @@ mod tests {
         assert!(!like(held(Why::Line, 0, 110)));
         assert!(!like(held(Why::Line, 1, 100)));
         assert!(!like(held(Why::Failures, 0, 100)));
+        let is_over = true;
+        assert!(!like(HeldBack { is_over, ..told }));
         let soon = held(Why::Line, 0, 51);
         assert!(!soon.is_like(&held(Why::Line, 0, 52), at(50)));
     }

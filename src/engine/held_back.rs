@@ -113,6 +113,7 @@ mod tests {
             why: Why::Line,
             since: now,
             until: now + seconds * SECOND,
+            is_over: false,
         };
         let mut told = Told::new();
         let (a, b) = (webhook("a"), webhook("b"));
@@ -135,6 +136,7 @@ mod tests {
             why: Why::Asked,
             since: began,
             until: began + 3600 * SECOND,
+            is_over: false,
         };
         let mut told = Told::new();
         let mut last = began;

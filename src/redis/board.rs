@@ -44,6 +44,8 @@ struct Said {
     reason: String,
     since: Timestamp,
     until: Timestamp,
+    #[serde(default)]
+    is_over: bool,
     /// When the worker said so: it may be gone.
     at: Timestamp,
 }
@@ -108,6 +110,7 @@ impl Said {
             why,
             since: said.since,
             until: said.until,
+            is_over: said.is_over,
         })
     }
 
@@ -116,6 +119,7 @@ impl Said {
             reason: held.why.name().to_owned(),
             since: held.since,
             until: held.until,
+            is_over: held.is_over,
             at: Timestamp::now(),
         };
         serde_json::to_string(&said).unwrap_or_default()

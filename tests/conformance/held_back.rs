@@ -15,7 +15,12 @@ const MINUTE: Duration = Duration::from_secs(60);
 fn held(why: Why, until: Duration) -> HeldBack {
     let now = Timestamp::from_millisecond(Timestamp::now().as_millisecond()).unwrap();
     let (since, until) = (now - MINUTE, now + until);
-    HeldBack { why, since, until }
+    HeldBack {
+        why,
+        since,
+        until,
+        is_over: false,
+    }
 }
 
 async fn say(adapter: &impl Adapter, worker: &str, webhook: &WebhookKey, held: Option<HeldBack>) {
@@ -36,8 +41,14 @@ pub async fn what_a_worker_says_of_a_webhook_stands_until_it_says_otherwise(
     let webhook = adapter.registered("n").await;
     assert_eq!(shown(adapter, &webhook).await, None);
     for held in Why::ALL.map(|why| held(why, 10 * MINUTE)) {
-        say(adapter, "a", &webhook, Some(held)).await;
-        assert_eq!(shown(adapter, &webhook).await, Some(held));
+        let gone = HeldBack {
+            is_over: true,
+            ..held
+        };
+        for held in [held, gone] {
+            say(adapter, "a", &webhook, Some(held)).await;
+            assert_eq!(shown(adapter, &webhook).await, Some(held));
+        }
     }
     let sooner = held(Why::Line, MINUTE);
     say(adapter, "a", &webhook, Some(sooner)).await;

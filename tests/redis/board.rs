@@ -24,6 +24,7 @@ async fn what_a_worker_that_is_gone_said_stands_no_more() {
         why,
         since: now - HOUR,
         until: now + hours * HOUR,
+        is_over: false,
     };
     let shown = async |at: Timestamp| {
         let ids = std::slice::from_ref(&webhook.id);

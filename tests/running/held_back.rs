@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::rates;
 use super::site::{Running, SOON, Site, answer};
 use crate::support::deadline::eventually;
 use crate::support::receiver::{Answer, Receiver};
@@ -17,6 +18,20 @@ async fn embedded_a_receiver_that_is_left_alone_is_told_of_everywhere_until_it_i
 async fn on_servers_a_receiver_that_is_left_alone_is_told_of_everywhere_until_it_is_taken_up() {
     let (_kept, site, running) = super::modes::on_servers(&[]).await;
     a_receiver_that_is_left_alone_is_told_of_everywhere(&site, &running).await;
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn embedded_what_a_limit_put_off_is_told_of_everywhere_once_there_is_no_limit() {
+    let (_kept, site, running) = super::modes::embedded(&[]).await;
+    what_a_limit_put_off_is_told_of_everywhere(&site, &running).await;
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn on_servers_what_a_limit_put_off_is_told_of_everywhere_once_there_is_no_limit() {
+    let (_kept, site, running) = super::modes::on_servers(&[]).await;
+    what_a_limit_put_off_is_told_of_everywhere(&site, &running).await;
     running.stop().await;
 }
 
@@ -95,4 +110,40 @@ async fn a_receiver_that_is_left_alone_is_told_of_everywhere(site: &Site, runnin
             .then_some(())
     })
     .await;
+}
+
+async fn what_a_limit_put_off_is_told_of_everywhere(site: &Site, running: &Running) {
+    let receiver = Receiver::ok();
+    let id = rates::limited(running, &receiver.url(), "1/s").await;
+    rates::publish(running, 150).await;
+    let place = format!("/api/v1/webhooks/{id}");
+    let held = async |is_over: bool| {
+        eventually(SOON, "that is told", async || {
+            let held = get(running, &place).await["held_back"].clone();
+            (held["is_over"] == is_over).then_some(held)
+        })
+        .await
+    };
+    let before = held(false).await;
+    assert_eq!(before["reason"], "rate_limit", "{before}");
+    rates::change(running, &id, Value::Null).await;
+    let after = held(true).await;
+    assert_eq!(after["reason"], "rate_limit", "{after}");
+    let detail = after["detail"].as_str().unwrap();
+    assert!(
+        detail.contains("that is over, and what was put off is due by"),
+        "{detail}"
+    );
+    let (said, _) = site.exits(
+        &["deliveries", "explain", "limited", "request.completed"],
+        0,
+    );
+    assert!(
+        said.contains("come back that were put off since") && said.contains(detail),
+        "{said}"
+    );
+    let shown = page(running, &format!("/webhooks/{id}")).await;
+    assert!(shown.contains("Deliveries come back"), "{shown}");
+    let listed = page(running, "/webhooks").await;
+    assert!(listed.contains(">coming back</span>"), "{listed}");
 }

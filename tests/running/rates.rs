@@ -17,7 +17,7 @@ super::modes::in_either_mode! { &[] =>
     a_rate_limit_is_set_changed_and_lifted,
 }
 
-async fn limited(running: &Running, url: &str, limit: &str) -> String {
+pub async fn limited(running: &Running, url: &str, limit: &str) -> String {
     let body = json!({"name": "limited", "url": url, "rate_limit": limit});
     let (status, answer) = running.post("/api/v1/webhooks", &body).await;
     assert_eq!(status, 201, "{answer}");
@@ -25,7 +25,7 @@ async fn limited(running: &Running, url: &str, limit: &str) -> String {
     answer["id"].as_str().unwrap().to_owned()
 }
 
-async fn publish(running: &Running, events: usize) {
+pub async fn publish(running: &Running, events: usize) {
     for number in 0..events {
         running
             .publish(&json!({"event": "request.completed", "n": number}))
@@ -63,7 +63,7 @@ async fn a_rate_limit_is_kept_and_holds_up_no_other_webhook(running: &Running) {
     assert!(most <= 25, "{most} in a second");
 }
 
-async fn change(running: &Running, id: &str, limit: Value) -> (reqwest::StatusCode, Value) {
+pub async fn change(running: &Running, id: &str, limit: Value) -> (reqwest::StatusCode, Value) {
     let body = json!({"rate_limit": limit}).to_string();
     let url = running.at(&format!("/api/v1/webhooks/{id}"));
     let request = running.client.patch(url).body(body);

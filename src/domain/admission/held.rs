@@ -16,11 +16,20 @@ impl Held {
     pub(super) fn put_off(&mut self, deferral: Deferral, now: Instant) {
         let until = now + deferral.delay;
         let before = self.put_off.filter(|before| before.until > now);
+        let since = before.filter(|before| !before.is_over);
         self.put_off = Some(HeldBack {
             why: deferral.why,
-            since: before.map_or(now, |before| before.since),
+            since: since.map_or(now, |before| before.since),
             until: before.map_or(until, |before| before.until.max(until)),
+            is_over: false,
         });
+    }
+
+    /// One that was put off comes back later than it was put off to.
+    pub(super) fn comes_back(&mut self, at: Instant) {
+        if let Some(held) = &mut self.put_off {
+            held.until = held.until.max(at);
+        }
     }
 
     /// Until when something is still to come back.
@@ -28,15 +37,18 @@ impl Held {
         self.put_off.map(|put_off| put_off.until)
     }
 
-    /// Nothing more is put off for this reason. What was comes back in its time, and is no sign that
-    /// anything holds it back.
+    /// Nothing more is put off for this reason. What was comes back in its time.
     pub(super) fn over(&mut self) {
-        self.put_off = None;
+        if let Some(held) = &mut self.put_off {
+            held.is_over = true;
+        }
     }
 
     /// The same, if it was put off because of `why`.
     pub(super) fn over_for(&mut self, why: Why) {
-        self.put_off.take_if(|put_off| put_off.why == why);
+        if self.put_off.is_some_and(|held| held.why == why) {
+            self.over();
+        }
     }
 
     /// What there is to tell at `now` of a receiver that is left alone as `shut` says. While it is

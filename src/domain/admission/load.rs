@@ -51,25 +51,26 @@ impl Admission {
             slow: self.slow.used(),
             in_hand: self.waiting.iter().sum(),
             left_alone: alone.count(),
-            held_back: held.len(),
+            held_back: held.iter().filter(|(_, held)| !held.is_over).count(),
         }
     }
 }
 
 impl Receiver {
-    /// What people are told of the receiver, if its deliveries are held back.
+    /// What people are told of the receiver, if its deliveries are held back or still come back.
     pub(super) fn held_back(&self, now: Instant) -> Option<HeldBack<Instant>> {
         let shut = self.breaker.shut().map(|shut| HeldBack {
             why: shut.why,
             since: self.breaker.down_since().unwrap_or(shut.since),
             until: shut.until,
+            is_over: false,
         });
         self.held.told(shut, now)
     }
 }
 
 impl Admission {
-    /// Whose deliveries are held back, and why.
+    /// Whose deliveries are held back or still come back, and why.
     pub fn held_back(&mut self, now: Instant) -> Vec<(WebhookKey, HeldBack<Instant>)> {
         let mut told = Vec::new();
         self.held.retain(|index| {

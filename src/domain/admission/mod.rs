@@ -351,8 +351,9 @@ impl Admission {
     /// When a delivery comes back that was put off [in line](Deferral::in_line).
     pub fn comes_back(&mut self, webhook: &WebhookKey, deferral: Deferral, now: Instant) {
         if let Some(receiver) = self.by_key.get(webhook).copied() {
-            self.receivers[receiver].held.put_off(deferral, now);
-            self.held.insert(receiver);
+            self.receivers[receiver]
+                .held
+                .comes_back(now + deferral.delay);
         }
     }
 

@@ -121,9 +121,10 @@ impl Receiver {
             self.held.over_for(Why::Rate);
         }
         if self.endpoint.as_ref() != Some(url) {
-            let pace = self.pace.take();
+            let (pace, mut held) = (self.pace.take(), std::mem::take(&mut self.held));
             self.leave(now);
-            self.pace = pace;
+            held.over();
+            (self.pace, self.held) = (pace, held);
             self.endpoint = Some(url.clone());
             self.remember_pause(now);
         }

@@ -104,7 +104,7 @@ pub fn about(
     )
 }
 
-/// Says that a webhook's deliveries are held back, and why.
+/// Says that a webhook's deliveries are held back, or still come back, and why they were put off.
 pub async fn held_back_notice(
     app: &AppState,
     visitor: &Visitor,
@@ -118,8 +118,12 @@ pub async fn held_back_notice(
         @if let Some(held) = held {
             div.card.notice role="status" {
                 p {
-                    strong { "Deliveries are held back" } " since " (time(held.since)) ": " (held.why.because()) ". "
-                    @if held.is_left_alone() { "It is tried again at " } @else { "What is put off so far is due by " }
+                    @if held.is_over { strong { "Deliveries come back" } " that were put off since " }
+                    @else { strong { "Deliveries are held back" } " since " }
+                    (time(held.since)) ": " (held.why.because()) ". "
+                    @if held.is_over { "That is over; the last of them is due by " }
+                    @else if held.is_left_alone() { "It is tried again at " }
+                    @else { "What is put off so far is due by " }
                     (time(held.until)) ". Nothing is lost: they come back by themselves."
                 }
             }
@@ -127,9 +131,14 @@ pub async fn held_back_notice(
     })
 }
 
-/// That deliveries are held back, as a badge.
+/// That deliveries are held back, or still come back, as a badge.
 pub fn held_back_badge(held: &HeldBack) -> Markup {
-    html! { span.badge.held title=(held) { "held back" } }
+    let says = if held.is_over {
+        "coming back"
+    } else {
+        "held back"
+    };
+    html! { span.badge.held title=(held) { (says) } }
 }
 
 /// Whether it gets deliveries, as a badge.

@@ -2,6 +2,7 @@
 
 use super::super::{Bounds, JobKind, Shown, Why};
 use super::world::{BOUNDS, ENDPOINT, MS, OTHER_ENDPOINT, SECOND, World};
+use crate::domain::held_back::HeldBack;
 
 const NAME: &str = "a/changed";
 
@@ -29,17 +30,36 @@ fn a_rate_limit_holds_for_what_waits_already() {
 }
 
 #[test]
-fn a_rate_limit_that_is_lifted_holds_up_nothing_that_waits_and_nobody_is_told_of_it() {
+fn a_rate_limit_that_is_lifted_holds_up_nothing_that_waits_and_what_it_put_off_is_told_of() {
     let mut world = World::new(BOUNDS);
     for _ in 0..100 {
         world.ask_limited(NAME, Some("1/s"));
     }
     assert_eq!(world.held(NAME).unwrap().why, Why::Rate);
     let (waiting, begun) = (world.waiting(), world.begun);
+    let put_off = world.held(NAME).unwrap();
     world.changed(NAME, ENDPOINT, None);
-    assert_eq!(world.held(NAME), None);
+    let expected = HeldBack {
+        is_over: true,
+        ..put_off
+    };
+    assert_eq!(world.held(NAME), Some(expected));
     begun_within(&mut world, 1);
     assert_eq!(world.begun, begun + waiting);
+}
+
+#[test]
+fn what_was_put_off_for_where_a_webhook_was_is_told_of_until_it_has_come_back() {
+    let mut world = World::new(BOUNDS);
+    world.ask(NAME, JobKind::Event);
+    world.end(0, Shown::Asked(20 * SECOND));
+    world.ask(NAME, JobKind::Event);
+    let due = world.now + world.later[0].1.delay;
+    world.changed(NAME, OTHER_ENDPOINT, None);
+    let held = world.held(NAME).unwrap();
+    assert_eq!((held.is_over, held.until), (true, due));
+    world.unwanted(NAME);
+    assert_eq!(world.held(NAME), None, "nothing comes of what comes back");
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! What people are told of those whose deliveries are held back.
 
 use super::super::{JobKind, Shown, Why};
-use super::world::{BOUNDS, MS, SECOND, World};
+use super::world::{BOUNDS, ENDPOINT, MS, SECOND, World};
 
 #[test]
 fn a_receiver_that_fails_is_held_back_until_its_next_probe_and_not_once_it_is_up() {
@@ -26,7 +26,52 @@ fn a_receiver_that_fails_is_held_back_until_its_next_probe_and_not_once_it_is_up
     assert_eq!((tried.why, tried.since), (held.why, held.since));
     assert!(tried.until > world.now, "the others still wait");
     world.end(0, Shown::Delivered);
+    let last = world.held("o/w").unwrap();
+    assert!(last.is_over, "what was put off is still to come");
+    assert_eq!((last.why, last.until), (tried.why, tried.until));
+    world.now = last.until;
     assert_eq!(world.held("o/w"), None);
+}
+
+#[test]
+fn what_was_put_off_for_a_pause_that_is_over_is_told_of_until_it_has_come_back() {
+    let mut world = World::new(BOUNDS);
+    world.ask("o/w", JobKind::Event);
+    world.end(0, Shown::Asked(20 * SECOND));
+    for _ in 0..1000 {
+        world.ask("o/w", JobKind::Event);
+    }
+    let delays = world.later.iter().map(|(_, deferral)| deferral.delay);
+    let last = world.now + delays.max().unwrap();
+    world.pass(20 * SECOND);
+    world.ask("o/w", JobKind::Event);
+    world.end(0, Shown::Delivered);
+    let held = world.held("o/w").unwrap();
+    assert_eq!((held.why, held.is_over), (Why::Asked, true));
+    assert_eq!(held.until, last);
+    let load = world.admission.load(world.now);
+    assert_eq!((load.held_back, load.left_alone), (0, 0));
+    world.now = last;
+    assert_eq!(world.held("o/w"), None);
+}
+
+#[test]
+fn what_is_held_back_anew_is_so_since_then_and_until_all_has_come_back() {
+    let mut world = World::new(BOUNDS);
+    for _ in 0..100 {
+        world.ask_limited("o/w", Some("1/s"));
+    }
+    let before = world.held("o/w").unwrap();
+    world.changed("o/w", ENDPOINT, None);
+    assert!(world.held("o/w").unwrap().is_over);
+    world.pass(SECOND);
+    let began = world.now;
+    world.changed("o/w", ENDPOINT, Some("20/s"));
+    for _ in 0..1000 {
+        world.ask_limited("o/w", Some("20/s"));
+    }
+    let held = world.held("o/w").unwrap();
+    assert!(!held.is_over && held.since >= began && held.until >= before.until);
 }
 
 #[test]

@@ -6,8 +6,8 @@ use utoipa::ToSchema;
 
 use crate::domain::held_back::HeldBack;
 
-/// The deliveries of a webhook are held back: they are put off, without an attempt, and come back by
-/// themselves.
+/// The deliveries of a webhook are held back, or were and still come back: they are put off, without
+/// an attempt, and come back by themselves.
 #[derive(Debug, Serialize, ToSchema)]
 pub(in crate::web::api) struct HeldBackView {
     /// Why: `failures` (a run of them), `retry_after` (the receiver asked to be left alone), `line`
@@ -19,20 +19,28 @@ pub(in crate::web::api) struct HeldBackView {
     /// Since when.
     #[schema(value_type = String, format = DateTime)]
     since: Timestamp,
-    /// With `failures` and `retry_after`: when the receiver is tried next. Else when the last of what
-    /// was put off so far is due.
+    /// With `failures` and `retry_after`, unless that `is_over`: when the receiver is tried next. Else
+    /// when the last of what was put off so far is due.
     #[schema(value_type = String, format = DateTime)]
     until: Timestamp,
+    /// Whether the reason is gone: nothing more is put off for it, and what was is still to come.
+    is_over: bool,
 }
 
 impl From<HeldBack> for HeldBackView {
     fn from(held: HeldBack) -> Self {
-        let HeldBack { why, since, until } = held;
+        let HeldBack {
+            why,
+            since,
+            until,
+            is_over,
+        } = held;
         Self {
             reason: why.name(),
             detail: held.to_string(),
             since,
             until,
+            is_over,
         }
     }
 }
