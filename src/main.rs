@@ -17,7 +17,8 @@ fn main() -> ExitCode {
     match cli::run(program, arguments.collect()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            eprintln!("prism-webhooks: {failure}");
+            let failure_text = cli::printable::printable_lines(&failure.to_string());
+            eprintln!("prism-webhooks: {failure_text}");
             failure.exit_code()
         }
     }

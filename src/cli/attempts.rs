@@ -110,7 +110,8 @@ pub async fn run(
                     let line = serde_json::to_string(&attempt).map_err(std::io::Error::from)?;
                     writeln!(out, "{line}")?;
                 } else {
-                    writeln!(out, "{}", row(&attempt).join("  "))?;
+                    let cells: Vec<_> = row(&attempt).into_iter().map(table::one_line).collect();
+                    writeln!(out, "{}", cells.join("  "))?;
                 }
                 out.flush()?;
             }
@@ -148,9 +149,10 @@ const HEADER: [&str; 9] = [
 ];
 
 fn row(attempt: &Attempt) -> Vec<String> {
-    let answer = match &attempt.error {
-        Some(error) => error.clone(),
-        None => attempt.response_body.chars().take(60).collect(),
+    let answer = match (&attempt.error, &attempt.location) {
+        (Some(error), _) => error.clone(),
+        (None, Some(location)) => format!("redirects to {location}"),
+        (None, None) => attempt.response_body.chars().take(60).collect(),
     };
     vec![
         format!("{:.3}", attempt.started_at),

@@ -5,6 +5,8 @@ use std::io::{self, IsTerminal as _, Write};
 
 use tokio::io::AsyncRead;
 
+use super::printable::{PrintableWriter, printable_lines};
+
 /// The streams of one command.
 pub struct Console {
     /// Results.
@@ -30,7 +32,7 @@ impl Console {
     /// The streams of this process.
     pub fn own() -> Self {
         Self {
-            out: Box::new(io::stdout()),
+            out: Box::new(PrintableWriter::new(io::stdout())),
             err: Box::new(io::stderr()),
             input: Box::new(tokio::io::stdin()),
             shows: Shows::own(),
@@ -39,6 +41,7 @@ impl Console {
 
     /// Says a line beside the results. Nobody may be there to hear it, which is no failure.
     pub fn say(&mut self, line: impl std::fmt::Display) {
+        let line = printable_lines(&line.to_string());
         let _ = writeln!(self.err, "{line}");
     }
 
@@ -60,27 +63,5 @@ impl Shows {
             width,
             progress: io::stderr().is_terminal(),
         }
-    }
-}
-
-/// A line of somebody else's as a terminal may have it: it may hold sequences that a terminal would
-/// obey.
-pub fn printable(line: &str) -> String {
-    let escape = |c: char| match c {
-        '\t' => vec![c],
-        c if c.is_control() => c.escape_unicode().collect(),
-        c => vec![c],
-    };
-    line.chars().flat_map(escape).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_a_terminal_would_obey_is_shown_instead() {
-        assert_eq!(printable("{\"a\":\t\"ä\"}"), "{\"a\":\t\"ä\"}");
-        assert_eq!(printable("\u{1b}[2J\r"), "\\u{1b}[2J\\u{d}");
     }
 }

@@ -11,7 +11,7 @@ use crate::operations::explain::{self, ExplainError, Explained};
 use crate::operations::inspect::{self, Account, InspectError};
 use crate::operations::retry::{self, RetryError};
 
-use super::console::{Console, printable};
+use super::console::Console;
 use super::failure::{ExitReason, Failure};
 use super::table;
 
@@ -181,7 +181,7 @@ fn show(account: &Account, json: bool, console: &mut Console) -> Result<(), Fail
     match &account.body {
         Some(body) => {
             for line in body.lines() {
-                writeln!(out, "{}", printable(line))?;
+                writeln!(out, "{line}")?;
             }
         }
         None => writeln!(out, "its body is not kept")?,

@@ -13,7 +13,7 @@ use serde_json::json;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::console::printable;
+use super::printable::printable;
 use super::secret_text::SecretText;
 use crate::domain::secret::InvalidSecret;
 use crate::receiver::{Answer, Behaviour, BindError, Manner, Received, Receiver, Verification};

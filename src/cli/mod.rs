@@ -10,6 +10,7 @@ pub mod demo;
 pub mod failure;
 pub mod listen;
 pub mod logging;
+pub mod printable;
 pub mod publish;
 pub mod ready;
 pub mod relay;

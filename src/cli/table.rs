@@ -50,7 +50,7 @@ pub fn json_array<T: Serialize>(out: &mut impl Write, items: &[T]) -> io::Result
 
 /// Escapes control characters, line breaks among them: text from elsewhere must not be able to draw
 /// on a terminal.
-fn one_line(text: String) -> String {
+pub fn one_line(text: String) -> String {
     if text.contains(char::is_control) {
         text.escape_debug().to_string()
     } else {

@@ -92,6 +92,49 @@ async fn attempts_can_be_listed_by_what_is_asked_and_watched_as_they_are_made() 
     );
 }
 
+#[tokio::test]
+async fn what_tenants_and_receivers_write_cannot_draw_on_a_terminal() {
+    const DRAWS: &str = "\u{1b}[2J\u{9b}31m\u{7f}over\rwritten";
+    let deployment = Deployment::start("draws", &[]).await;
+    let receiver = Receiver::start(|_| {
+        let redirect = Answer::status(302).header("location", "/\u{1b}[2J\u{9b}31m");
+        redirect.body(DRAWS)
+    });
+    let more = ["--description", DRAWS, "--retry-max-attempts", "1"];
+    let id = deployment.webhook(&format!("n{DRAWS}"), &receiver.url(), &more);
+    let mut tail = deployment.process(&["attempts", "tail"]);
+    let event = super::until_line(&mut tail, "error.occurred", async || {
+        deployment.publish(&["error.occurred"]);
+    });
+    let watched = event.await;
+    let attempts = deployment.attempts_when(1, &[]).await;
+    let delivery = string(&attempts[0]["delivery_id"]);
+    let (tested, failure) = deployment.exits(&["webhooks", "test", &id], 1);
+    let said = [
+        watched,
+        tested,
+        failure,
+        deployment.text(&["webhooks", "show", &id]),
+        deployment.text(&["webhooks", "list"]),
+        deployment.text(&["attempts", "list"]),
+        deployment.text(&["deliveries", "show", &delivery]),
+        deployment.text(&["dead-letters", "list"]),
+        deployment.text(&["webhooks", "show", "--json", &id]),
+        deployment.text(&["attempts", "list", "--json"]),
+        deployment.text(&["webhooks", "export"]),
+    ];
+    for text in &said {
+        let lines = text.split('\n');
+        let drawing = |line: &&str| line.contains(|c: char| c.is_control() && c != '\t');
+        assert_eq!(
+            lines.filter(drawing).collect::<Vec<_>>(),
+            [""; 0],
+            "{text:?}"
+        );
+    }
+    assert_eq!(attempts[0]["response_body"], DRAWS);
+}
+
 fn tally(deployment: &Deployment, arguments: &[&str]) -> [u64; 3] {
     let all = [&["dead-letters"], arguments, &["--json"]].concat();
     let summary = deployment.json(&all);

@@ -171,7 +171,7 @@ async fn what_a_terminal_would_obey_is_printed_escaped() {
     sent.body = "\x1b[2Jgone\nnext".into();
     in_time(sender(patient()).send(sent)).await.unwrap();
     let (_, lines) = listening.end().await;
-    assert_eq!(lines[1..3], ["    \\u{1b}[2Jgone", "    next"]);
+    assert_eq!(lines[1..3], ["    \\u001b[2Jgone", "    next"]);
 }
 
 #[tokio::test]

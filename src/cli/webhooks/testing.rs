@@ -36,6 +36,9 @@ pub async fn test(
         if let Some(error) = &attempt.error {
             writeln!(out, "{error}")?;
         }
+        if let Some(location) = &attempt.location {
+            writeln!(out, "it redirects to {location}, which is not followed")?;
+        }
         if !attempt.response_body.is_empty() {
             writeln!(out, "{}", attempt.response_body)?;
         }

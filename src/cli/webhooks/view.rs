@@ -6,8 +6,10 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::cli::failure::Failure;
+use crate::cli::table;
 use crate::domain::retry::RetryOverrides;
 use crate::registry::webhooks::{Listed, StoredWebhook};
+
 /// A webhook as the commands show it: everything but secrets, which are write-only, and the values
 /// of its headers, which may be credentials.
 #[derive(Debug, Serialize)]
@@ -149,7 +151,7 @@ impl View {
             rows.push(("secret", format!("{secret}  (shown this once: keep it)")));
         }
         for (label, text) in rows {
-            writeln!(out, "{label:<12} {text}")?;
+            writeln!(out, "{label:<12} {}", table::one_line(text))?;
         }
         Ok(())
     }
