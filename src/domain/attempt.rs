@@ -34,6 +34,9 @@ pub struct Attempt {
     pub outcome: String,
     /// The HTTP status code, if there was an answer.
     pub status_code: Option<u16>,
+    /// Of a redirect, which is not followed: where it leads, without its query.
+    #[serde(default)]
+    pub location: Option<String>,
     /// Why there was no whole answer.
     pub error: Option<String>,
     /// The beginning of the answer's body; bytes that are not UTF-8 are replaced.
@@ -81,6 +84,9 @@ impl Attempt {
             trigger: delivery.trigger,
             outcome: outcome.name().to_owned(),
             status_code: response.as_ref().map(|response| response.status),
+            location: response
+                .as_ref()
+                .and_then(|response| response.location.clone()),
             error,
             response_truncated: response.as_ref().is_some_and(|response| response.truncated),
             response_body: response

@@ -24,8 +24,10 @@ pub struct Reply {
 pub struct Response {
     /// The HTTP status code.
     pub status: u16,
-    /// The `Retry-After` header as it came.
-    pub retry_after: Option<String>,
+    /// The `Retry-After` headers as they came.
+    pub retry_after: Vec<String>,
+    /// Of a redirect, its `Location` as it came but for the query, which may repeat the endpoint's.
+    pub location: Option<String>,
     /// The beginning of the body, as much as is kept on record.
     pub body: Vec<u8>,
     /// Whether the body went on.
@@ -133,10 +135,7 @@ pub fn classify(reply: &Reply, now: Timestamp) -> Outcome {
     match (response.status, &response.broken) {
         (410, _) => Outcome::Gone,
         (429 | 503, _) => Outcome::Throttled {
-            wait: response
-                .retry_after
-                .as_deref()
-                .and_then(|text| retry_after::parse(text, now)),
+            wait: retry_after::parse(response.retry_after.iter().map(String::as_str), now),
         },
         (200..=299, Some(failure)) => Outcome::Failed(failure.kind),
         (200..=299, None) => Outcome::Delivered,
@@ -195,7 +194,7 @@ mod tests {
 
     #[test]
     fn throttling_carries_the_wait() {
-        let retry_after = Some("120".to_owned());
+        let retry_after = vec!["120".to_owned()];
         let outcome = answered(Response {
             status: 503,
             retry_after,

@@ -59,6 +59,18 @@ pub fn headers(webhook: &Webhook, delivery: &Delivery, now: Timestamp, span: u64
     headers
 }
 
+/// A header's name as it goes out: each word of it begins with a capital. Names have no case, but some
+/// receivers look them up by it.
+pub fn as_sent(name: &HeaderName) -> String {
+    let capital = |word: &str| {
+        let mut characters = word.chars();
+        let first = characters.next().map(|c| c.to_ascii_uppercase());
+        first.into_iter().chain(characters).collect::<String>()
+    };
+    let words: Vec<_> = name.as_str().split('-').map(capital).collect();
+    words.join("-")
+}
+
 fn ascii(text: &str) -> HeaderValue {
     #[expect(
         clippy::expect_used,
@@ -126,6 +138,12 @@ mod tests {
         ));
         assert_eq!(text("webhook-signature").split(' ').count(), 2);
         assert_eq!(headers.len(), 11);
+    }
+
+    #[test]
+    fn each_word_of_a_name_begins_with_a_capital() {
+        assert_eq!(as_sent(&PRISM_SIGNATURE), "X-Prism-Signature");
+        assert_eq!(as_sent(&HeaderName::from_static("x--1a-")), "X--1a-");
     }
 
     #[test]

@@ -1,37 +1,81 @@
-//! What a `Retry-After` header asks for: seconds, or an HTTP date (RFC 9110, 10.2.3).
+//! What a `Retry-After` header asks for: seconds, or an HTTP date (RFC 9110, 10.2.3); and what
+//! receivers write instead, by the nearest meaning that makes sense.
 
 use std::time::Duration;
 
 use jiff::Timestamp;
 use jiff::fmt::rfc2822::DateTimeParser;
 
-/// The wait that `text` asks for at `now`; a date in the past asks for none. `None` if it is
-/// neither form.
-pub fn parse(text: &str, now: Timestamp) -> Option<Duration> {
-    let text = text.trim();
-    if !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()) {
-        // More digits than fit are still a wish for a very long wait.
-        return Some(Duration::from_secs(
-            text.parse().unwrap_or(u64::from(u32::MAX)),
-        ));
+/// So far ahead of now, a number of seconds is no longer a wait but a time.
+const EPOCH_REACH: Duration = Duration::from_secs(366 * 24 * 3600);
+
+/// The longest of the waits that `values` ask for at `now`, so that none of them is disregarded; a
+/// date in the past asks for none. `None` if there is no wait to be read in any of them.
+pub fn parse<'a>(values: impl IntoIterator<Item = &'a str>, now: Timestamp) -> Option<Duration> {
+    values
+        .into_iter()
+        .filter_map(|text| parse_one(text, now))
+        .max()
+}
+
+fn parse_one(text: &str, now: Timestamp) -> Option<Duration> {
+    let text = text.trim().trim_matches('"').trim();
+    if let Some(seconds) = seconds(text) {
+        return Some(match since_epoch(seconds, now) {
+            Some(wait) => wait,
+            None => Duration::from_secs(seconds),
+        });
     }
-    // The three forms of HTTP; and dates of e-mail, which some send with a zone of their own.
+    // A date that is too far away to be told is still a wish for a very long wait.
     let date = match httpdate::parse_http_date(text) {
-        // A date that is too far away to be told is still a wish for a very long wait.
         Ok(date) => Timestamp::try_from(date).unwrap_or(Timestamp::MAX),
-        Err(_) => DateTimeParser::new().parse_timestamp(text).ok()?,
+        Err(_) => other_date(text)?,
     };
-    let wait = date.duration_since(now);
-    Some(Duration::try_from(wait).unwrap_or(Duration::ZERO))
+    Some(until(date, now))
+}
+
+/// A number of seconds, begun ones counted whole: never sooner than it says.
+fn seconds(text: &str) -> Option<u64> {
+    let text = text.strip_prefix('+').unwrap_or(text);
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+    let is_number = |part: &str| part.bytes().all(|b| b.is_ascii_digit());
+    if whole.is_empty() || !is_number(whole) || !is_number(fraction) {
+        return None;
+    }
+    // More digits than fit are still a wish for a very long wait.
+    let whole: u64 = whole.parse().unwrap_or(u64::from(u32::MAX));
+    let begun = fraction.bytes().any(|b| b != b'0');
+    Some(whole.saturating_add(u64::from(begun)))
+}
+
+/// The wait until a time that is told as seconds since 1970, as some do: `None` if `seconds` are
+/// none near `now`.
+fn since_epoch(seconds: u64, now: Timestamp) -> Option<Duration> {
+    let date = Timestamp::from_second(i64::try_from(seconds).ok()?).ok()?;
+    let apart = Duration::try_from(date.duration_since(now).abs()).ok()?;
+    (apart <= EPOCH_REACH).then(|| until(date, now))
+}
+
+/// Dates of e-mail, which some send with a zone of their own, and those of the Internet (RFC 3339).
+fn other_date(text: &str) -> Option<Timestamp> {
+    let of_mail = DateTimeParser::new().parse_timestamp(text);
+    of_mail.or_else(|_| text.parse()).ok()
+}
+
+fn until(date: Timestamp, now: Timestamp) -> Duration {
+    Duration::try_from(date.duration_since(now)).unwrap_or(Duration::ZERO)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn now() -> Timestamp {
+        "2026-11-23T12:00:00Z".parse().unwrap()
+    }
+
     fn asked(text: &str) -> Option<u64> {
-        let now = "2026-11-23T12:00:00Z".parse().unwrap();
-        parse(text, now).map(|wait| wait.as_secs())
+        parse([text], now()).map(|wait| wait.as_secs())
     }
 
     #[test]
@@ -43,19 +87,54 @@ mod tests {
     }
 
     #[test]
-    fn all_three_forms_of_an_http_date_are_read() {
+    fn all_three_forms_of_an_http_date_are_read_and_what_else_is_a_date() {
         for date in [
             "Mon, 23 Nov 2026 12:02:00 GMT",
             "Monday, 23-Nov-26 12:02:00 GMT",
             "Mon Nov 23 12:02:00 2026",
+            "Mon, 23 Nov 2026 13:02:00 +0100",
+            "2026-11-23T12:02:00Z",
+            "2026-11-23T13:02:00+01:00",
         ] {
             assert_eq!(asked(date), Some(120), "{date}");
         }
     }
 
     #[test]
+    fn a_number_that_is_no_whole_one_is_the_next_and_never_sooner() {
+        for (text, expected) in [
+            ("600.5", 601),
+            ("0.01", 1),
+            ("120.000", 120),
+            ("7.", 7),
+            ("+30", 30),
+            ("\"60\"", 60),
+        ] {
+            assert_eq!(asked(text), Some(expected), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn seconds_since_1970_are_a_time_if_that_is_near() {
+        let at = |seconds: i64| (now().as_second() + seconds).to_string();
+        assert_eq!(asked(&at(90)), Some(90));
+        assert_eq!(asked(&at(-90)), Some(0));
+        assert_eq!(asked("4000000000"), Some(4_000_000_000));
+    }
+
+    #[test]
+    fn of_several_none_is_disregarded() {
+        let both = parse(["10", "soon", "120"], now());
+        assert_eq!(both, Some(Duration::from_secs(120)));
+        assert_eq!(parse(["soon", ""], now()), None);
+        assert_eq!(parse([], now()), None);
+    }
+
+    #[test]
     fn an_absurd_number_is_a_long_wait() {
-        assert_eq!(asked("99999999999999999999999"), Some(u64::from(u32::MAX)));
+        for text in ["99999999999999999999999", "99999999999999999999999.9"] {
+            assert!(asked(text) >= Some(u64::from(u32::MAX)), "{text}");
+        }
     }
 
     #[test]
@@ -65,7 +144,7 @@ mod tests {
 
     #[test]
     fn anything_else_asks_for_nothing() {
-        for text in ["", "soon", "-5", "1.5", "2026-11-23"] {
+        for text in ["", "soon", "-5", ".5", "1.2.3", "1e3", "2026-11-23", "\"\""] {
             assert_eq!(asked(text), None, "{text:?}");
         }
     }

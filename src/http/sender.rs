@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use http::Method;
-use http::header::RETRY_AFTER;
+use http::header::{HeaderMap, HeaderValue, LOCATION, RETRY_AFTER};
 use hyper_util::client::legacy::connect::HttpInfo;
 use reqwest::redirect::Policy;
 use tokio::time::{Instant, Sleep, sleep_until};
@@ -22,8 +22,17 @@ use crate::domain::outcome::{FailureKind, Reply, Response, SendFailure};
 use crate::domain::own_fault::OwnFault;
 use crate::engine::ports::{Request, Sender};
 
-/// A `Retry-After` longer than this is neither a number nor a date: dates have 29 characters.
+/// The most headers that an answer may have.
+const MAX_HEADERS: usize = 500;
+
+/// What is longer says no more: dates have 29 characters.
 const MAX_RETRY_AFTER: usize = 64;
+
+/// More headers say no more.
+const MOST_RETRY_AFTER: usize = 8;
+
+/// So many characters of a `Location` are kept.
+const MAX_LOCATION: usize = 1024;
 
 /// What one attempt may take, and where it may go.
 #[derive(Debug, Clone)]
@@ -110,6 +119,9 @@ impl HttpSender {
                 // What browsers and curl put up with in an answer is no reason to send again.
                 .http1_allow_obsolete_multiline_headers_in_responses(true)
                 .http1_allow_spaces_after_header_name_in_responses(true)
+                .http1_ignore_invalid_headers_in_responses(true)
+                .http1_max_headers(MAX_HEADERS)
+                .http1_title_case_headers()
                 .connector_layer(served.clone())
                 .connect_timeout(settings.connect_timeout)
                 .tcp_nodelay(true)
@@ -224,18 +236,38 @@ impl HttpSender {
             read = excerpt.read(&mut answer) => read.err().map(|error| self.failed(&error)),
             () = deadline => Some(self.too_late("the answer's body did not end")),
         };
+        let headers = answer.headers();
+        let redirects = answer.status().is_redirection();
+        let location = headers.get(LOCATION).filter(|_| redirects);
         Response {
             status: answer.status().as_u16(),
-            retry_after: answer
-                .headers()
-                .get(RETRY_AFTER)
-                .and_then(|value| value.to_str().ok())
-                .filter(|text| text.len() <= MAX_RETRY_AFTER)
-                .map(str::to_owned),
+            retry_after: retry_after(headers),
+            location: location.map(without_query),
             body: excerpt.kept,
             truncated: excerpt.truncated,
             broken,
         }
+    }
+}
+
+fn retry_after(headers: &HeaderMap) -> Vec<String> {
+    let values = headers.get_all(RETRY_AFTER).iter().take(MOST_RETRY_AFTER);
+    let texts = values.filter_map(|value| value.to_str().ok());
+    texts
+        .map(|text| text.chars().take(MAX_RETRY_AFTER).collect())
+        .collect()
+}
+
+/// The beginning of a `Location`, up to its query.
+fn without_query(location: &HeaderValue) -> String {
+    let text = String::from_utf8_lossy(location.as_bytes());
+    match text.split_once(['?', '#']) {
+        Some((before, _)) => before
+            .chars()
+            .take(MAX_LOCATION)
+            .chain("?…".chars())
+            .collect(),
+        None => text.chars().take(MAX_LOCATION).collect(),
     }
 }
 

@@ -252,7 +252,7 @@ pub fn sent(attempt: &Attempt, webhook: &StoredWebhook, kept: Option<&Delivery>)
                 .replace("-0000000000000000-", "-…-"),
             _ => value.to_str().unwrap_or("").to_owned(),
         };
-        (name.to_string(), value)
+        (request::as_sent(name), value)
     });
     SentRequest {
         url: attempt.url.clone(),

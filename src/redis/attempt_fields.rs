@@ -9,7 +9,7 @@ use crate::domain::attempt::Attempt;
 
 /// How many fields there are. All of them are always written, in the same order, empty if there is
 /// no value: a stream stores the names once for all entries that have the same.
-pub(super) const COUNT: usize = 18;
+pub(super) const COUNT: usize = 19;
 
 /// Appends the fields of `attempt`, each with its value, to an `XADD`.
 pub(super) fn write(attempt: &Attempt, command: &mut Cmd) {
@@ -31,6 +31,7 @@ pub(super) fn write(attempt: &Attempt, command: &mut Cmd) {
         "status_code",
         &optional(attempt.status_code.map(|code| code.to_string())),
     );
+    field("location", attempt.location.as_deref().unwrap_or_default());
     field("error", attempt.error.as_deref().unwrap_or_default());
     field("response_body", &attempt.response_body);
     field(
@@ -60,12 +61,14 @@ pub(super) fn write(attempt: &Attempt, command: &mut Cmd) {
 /// About how many bytes the values take.
 pub(super) fn size(attempt: &Attempt) -> usize {
     let texts = attempt.url.len() + attempt.response_body.len() + attempt.worker.len();
-    texts + attempt.error.as_ref().map_or(0, String::len) + 512
+    let optional = [&attempt.error, &attempt.location];
+    let optional = optional.into_iter().flatten().map(String::len);
+    texts + optional.sum::<usize>() + 512
 }
 
 /// Reads an attempt back.
 pub(super) fn read(texts: &Texts) -> Result<Attempt, Unreadable> {
-    let error = texts.text("error")?;
+    let filled = |text: &str| (!text.is_empty()).then(|| text.to_owned());
     let milliseconds: f64 = texts.required("duration_ms")?;
     let seconds = Duration::try_from_secs_f64(milliseconds / 1e3).unwrap_or_default();
     Ok(Attempt {
@@ -79,7 +82,8 @@ pub(super) fn read(texts: &Texts) -> Result<Attempt, Unreadable> {
         trigger: texts.required("trigger")?,
         outcome: texts.text("outcome")?.to_owned(),
         status_code: texts.optional("status_code")?,
-        error: (!error.is_empty()).then(|| error.to_owned()),
+        location: filled(texts.text("location")?),
+        error: filled(texts.text("error")?),
         response_body: texts.text("response_body")?.to_owned(),
         response_truncated: texts.required("response_truncated")?,
         started_at: texts.required("started_at")?,
@@ -115,6 +119,7 @@ mod tests {
             trigger: Trigger::Retry,
             outcome: "rejected".to_owned(),
             status_code: Some(500),
+            location: Some("https://example.com/new".to_owned()),
             error: Some("reset".to_owned()),
             response_body: "näh\r\n\0".to_owned(),
             response_truncated: true,
@@ -151,6 +156,7 @@ mod tests {
         assert_eq!(read_back(&attempt()), Ok(attempt()));
         let bare = Attempt {
             status_code: None,
+            location: None,
             error: None,
             response_body: String::new(),
             remote_addr: None,

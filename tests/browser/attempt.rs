@@ -33,20 +33,20 @@ async fn an_attempt_shows_what_the_receiver_got_and_said() {
     browser.find("heading", "Attempt 2 of delivery …").await;
     let text = browser.text().await;
     for name in [
-        "x-prism-signature",
-        "x-prism-delivery",
-        "x-prism-event",
-        "webhook-id",
-        "webhook-timestamp",
-        "webhook-signature",
-        "user-agent",
+        "X-Prism-Signature",
+        "X-Prism-Delivery",
+        "X-Prism-Event",
+        "Webhook-Id",
+        "Webhook-Timestamp",
+        "Webhook-Signature",
+        "User-Agent",
     ] {
         let sent = requests[1].header(name).unwrap();
         let line = format!("{name}: {sent}");
         assert!(text.contains(&line), "{line}\n{text}");
     }
-    assert!(text.contains("x-prism-attempt: 2"), "{text}");
-    assert!(text.contains("x-team: (hidden)"), "{text}");
+    assert!(text.contains("X-Prism-Attempt: 2"), "{text}");
+    assert!(text.contains("X-Team: (hidden)"), "{text}");
     assert_eq!(requests[1].body, body, "what the receiver got");
     assert_eq!(browser.preformatted("Request body").await, body);
     assert_eq!(

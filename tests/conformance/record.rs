@@ -62,6 +62,7 @@ pub async fn an_attempt_is_read_back_exactly(adapter: &impl Adapter) {
         trigger: Trigger::Retry,
         outcome: "rejected".to_owned(),
         status_code: Some(500),
+        location: Some("https://example.com/näu".to_owned()),
         error: Some("reset".to_owned()),
         response_body: "näh\r\n\0\u{1f600}".to_owned(),
         response_truncated: true,

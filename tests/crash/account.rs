@@ -30,8 +30,9 @@ const ALWAYS: [&str; 13] = [
 ];
 
 /// The other fields of an entry.
-const SOMETIMES: [&str; 5] = [
+const SOMETIMES: [&str; 6] = [
     "status_code",
+    "location",
     "error",
     "response_body",
     "remote_addr",

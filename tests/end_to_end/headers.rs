@@ -107,6 +107,10 @@ async fn a_request_carries_the_gateways_bytes_and_every_header_of_the_contract()
     assert_eq!(request.body, BODY);
     let signed = ["x-prism-signature", "webhook-signature", "traceparent"];
     assert_eq!(names(&request), expected(&signed));
+    let capital = |name: &str| name.starts_with(char::is_uppercase);
+    for (name, _) in request.headers() {
+        assert!(name.split('-').all(capital), "{name}");
+    }
     let version = concat!("prism-webhooks/", env!("CARGO_PKG_VERSION"));
     for (name, value) in [
         ("content-type", "application/json"),

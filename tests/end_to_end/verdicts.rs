@@ -104,6 +104,9 @@ async fn a_success_is_settled_and_every_failure_is_tried_until_the_attempts_are_
             );
         }
     }
+    for attempt in attempts.iter().filter(|one| one["status_code"] == 302) {
+        assert_eq!(attempt["location"], "/");
+    }
     let once = of_webhook(&attempts, "webhook_id", &impatient_id);
     assert_eq!(
         field(&once, "attempt"),

@@ -52,7 +52,7 @@ async fn what_is_not_http_is_a_protocol_failure() {
     for garbage in [
         &b"220 mail.example.com ESMTP\r\n"[..],
         b"\0\x01\x02\x03\xff\xfe rubbish\r\n\r\n",
-        b"HTTP/1.1 200 OK\r\nno colon here\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nx-zero: a\0b\r\n\r\n",
         b"HTTP/1.1 20x OK\r\n\r\n",
         b"HTTP/1.1 200 OK\r\ncontent-length: many\r\n\r\n",
     ] {

@@ -11,6 +11,7 @@ mod egress;
 mod failures;
 mod hostile;
 mod listen;
+mod oddities;
 mod raw;
 mod receiver;
 mod reuse;

@@ -238,6 +238,7 @@ pub fn attempt(event: &str, webhook: &str) -> Attempt {
         trigger: Trigger::Event,
         outcome: "delivered".to_owned(),
         status_code: Some(200),
+        location: None,
         error: None,
         response_body: "ok".to_owned(),
         response_truncated: false,

@@ -199,7 +199,7 @@ fn result(answer: Answer) -> Result<Response, SendFailure> {
         Answer::Status(status, retry_after) => {
             return Ok(Response {
                 status,
-                retry_after: retry_after.map(|seconds| seconds.to_string()),
+                retry_after: retry_after.iter().map(ToString::to_string).collect(),
                 ..Response::default()
             });
         }

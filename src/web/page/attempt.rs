@@ -145,6 +145,9 @@ fn response(attempt: &Attempt) -> Markup {
         @if let Some(error) = &attempt.error { p.card.notice.bad { (error) } }
         @if let Some(status) = attempt.status_code { p { "Status " strong { (status) } } }
         @else { p { "There was no whole answer." } }
+        @if let Some(location) = &attempt.location {
+            p { "It redirects to " code { (location) } ", which is not followed: give the webhook the URL that answers itself." }
+        }
         @if attempt.response_body.is_empty() { p.quiet { "The body is empty." } }
         @else {
             pre.card tabindex="0" aria-label="Response body" { (DROPPED) (attempt.response_body) @if attempt.response_truncated { "…" } }

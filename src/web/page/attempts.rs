@@ -71,6 +71,7 @@ fn answer(attempt: &Attempt) -> Markup {
     let cut = attempt.response_truncated || short.len() < attempt.response_body.len();
     html! {
         @if let Some(error) = &attempt.error { div.small { (error) } }
+        @if let Some(location) = &attempt.location { div.small { "redirects to " (location) } }
         @if !short.is_empty() { code { (short) @if cut { "…" } } }
         @else if attempt.error.is_none() { span.quiet { "empty" } }
     }

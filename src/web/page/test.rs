@@ -44,6 +44,7 @@ fn result(attempt: &Attempt) -> Markup {
                 div { dt { "Timestamp" } dd { (time(attempt.started_at)) } }
             }
             @if let Some(error) = &attempt.error { p { (error) } }
+            @if let Some(location) = &attempt.location { p { "It redirects to " code { (location) } ", which is not followed." } }
             @if !attempt.response_body.is_empty() {
                 p.small.quiet { "Response body" }
                 pre tabindex="0" aria-label="Response body" { (DROPPED) (attempt.response_body) @if attempt.response_truncated { "…" } }

@@ -57,13 +57,13 @@ const HEADERS: [(&str, &str); 7] = [
         "the same at every attempt: the key of what was done already",
     ),
     ("X-Prism-Attempt", "the number of the attempt, from 1"),
-    ("webhook-id", "the event's id (Standard Webhooks)"),
+    ("Webhook-Id", "the event's id (Standard Webhooks)"),
     (
-        "webhook-timestamp",
+        "Webhook-Timestamp",
         "Unix seconds of the attempt (Standard Webhooks)",
     ),
     (
-        "webhook-signature",
+        "Webhook-Signature",
         "v1, and Base64, for each active secret (Standard Webhooks)",
     ),
 ];

@@ -29,6 +29,8 @@ pub(in crate::web::api) struct AttemptView {
     outcome: String,
     /// The HTTP status code, if there was an answer.
     status_code: Option<u16>,
+    /// Of a redirect, which is not followed: where it leads, without its query.
+    location: Option<String>,
     /// Why there was no whole answer.
     error: Option<String>,
     /// The beginning of the answer's body.
@@ -63,6 +65,7 @@ impl From<Attempt> for AttemptView {
             trigger: attempt.trigger.name(),
             outcome: attempt.outcome,
             status_code: attempt.status_code,
+            location: attempt.location,
             error: attempt.error,
             response_body: attempt.response_body,
             response_truncated: attempt.response_truncated,
