@@ -137,6 +137,7 @@ fn document_reader(config: &Config) -> DocumentReader {
 pub fn egress(config: &Config) -> Egress {
     Egress {
         allow: config.allow_networks.clone(),
+        deny: config.deny_networks.clone(),
     }
 }
 

@@ -3,6 +3,8 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
+use ipnet::IpNet;
+
 use super::mistake::{Mistake, Source, Warning};
 use super::reader::Entry;
 use super::settings::{Config, Retry};
@@ -166,10 +168,9 @@ fn too_far(c: &Config) -> Option<Warning> {
             "allows every address: whoever may create a webhook can reach this network's own servers",
         ));
     }
-    let has_metadata = c
-        .allow_networks
-        .iter()
-        .any(|network| network.contains(&METADATA));
+    let names_metadata =
+        |networks: &[IpNet]| networks.iter().any(|network| network.contains(&METADATA));
+    let has_metadata = names_metadata(&c.allow_networks) && !names_metadata(&c.deny_networks);
     has_metadata.then(|| {
         let reason = format!(
             "allows {METADATA}, where clouds hand out a machine's credentials; allow smaller networks"

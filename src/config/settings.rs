@@ -61,6 +61,10 @@ settings! {
         /// whoever may create a webhook could otherwise reach the servers behind the firewall.
         allow_networks: Vec<IpNet> = Vec::new(), Networks;
 
+        /// Networks that may not be posted to although they are public, or although they lie in
+        /// one of `allow_networks`: what a cloud or a company reaches under public addresses.
+        deny_networks: Vec<IpNet> = Vec::new(), Networks;
+
         /// The event types that are known: the events queue is bound once for each, and webhooks
         /// may subscribe to these only. The default ones are what the gateway publishes; operators
         /// add their own.

@@ -53,3 +53,25 @@ async fn without_an_allow_list_no_form_of_a_private_address_gets_a_connection() 
     }
     assert_eq!((receiver.count(), receiver.connections()), (0, 0));
 }
+
+#[tokio::test]
+async fn what_the_operator_denies_gets_no_connection_though_it_is_allowed() {
+    let allowed = ("PRISM_ALLOW_NETWORKS", "127.0.0.0/8");
+    let settings = [allowed, ("PRISM_DENY_NETWORKS", "127.0.0.2/31")];
+    let deployment = Deployment::start("denied", &settings).await;
+    let receiver = Receiver::ok();
+    let url = format!("http://127.0.0.2:{}/", receiver.port());
+    let create = ["webhooks", "create", "--name", "denied", "--url", &url];
+    let refused = deployment.refused(&create, 1);
+    assert!(
+        refused.contains("in a network that deny_networks names"),
+        "{refused}"
+    );
+    let once = ["--retry-max-attempts", "1", "--set", "deny_networks="];
+    deployment.webhook("denied", &url, &once);
+    deployment.publish(&["error.occurred"]);
+    let refused = ["--outcome", "address_refused"];
+    let attempts = deployment.attempts_when(1, &refused).await;
+    assert!(attempts[0]["remote_addr"].is_null(), "{attempts:#?}");
+    assert_eq!(receiver.connections(), 0);
+}

@@ -52,6 +52,7 @@ fn patient() -> SenderSettings {
 fn loopback() -> Egress {
     Egress {
         allow: vec!["127.0.0.0/8".parse().unwrap()],
+        deny: Vec::new(),
     }
 }
 

@@ -228,6 +228,8 @@ fn dangerous_pairs_are_allowed_with_a_warning() {
         [["allow_networks"]]
     );
     assert!(warned("allow_networks = '10.0.0.0/8'").is_empty());
+    let but = "allow_networks = '169.254.0.0/16'\ndeny_networks = '169.254.169.254'";
+    assert!(warned(but).is_empty());
     assert_eq!(
         warned("disable.after = '15h'"),
         [["retry.max_attempts", "disable.after"]]

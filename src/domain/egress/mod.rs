@@ -2,7 +2,9 @@
 //!
 //! Whoever registers a webhook chooses where this deployment connects to. So that no webhook can
 //! be pointed at the deployment's own network, or at the metadata service of its cloud, only
-//! globally reachable unicast addresses are permitted, and the networks that the operator names.
+//! globally reachable unicast addresses are permitted, and the networks that the operator names. Not
+//! those that the operator denies, and not those that are public by their number alone: behind them
+//! are a cloud's own servers.
 //!
 //! The ranges are those of the IANA registries:
 //! <https://www.iana.org/assignments/iana-ipv4-special-registry>,
@@ -20,6 +22,8 @@ use url::{Host, Url};
 pub struct Egress {
     /// Networks that are permitted whatever their purpose.
     pub allow: Vec<IpNet>,
+    /// Networks that are refused whatever else permits them.
+    pub deny: Vec<IpNet>,
 }
 
 /// An address that may not be posted to, and why.
@@ -31,7 +35,12 @@ pub struct Refusal {
     pub embedded: Option<Ipv4Addr>,
     /// What the address's range is for, with the document that says so.
     pub purpose: &'static str,
+    /// Whether the operator denies it.
+    pub denied: bool,
 }
+
+/// The purpose of what the operator denies.
+const DENIED: &str = "in a network that deny_networks names";
 
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -43,7 +52,10 @@ impl fmt::Display for Refusal {
                 self.address, self.purpose
             )?,
         }
-        f.write_str("; add its network to allow_networks to permit it")
+        match self.denied {
+            true => Ok(()),
+            false => f.write_str("; add its network to allow_networks to permit it"),
+        }
     }
 }
 
@@ -51,14 +63,23 @@ impl Egress {
     /// Whether `address` may be posted to. An IPv6 address that carries an IPv4 one is judged by
     /// what it carries: that is where packets to it may end up.
     pub fn permits(&self, address: IpAddr) -> Result<(), Refusal> {
-        if self.allows(address) {
-            return Ok(());
-        }
         let refusal = |embedded, purpose| Refusal {
             address,
             embedded,
             purpose,
+            denied: purpose == DENIED,
         };
+        if self.denies(address) {
+            return Err(refusal(None, DENIED));
+        }
+        if let IpAddr::V6(v6) = address
+            && let Some(inner) = embedded(v6).find(|inner| self.denies((*inner).into()))
+        {
+            return Err(refusal(Some(inner), DENIED));
+        }
+        if self.allows(address) {
+            return Ok(());
+        }
         let address = match address {
             IpAddr::V4(v4) => return special_v4(v4).map_or(Ok(()), |p| Err(refusal(None, p))),
             IpAddr::V6(v6) => v6,
@@ -90,6 +111,10 @@ impl Egress {
     fn allows(&self, address: IpAddr) -> bool {
         self.allow.iter().any(|network| network.contains(&address))
     }
+
+    fn denies(&self, address: IpAddr) -> bool {
+        self.deny.iter().any(|network| network.contains(&address))
+    }
 }
 
 /// The address that a URL's host stands for by itself, without asking a resolver.
@@ -112,11 +137,12 @@ const fn v6(a: u16, b: u16, c: u16, d: u16, prefix: u8) -> Ipv6Net {
     Ipv6Net::new_assert(Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0), prefix)
 }
 
-/// IPv4 that is not globally reachable unicast.
+/// IPv4 that is not globally reachable unicast, or that means a cloud's own servers to whoever is in
+/// that cloud.
 ///
 /// Two addresses of 192.0.0.0/24 are reachable, as anycast for traversing NAT (RFC 7723, RFC
 /// 8155): no receiver of webhooks is there, so the range is refused whole.
-const SPECIAL_V4: [(Ipv4Net, &str); 16] = [
+const SPECIAL_V4: [(Ipv4Net, &str); 22] = [
     (v4(0, 0, 0, 0, 8), "\"this network\" (RFC 791)"),
     (v4(10, 0, 0, 0, 8), "private (RFC 1918)"),
     (
@@ -136,6 +162,15 @@ const SPECIAL_V4: [(Ipv4Net, &str); 16] = [
     (v4(224, 0, 0, 0, 4), "multicast (RFC 5771)"),
     (v4(255, 255, 255, 255, 32), "broadcast (RFC 919)"),
     (v4(240, 0, 0, 0, 4), "reserved (RFC 1112)"),
+    // https://learn.microsoft.com/azure/virtual-network/what-is-ip-address-168-63-129-16
+    (v4(168, 63, 129, 16, 32), "Azure's own"),
+    // https://cloud.google.com/vpc/docs/configure-private-google-access
+    (v4(199, 36, 153, 4, 30), "Google Cloud's own"),
+    (v4(199, 36, 153, 8, 30), "Google Cloud's own"),
+    (v4(34, 126, 0, 0, 18), "Google Cloud's own"),
+    // https://cloud.ibm.com/docs/vpc?topic=vpc-service-endpoints-for-vpc
+    (v4(161, 26, 0, 0, 16), "IBM Cloud's own"),
+    (v4(166, 8, 0, 0, 14), "IBM Cloud's own"),
 ];
 
 /// IPv6 that is not globally reachable unicast: the first that matches names the purpose.

@@ -14,7 +14,10 @@ fn purpose(address: &str) -> &'static str {
 
 fn allowing(networks: &[&str]) -> Egress {
     let allow = networks.iter().map(|text| text.parse().unwrap()).collect();
-    Egress { allow }
+    Egress {
+        allow,
+        deny: Vec::new(),
+    }
 }
 
 #[test]
@@ -61,6 +64,58 @@ fn every_special_range_is_refused_from_its_first_to_its_last_address() {
 fn the_metadata_service_of_a_cloud_is_refused() {
     assert_eq!(purpose("169.254.169.254"), "link-local (RFC 3927)");
     assert_eq!(purpose("fd00:ec2::254"), "private (RFC 4193)");
+    assert_eq!(
+        purpose("100.100.100.200"),
+        "shared by carriers for NAT (RFC 6598)"
+    );
+    assert_eq!(purpose("192.0.0.192"), "kept for protocols (RFC 6890)");
+}
+
+#[test]
+fn what_a_cloud_gave_a_public_number_is_refused_however_it_is_written() {
+    for address in [
+        "168.63.129.16",
+        "::ffff:168.63.129.16",
+        "64:ff9b::168.63.129.16",
+    ] {
+        assert_eq!(purpose(address), "Azure's own", "{address}");
+    }
+    for address in ["168.63.129.15", "168.63.129.17", "199.36.153.3"] {
+        assert_eq!(judge(address), Ok(()), "{address}");
+    }
+}
+
+#[test]
+fn what_is_denied_is_refused_whatever_permits_it() {
+    let egress = Egress {
+        allow: vec!["10.0.0.0/8".parse().unwrap(), "::/0".parse().unwrap()],
+        deny: vec![
+            "10.1.0.0/16".parse().unwrap(),
+            "8.8.8.8/32".parse().unwrap(),
+        ],
+    };
+    for address in [
+        "10.1.2.3",
+        "8.8.8.8",
+        "::ffff:10.1.2.3",
+        "64:ff9b::8.8.8.8",
+        "2002:808:808::1",
+    ] {
+        let refusal = egress.permits(address.parse().unwrap()).unwrap_err();
+        assert!(refusal.denied, "{address}");
+        let said = refusal.to_string();
+        assert!(
+            said.ends_with("in a network that deny_networks names"),
+            "{said}"
+        );
+    }
+    for address in ["10.2.0.1", "8.8.4.4", "::ffff:10.2.0.1"] {
+        assert_eq!(
+            egress.permits(address.parse().unwrap()),
+            Ok(()),
+            "{address}"
+        );
+    }
 }
 
 #[test]
@@ -212,7 +267,7 @@ proptest! {
             Ipv4Net::new(v4, prefix).unwrap().into(),
             Ipv6Net::new(long, prefix * 4).unwrap().into(),
         ];
-        let egress = Egress { allow };
+        let egress = Egress { allow, deny: Vec::new() };
         prop_assert_eq!(egress.permits(v4.into()), Ok(()));
         prop_assert_eq!(egress.permits(long.into()), Ok(()));
     }
