@@ -294,17 +294,21 @@ fn value(text: &str) -> String {
     }
 }
 
+/// No option of `delete_queue` keeps a quorum queue that is not empty: 4.x refuses them, 3.10 fails
+/// with exit code 0. Without a consumer, nothing is handed out and not counted.
 fn mend(kind: ObjectKind, name: &str) -> String {
-    let delete = match kind {
-        ObjectKind::Queue => {
-            format!("once it is empty, `rabbitmqctl delete_queue --if-empty {name}`")
-        }
-        ObjectKind::Exchange => format!("`rabbitmqadmin delete exchange name={name}`"),
+    let remove = match kind {
+        ObjectKind::Queue => format!(
+            "stop whatever publishes to it and let it drain, then stop the workers; once \
+             `prism-webhooks topology show` shows it with 0 messages and 0 consumers, remove it with \
+             `rabbitmqctl delete_queue {name}` (-p names a virtual host other than \"/\")"
+        ),
+        ObjectKind::Exchange => format!(
+            "stop whatever publishes to it and remove it, in RabbitMQ's management page or with \
+             `rabbitmqadmin delete exchange name={name}`"
+        ),
     };
-    format!(
-        "remove it ({delete}; add the virtual host if it is not \"/\") and create it again with \
-         `prism-webhooks topology apply`"
-    )
+    format!("{remove}, and create it again with `prism-webhooks topology apply`")
 }
 
 #[cfg(test)]

@@ -113,7 +113,8 @@ async fn an_object_declared_otherwise_keeps_the_worker_from_starting_and_says_ho
     for part in [
         format!("the queue {queue} is declared otherwise: "),
         " is none, wanted is ".to_owned(),
-        format!("rabbitmqctl delete_queue --if-empty {queue}"),
+        "with 0 messages and 0 consumers".to_owned(),
+        format!("`rabbitmqctl delete_queue {queue}`"),
         "`prism-webhooks topology apply`".to_owned(),
     ] {
         assert!(said.contains(&part), "{part:?} in {said}");

@@ -68,7 +68,7 @@ async fn a_mismatch_names_the_object_what_is_there_and_what_was_wanted() {
         "{text}"
     );
     assert!(
-        text.contains(&format!("delete_queue --if-empty {name}")),
+        text.contains(&format!("rabbitmqctl delete_queue {name}`")),
         "{text}"
     );
 
