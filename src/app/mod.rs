@@ -130,7 +130,7 @@ fn document_reader(config: &Config) -> DocumentReader {
             allow_http: config.allow_http,
         },
     )
-    .registering_only(egress(config))
+    .registering_only(egress(config), event_rules(config).event_types)
 }
 
 /// Which addresses this deployment may post to.

@@ -10,6 +10,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::mistake::{Mistake, Source};
 use super::reader::{AllGiven, Entry, Given};
+use crate::domain::spelling::nearest;
 
 /// The variable that names the file; a setting of where settings are, hence no key.
 const FILE_VARIABLE: &str = "PRISM_CONFIG";
@@ -285,10 +286,7 @@ fn suggest_table(entries: &[Entry], path: &str) -> Option<String> {
         .iter()
         .map(|entry| entry.table_and_name().0)
         .filter(|table| !table.is_empty());
-    nearest(
-        path,
-        tables.map(|table| (table.into(), format!("[{table}]"))),
-    )
+    nearest(path, tables.map(|table| (table, format!("[{table}]"))))
 }
 
 /// A key of the same name elsewhere, else the one whose path looks most alike.
@@ -305,19 +303,6 @@ fn suggest_key(entries: &[Entry], path: &str) -> Option<String> {
     elsewhere
         .map(|entry| entry.path.into())
         .or_else(|| nearest(path, paths()))
-}
-
-/// Of candidates (text to compare, text to suggest) the one most like `unknown`, if it is alike.
-fn nearest(unknown: &str, candidates: impl Iterator<Item = (String, String)>) -> Option<String> {
-    /// Where a slip of the finger ends and another word begins; found by trying.
-    const ALIKE: f64 = 0.85;
-    let normal = |text: &str| text.to_ascii_lowercase().replace('-', "_");
-    let unknown = normal(unknown);
-    let scored = candidates
-        .map(|(text, suggestion)| (strsim::jaro_winkler(&unknown, &normal(&text)), suggestion));
-    let best = scored.max_by(|(one, _), (other, _)| one.total_cmp(other));
-    best.filter(|(score, _)| *score >= ALIKE)
-        .map(|(_, suggestion)| suggestion)
 }
 
 #[cfg(test)]

@@ -19,6 +19,9 @@ pub enum InvalidHeader {
     /// The name is one that the request sets itself, or that belongs to the connection.
     #[error("the header {0:?} is set by the delivery itself and cannot be overridden")]
     Reserved(String),
+    /// Two names are the same, for case does not count.
+    #[error("the header {0:?} is given twice: names are the same whatever their case")]
+    Twice(String),
     /// There are too many.
     #[error("a webhook may have at most {MAX_HEADERS} headers of its own, not {0}")]
     TooMany(usize),
@@ -52,10 +55,15 @@ pub fn check(
     if headers.len() > MAX_HEADERS {
         return Err(InvalidHeader::TooMany(headers.len()));
     }
-    headers
-        .iter()
-        .map(|(name, value)| check_one(name, value))
-        .collect()
+    let mut checked = Vec::with_capacity(headers.len());
+    for (name, value) in headers {
+        let (parsed, value) = check_one(name, value)?;
+        if checked.iter().any(|(before, _)| *before == parsed) {
+            return Err(InvalidHeader::Twice(name.clone()));
+        }
+        checked.push((parsed, value));
+    }
+    Ok(checked)
 }
 
 fn check_one(name: &str, value: &str) -> Result<(HeaderName, HeaderValue), InvalidHeader> {
@@ -101,6 +109,13 @@ mod tests {
                 Err(InvalidHeader::Reserved(name.to_owned()))
             );
         }
+    }
+
+    #[test]
+    fn a_name_counts_once_whatever_its_case() {
+        let both = ["X-A", "x-a"].map(|name| (name.to_owned(), "1".to_owned()));
+        let twice = InvalidHeader::Twice("x-a".to_owned());
+        assert_eq!(check(&BTreeMap::from(both)), Err(twice));
     }
 
     #[test]

@@ -34,15 +34,43 @@ pub enum InvalidUrl {
     /// The URL has no host.
     #[error("the URL has no host")]
     NoHost,
+    /// Its host is neither an address nor a name that could be resolved.
+    #[error("{0:?} is no host's name")]
+    Host(String),
+    /// The URL names port 0.
+    #[error("nothing listens on port 0")]
+    NoPort,
+    /// White space, a line break or another control character is in it.
+    #[error("the URL has white space or a control character in it; leave it out, or write %20")]
+    Blank,
+    /// What is behind the scheme is not two slashes and a host.
+    #[error(
+        "the URL must go on with two slashes and the host behind its scheme, like https://example.com/hooks"
+    )]
+    Slashes,
+    /// A backslash is in it.
+    #[error("the URL has a backslash in it; write it with slashes, or as %5C")]
+    Backslash,
+    /// A whole URL stands behind the scheme.
+    #[error("the URL has its scheme twice; write it once")]
+    TwoSchemes,
     /// The URL is longer than receivers accept.
     #[error("the URL has {0} characters; at most 2048 are accepted")]
     TooLong(usize),
 }
 
-/// Takes `text` as an endpoint if `rules` allow it.
+/// Takes `text` as an endpoint if `rules` allow it. White space at its ends does not belong to it.
 pub fn endpoint(text: &str, rules: EndpointRules) -> Result<Url, InvalidUrl> {
+    let text = text.trim();
     if text.len() > 2048 {
         return Err(InvalidUrl::TooLong(text.len()));
+    }
+    // The parser puts up with these as browsers do, which was hardly meant.
+    if text.contains(|c: char| c.is_whitespace() || c.is_control()) {
+        return Err(InvalidUrl::Blank);
+    }
+    if text.contains('\\') {
+        return Err(InvalidUrl::Backslash);
     }
     let mut url = Url::parse(text)?;
     match url.scheme() {
@@ -54,12 +82,95 @@ pub fn endpoint(text: &str, rules: EndpointRules) -> Result<Url, InvalidUrl> {
         }
         other => return Err(InvalidUrl::Scheme(other.to_owned(), "it must be https")),
     }
+    let rest = text[url.scheme().len()..].strip_prefix("://");
+    if rest.is_none_or(|rest| rest.starts_with('/')) {
+        return Err(InvalidUrl::Slashes);
+    }
     if !url.username().is_empty() || url.password().is_some() {
         return Err(InvalidUrl::Credentials);
     }
-    if url.host_str().is_none_or(str::is_empty) {
-        return Err(InvalidUrl::NoHost);
-    }
+    check_host(&url)?;
     url.set_fragment(None);
     Ok(url)
+}
+
+fn check_host(url: &Url) -> Result<(), InvalidUrl> {
+    let host = url.host_str().filter(|host| !host.is_empty());
+    let host = host.ok_or(InvalidUrl::NoHost)?;
+    if ["http", "https"].contains(&host) && url.path().starts_with("//") {
+        return Err(InvalidUrl::TwoSchemes);
+    }
+    if url.domain().is_some_and(|name| !is_host_name(name)) {
+        return Err(InvalidUrl::Host(host.to_owned()));
+    }
+    match url.port() {
+        Some(0) => Err(InvalidUrl::NoPort),
+        _ => Ok(()),
+    }
+}
+
+/// Whether a resolver could know the name (RFC 1035, 2.3.4; underscores, which some have, as well).
+fn is_host_name(name: &str) -> bool {
+    let name = name.strip_suffix('.').unwrap_or(name);
+    let is_part = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+    let is_label = |label: &str| (1..=63).contains(&label.len()) && label.chars().all(is_part);
+    name.len() <= 253 && name.split('.').all(is_label)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HTTP: EndpointRules = EndpointRules { allow_http: true };
+
+    #[test]
+    fn what_a_url_looks_like_is_taken() {
+        for (text, taken) in [
+            ("https://example.com", "https://example.com/"),
+            (
+                " https://example.com/a%20b?c=d#e\n",
+                "https://example.com/a%20b?c=d",
+            ),
+            ("HTTPS://Example.COM./a//b", "https://example.com./a//b"),
+            (
+                "https://my_host.internal:8443/",
+                "https://my_host.internal:8443/",
+            ),
+            ("https://bücher.example/", "https://xn--bcher-kva.example/"),
+            ("http://[::1]:80/", "http://[::1]/"),
+            ("http://127.1/https://x", "http://127.0.0.1/https://x"),
+            ("https://https/", "https://https/"),
+        ] {
+            assert_eq!(endpoint(text, HTTP).unwrap().as_str(), taken, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn what_was_hardly_meant_is_refused() {
+        let host = |name: &str| InvalidUrl::Host(name.to_owned());
+        for (text, problem) in [
+            ("https://https://example.com/", InvalidUrl::TwoSchemes),
+            ("https://http://example.com/", InvalidUrl::TwoSchemes),
+            ("https:\\\\example.com\\a", InvalidUrl::Backslash),
+            ("https://example.com\\a", InvalidUrl::Backslash),
+            ("https:example.com", InvalidUrl::Slashes),
+            ("https:/example.com", InvalidUrl::Slashes),
+            ("https:///example.com", InvalidUrl::Slashes),
+            ("https://*.example.com/", host("*.example.com")),
+            ("https://a..example.com/", host("a..example.com")),
+            ("https://.example.com/", host(".example.com")),
+            ("https://example.com:0/", InvalidUrl::NoPort),
+            ("https://example.com/a\nb", InvalidUrl::Blank),
+            ("https://exa\tmple.com/", InvalidUrl::Blank),
+            ("https://example.com/a b", InvalidUrl::Blank),
+            ("https://user@example.com/", InvalidUrl::Credentials),
+        ] {
+            assert_eq!(endpoint(text, HTTP).unwrap_err(), problem, "{text:?}");
+        }
+        let long = format!("https://{}.com/", "a".repeat(64));
+        assert!(matches!(
+            endpoint(&long, HTTP),
+            Err(InvalidUrl::Host(_) | InvalidUrl::Unreadable(_))
+        ));
+    }
 }

@@ -1,10 +1,12 @@
 //! Which webhooks want an event.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
 use super::ids::{EventType, InvalidId};
+use super::spelling::nearest;
 
 /// One entry of a webhook's event subscriptions: `request.completed`, `guardrail.*` or `*`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -49,6 +51,39 @@ impl EventSubscription {
 /// event type.
 pub fn wants(subscriptions: &[EventSubscription], event_type: &EventType) -> bool {
     subscriptions.is_empty() || subscriptions.iter().any(|entry| entry.covers(event_type))
+}
+
+/// An event subscription that covers no event type of the deployment: a slip, or a type that is still
+/// to be named in its settings.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{entry} covers no event type of this deployment{}; it has {known}", .meant.as_ref().map(|meant| format!(", did you mean {meant}?")).unwrap_or_default())]
+pub struct CoversNothing {
+    /// The entry.
+    pub entry: EventSubscription,
+    /// The event type that may have been meant.
+    pub meant: Option<EventType>,
+    /// Those that there are.
+    pub known: String,
+}
+
+/// Finds the first entry that covers none of the `known` event types.
+pub fn check(
+    subscriptions: &[EventSubscription],
+    known: &BTreeSet<EventType>,
+) -> Result<(), CoversNothing> {
+    let covers_nothing = |entry: &&EventSubscription| {
+        **entry != EventSubscription::All && !known.iter().any(|one| entry.covers(one))
+    };
+    let Some(entry) = subscriptions.iter().find(covers_nothing) else {
+        return Ok(());
+    };
+    let written = entry.to_string();
+    let names: Vec<_> = known.iter().map(EventType::as_str).collect();
+    Err(CoversNothing {
+        meant: nearest(&written, known.iter().map(|one| (one.as_str(), one))).cloned(),
+        known: names.join(", "),
+        entry: entry.clone(),
+    })
 }
 
 impl fmt::Display for EventSubscription {

@@ -60,6 +60,7 @@ pub mod returns;
 pub mod secret;
 pub mod signature;
 pub mod slots;
+pub mod spelling;
 pub mod streak;
 pub mod trace_context;
 pub mod verdict;

@@ -17,7 +17,7 @@ use super::custom_headers::{self, InvalidHeader};
 use super::egress::Refusal;
 use super::endpoint::{EndpointRules, InvalidUrl, endpoint};
 use super::ids::{EventType, InvalidId, Organization, WebhookId};
-use super::matching::{self, EventSubscription};
+use super::matching::{self, CoversNothing, EventSubscription};
 use super::rate_limit::{InvalidRateLimit, RateLimit};
 use super::retry::RetryOverrides;
 use super::secret::Secret;
@@ -36,13 +36,13 @@ pub struct WebhookDocument {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
     /// Event types to receive: exact names, `guardrail.*`, or `*`. Empty: every event type.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_is_none")]
     pub event_subscriptions: Vec<String>,
     /// The signing secrets, newest first. None: requests are not signed.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_is_none")]
     pub secrets: Vec<StoredSecret>,
     /// Request headers of the webhook's own.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_is_none")]
     pub headers: BTreeMap<String, String>,
     /// Whether it gets deliveries.
     #[serde(default = "yes")]
@@ -70,6 +70,13 @@ pub struct WebhookDocument {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>", extend("format" = "date-time"))]
     pub updated_at: Option<Timestamp>,
+}
+
+/// Reads a collection of which null means that it has nothing in it.
+pub fn null_is_none<'de, D: serde::Deserializer<'de>, T: Deserialize<'de> + Default>(
+    deserializer: D,
+) -> Result<T, D::Error> {
+    Option::deserialize(deserializer).map(Option::unwrap_or_default)
 }
 
 fn yes() -> bool {
@@ -144,6 +151,9 @@ pub enum InvalidWebhook {
     /// An id or event subscription breaks its rules.
     #[error(transparent)]
     Id(#[from] InvalidId),
+    /// An event subscription covers no event type.
+    #[error(transparent)]
+    CoversNothing(#[from] CoversNothing),
     /// The name is empty or too long.
     #[error("the name must have 1 to 200 characters")]
     Name,

@@ -3,7 +3,7 @@
 //! Every change compares with what was read and is told to everybody, in one step: two people who
 //! change the same webhook do not undo each other, and no change goes untold.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -14,7 +14,8 @@ use super::fields::Fields;
 use super::secrets::SecretCipher;
 use crate::domain::egress::Egress;
 use crate::domain::endpoint::{EndpointRules, endpoint};
-use crate::domain::ids::{Organization, WebhookId};
+use crate::domain::ids::{EventType, Organization, WebhookId};
+use crate::domain::matching::{self, CoversNothing};
 use crate::domain::organization::{OrganizationWebhooks, Unusable};
 use crate::domain::webhook::{InvalidWebhook, StoredSecret, Webhook, WebhookDocument, WebhookKey};
 use crate::store::Unavailable;
@@ -86,7 +87,14 @@ pub trait DocumentStore: std::fmt::Debug + Send + Sync {
 pub struct DocumentReader {
     cipher: SecretCipher,
     rules: EndpointRules,
-    egress: Option<Arc<Egress>>,
+    registering: Option<Arc<Registering>>,
+}
+
+/// What is asked of a webhook when it is registered or changed, and of none that stands.
+#[derive(Debug)]
+struct Registering {
+    egress: Egress,
+    event_types: BTreeSet<EventType>,
 }
 
 impl DocumentReader {
@@ -95,30 +103,47 @@ impl DocumentReader {
         Self {
             cipher,
             rules,
-            egress: None,
+            registering: None,
         }
     }
 
     /// The same, and nobody registers an endpoint that stands for an address that `egress` does not
-    /// permit. What is registered already is judged at each connection, like all others.
-    pub fn registering_only(self, egress: Egress) -> Self {
-        let egress = Some(Arc::new(egress));
-        Self { egress, ..self }
+    /// permit, or an event subscription that covers none of `event_types`. Of what is registered
+    /// already, addresses are judged at each connection, and a worker warns of event subscriptions.
+    pub fn registering_only(self, egress: Egress, event_types: BTreeSet<EventType>) -> Self {
+        let registering = Some(Arc::new(Registering {
+            egress,
+            event_types,
+        }));
+        Self {
+            registering,
+            ..self
+        }
     }
 
     /// Refuses a URL that cannot be an endpoint here.
     pub(super) fn check_url(&self, url: &str) -> Result<(), InvalidWebhook> {
         let url = endpoint(url, self.rules)?;
-        match &self.egress {
-            Some(egress) => Ok(egress.permits_url(&url)?),
+        match &self.registering {
+            Some(registering) => Ok(registering.egress.permits_url(&url)?),
             None => Ok(()),
         }
     }
 
     /// Refuses an endpoint that nothing could ever be posted to.
     pub(super) fn check_address(&self, webhook: &Webhook) -> Result<(), InvalidWebhook> {
-        match &self.egress {
-            Some(egress) => Ok(egress.permits_url(&webhook.url)?),
+        match &self.registering {
+            Some(registering) => Ok(registering.egress.permits_url(&webhook.url)?),
+            None => Ok(()),
+        }
+    }
+
+    /// Refuses event subscriptions that would never bring anything.
+    pub(super) fn check_events(&self, webhook: &Webhook) -> Result<(), CoversNothing> {
+        match &self.registering {
+            Some(registering) => {
+                matching::check(&webhook.event_subscriptions, &registering.event_types)
+            }
             None => Ok(()),
         }
     }
@@ -160,7 +185,12 @@ impl DocumentReader {
         let mut known = OrganizationWebhooks::default();
         for (id, json) in all {
             match self.read(organization, &id, &json) {
-                Ok((_, webhook)) => known.webhooks.push(Arc::new(webhook)),
+                Ok((_, webhook)) => {
+                    if let Err(warning) = self.check_events(&webhook) {
+                        tracing::warn!(%organization, webhook_id = id, "{warning}");
+                    }
+                    known.webhooks.push(Arc::new(webhook));
+                }
                 Err(reason) => {
                     tracing::error!(
                         %organization, webhook_id = id, %reason,

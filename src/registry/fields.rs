@@ -34,14 +34,14 @@ impl Fields {
         Ok(())
     }
 
-    /// Reads one field; its default if there is none.
+    /// Reads one field; its default if there is none, or null.
     pub(super) fn get<T: DeserializeOwned + Default>(
         &self,
         name: &str,
     ) -> Result<T, serde_json::Error> {
         match self.0.get(name) {
-            Some(raw) => serde_json::from_str(raw.get()),
-            None => Ok(T::default()),
+            Some(raw) if raw.get() != "null" => serde_json::from_str(raw.get()),
+            _ => Ok(T::default()),
         }
     }
 
@@ -68,5 +68,7 @@ mod tests {
         );
         assert_eq!(fields.get::<u32>("a").unwrap(), 2);
         assert_eq!(fields.get::<u32>("absent").unwrap(), 0);
+        let null = Fields::read(br#"{"a": null}"#).unwrap();
+        assert!(null.get::<Vec<u32>>("a").unwrap().is_empty());
     }
 }

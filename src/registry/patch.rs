@@ -33,7 +33,7 @@ impl WebhookPatch {
             fields.set("name", name.trim())?;
         }
         if let Some(url) = &self.url {
-            fields.set("url", url)?;
+            fields.set("url", url.trim())?;
         }
         if let Some(description) = &self.description {
             fields.set("description", description)?;
@@ -55,6 +55,7 @@ impl WebhookPatch {
             forget_health: self.url.is_some(),
             new_name: self.name.is_some(),
             new_url: self.url.is_some(),
+            new_events: self.events.is_some(),
         })
     }
 }
@@ -68,6 +69,8 @@ pub(super) struct Effect {
     pub(super) new_name: bool,
     /// Its endpoint must be one that may be posted to.
     pub(super) new_url: bool,
+    /// Its event subscriptions must cover something.
+    pub(super) new_events: bool,
 }
 
 impl Effect {
@@ -76,5 +79,6 @@ impl Effect {
         forget_health: true,
         new_name: false,
         new_url: false,
+        new_events: false,
     };
 }

@@ -62,7 +62,7 @@ impl Webhooks {
         let document = WebhookDocument {
             id: key.id.to_string(),
             name: new.name.trim().to_owned(),
-            url: new.url,
+            url: new.url.trim().to_owned(),
             description: new.description,
             event_subscriptions: new.events.iter().map(ToString::to_string).collect(),
             secrets: secret.map(stored).into_iter().collect(),
@@ -78,6 +78,9 @@ impl Webhooks {
         let json = serde_json::to_string(&document)?;
         let stored = self.read(organization, key.id.as_str(), json.as_bytes())?;
         self.reader.check_address(&stored.webhook)?;
+        self.reader
+            .check_events(&stored.webhook)
+            .map_err(InvalidWebhook::from)?;
         match self
             .documents
             .create(organization, &document, &json)
@@ -310,6 +313,10 @@ impl Webhooks {
             is_still(version, &old, &id)?;
             if effect.new_url {
                 self.reader.check_address(&stored.webhook)?;
+            }
+            if effect.new_events {
+                let events = self.reader.check_events(&stored.webhook);
+                events.map_err(InvalidWebhook::from)?;
             }
             let replacement = Replacement {
                 old: &old,

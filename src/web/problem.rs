@@ -147,7 +147,7 @@ pub(crate) fn field(error: &WebhooksError) -> Option<&'static str> {
         InvalidWebhook::Description => "description",
         InvalidWebhook::Header(_) => "headers",
         InvalidWebhook::Secret { .. } => "secret",
-        InvalidWebhook::Id(_) => "event_subscriptions",
+        InvalidWebhook::Id(_) | InvalidWebhook::CoversNothing(_) => "event_subscriptions",
         InvalidWebhook::Retry(_) => "retry",
         InvalidWebhook::RateLimit(_) => "rate_limit",
         InvalidWebhook::Unreadable(_) | InvalidWebhook::IdDiffers { .. } => return None,

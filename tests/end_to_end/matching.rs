@@ -165,6 +165,10 @@ async fn what_the_control_plane_writes_into_redis_counts_and_what_is_broken_hurt
             r#"{"id":"another","name":"n","url":"http://127.0.0.1"}"#.to_owned(),
         ),
         (
+            "slip",
+            r#"{"id":"slip","name":"slip","url":"http://127.0.0.1:9","event_subscriptions":["request.complete"]}"#.to_owned(),
+        ),
+        (
             "leaky",
             r#"{"id":"leaky","name":"n","url":"http://127.0.0.1","secrets":"hunter2"}"#.to_owned(),
         ),
@@ -196,7 +200,7 @@ async fn what_the_control_plane_writes_into_redis_counts_and_what_is_broken_hurt
         .filter(|one| one["invalid"].is_string())
         .cloned()
         .collect();
-    assert_eq!(listed.len(), 6);
+    assert_eq!(listed.len(), 7);
     assert_eq!(
         field(&invalid, "id"),
         ["leaky", "no-json", "no-url", "other-id"]
@@ -224,4 +228,8 @@ async fn what_the_control_plane_writes_into_redis_counts_and_what_is_broken_hurt
         assert!(told(&logged), "{problem} in {logged}");
         assert!(!stderr.contains("hunter2") && !table.contains("hunter2"));
     }
+    let logged = deployment.worker().stderr();
+    let warned =
+        |line: &&str| line.contains("\"slip\"") && line.contains("did you mean request.completed?");
+    assert!(logged.lines().any(|line| warned(&line)), "{logged}");
 }

@@ -27,16 +27,41 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
             ));
         }
         let body = read(body, JSON_LIMIT).await?;
-        let value = serde_json::from_slice(&body);
-        value.map(Self).map_err(|error| {
-            let detail = format!("the body cannot be read: {error}");
-            if error.is_data() {
-                Problem::unprocessable(detail)
-            } else {
-                Problem::bad_request(detail)
-            }
-        })
+        parse(&body).map(Self)
     }
+}
+
+/// Reads JSON; whatever is wrong with it is said of its field.
+fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
+    let mut json = serde_json::Deserializer::from_slice(body);
+    let read = serde_path_to_error::deserialize(&mut json);
+    let value = read.map_err(|error| wrong(&error.path().to_string(), error.inner()))?;
+    json.end().map_err(|error| wrong(ROOT, &error))?;
+    Ok(value)
+}
+
+/// How the path of the whole body is written.
+const ROOT: &str = ".";
+
+fn wrong(path: &str, error: &serde_json::Error) -> Problem {
+    if !error.is_data() {
+        return Problem::bad_request(format!("the body is no JSON: {error}"));
+    }
+    let detail = error.to_string();
+    // Who wrote the body counts no columns.
+    let detail = detail.split(" at line ").next().unwrap_or(&detail);
+    let unknown_or_missing = || {
+        let named = detail.split_once(" field `")?.1;
+        Some(named.split_once('`')?.0.to_owned())
+    };
+    let named = unknown_or_missing();
+    let part = match (path, named) {
+        (ROOT, Some(name)) => name,
+        (ROOT, None) => return Problem::unprocessable(format!("the body: {detail}")),
+        (path, Some(name)) if !path.ends_with(&name) => format!("{path}.{name}"),
+        (path, _) => path.to_owned(),
+    };
+    Problem::field(&part, detail)
 }
 
 /// Reads a body of at most `limit` bytes.
@@ -57,4 +82,88 @@ pub(super) fn is_media_type(headers: &HeaderMap, wanted: &str) -> bool {
     let said = text(headers, header::CONTENT_TYPE).unwrap_or("");
     let essence = said.split(';').next().unwrap_or("").trim();
     essence.eq_ignore_ascii_case(wanted)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde::Deserialize;
+
+    use super::*;
+
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    #[expect(dead_code, reason = "only whether it can be read is asked")]
+    struct Outer {
+        name: String,
+        inner: Option<Inner>,
+    }
+
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    #[expect(dead_code, reason = "only whether it can be read is asked")]
+    struct Inner {
+        count: u32,
+    }
+
+    #[test]
+    fn what_is_wrong_is_said_of_its_field() {
+        for (body, part, detail) in [
+            (
+                r#"{"name":1}"#,
+                "name",
+                "name: invalid type: integer `1`, expected a string",
+            ),
+            (
+                r#"{"name":"n","inner":{"count":"x"}}"#,
+                "inner.count",
+                "expected u32",
+            ),
+            (
+                r#"{"name":"n","inner":{"count":1,"more":1}}"#,
+                "inner.more",
+                "unknown field `more`",
+            ),
+            (
+                r#"{"name":"n","inner":{}}"#,
+                "inner.count",
+                "missing field `count`",
+            ),
+            (
+                r#"{"nom":"n"}"#,
+                "nom",
+                "unknown field `nom`, expected `name` or `inner`",
+            ),
+            (r#"{}"#, "name", "missing field `name`"),
+        ] {
+            let problem = parse::<Outer>(body.as_bytes()).unwrap_err();
+            let said = serde_json::to_value(&problem).unwrap();
+            assert_eq!(said["status"], 422, "{said}");
+            assert_eq!(said["errors"][0]["part"], part, "{said}");
+            let text = said["detail"].as_str().unwrap();
+            assert!(
+                text.contains(detail) && !text.contains(" at line "),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_no_json_or_has_no_fields_says_so() {
+        for (body, status, detail) in [
+            ("{", 400, "the body is no JSON: EOF while parsing"),
+            (
+                r#"{"name":"n"} x"#,
+                400,
+                "the body is no JSON: trailing characters",
+            ),
+            ("[]", 422, "the body: "),
+            ("1", 422, "the body: invalid type: integer `1`"),
+        ] {
+            let problem = parse::<Outer>(body.as_bytes()).unwrap_err();
+            assert_eq!(problem.status().as_u16(), status, "{body}");
+            let said = serde_json::to_value(&problem).unwrap();
+            let text = said["detail"].as_str().unwrap();
+            assert!(text.starts_with(detail), "{text}");
+        }
+    }
 }

@@ -11,6 +11,7 @@ use crate::support::receiver::{Answer, Receiver};
 in_either_mode! { &[] =>
     a_webhook_is_created_read_changed_and_deleted,
     a_change_on_a_version_that_is_no_more_is_refused,
+    null_means_none_and_white_space_at_the_ends_of_a_url_is_not_stored,
     what_makes_no_webhook_is_refused_field_by_field,
     a_secret_is_shown_once_and_rotated_with_an_overlap,
     a_test_says_what_the_endpoint_answers_and_is_on_record,
@@ -121,7 +122,25 @@ async fn what_makes_no_webhook_is_refused_field_by_field(running: &Running) {
             422,
             "event_subscriptions",
         ),
+        (
+            json!({"event_subscriptions": ["request.complete"]}),
+            422,
+            "event_subscriptions",
+        ),
+        (json!({"url": "https://https://example.com/"}), 422, "url"),
+        (json!({"url": r"https:\\example.com"}), 422, "url"),
+        (json!({"url": "https://*.example.com/"}), 422, "url"),
+        (json!({"url": "https://example.com/a\nb"}), 422, "url"),
+        (json!({"url": 7}), 422, "url"),
+        (
+            json!({"event_subscriptions": "*"}),
+            422,
+            "event_subscriptions",
+        ),
         (json!({"headers": {"Host": "x"}}), 422, "headers"),
+        (json!({"headers": {"X-A": 1}}), 422, "headers.X-A"),
+        (json!({"headers": {"X-A": "1", "x-a": "1"}}), 422, "headers"),
+        (json!({"nmae": "x"}), 422, "nmae"),
         (json!({"retry": {"max_attempts": 0}}), 422, "retry"),
     ];
     for (difference, status, part) in cases {
@@ -134,15 +153,43 @@ async fn what_makes_no_webhook_is_refused_field_by_field(running: &Running) {
             .is(status);
         assert_eq!(refused.parts(), [part], "{}", refused.body);
     }
-    let unknown = json!({"name": "x", "url": "https://example.com/", "nmae": "x"});
-    running
-        .ask("POST", "/webhooks", Some(unknown))
-        .await
-        .is(422);
+    let slip = json!({
+        "name": "x", "url": "https://example.com/", "event_subscriptions": ["request.complete"],
+    });
+    let refused = running.ask("POST", "/webhooks", Some(slip)).await.is(422);
+    let detail = refused.body["detail"].as_str().unwrap();
+    assert!(
+        detail.contains("did you mean request.completed?"),
+        "{detail}"
+    );
     let huge =
         json!({"name": "x", "url": "https://example.com/", "description": "d".repeat(300_000)});
     running.ask("POST", "/webhooks", Some(huge)).await.is(413);
     assert_eq!(running.get("/webhooks").await.items().len(), 1);
+}
+
+async fn null_means_none_and_white_space_at_the_ends_of_a_url_is_not_stored(running: &Running) {
+    let none = json!({
+        "name": "n", "url": " https://example.com/a\n", "event_subscriptions": null, "headers": null,
+    });
+    let made = running.ask("POST", "/webhooks", Some(none)).await.is(201);
+    assert_eq!(made.body["url"], "https://example.com/a");
+    assert_eq!(made.body["event_subscriptions"], json!([]));
+    let place = format!("/webhooks/{}", made.body["id"].as_str().unwrap());
+    let some = json!({"event_subscriptions": ["guardrail.*"], "headers": {"X-A": "1"}});
+    let changed = running.ask("PATCH", &place, Some(some)).await.is(200);
+    assert_eq!(changed.body["headers"], json!(["X-A"]));
+    let none = json!({
+        "url": "\thttps://example.com/b ", "event_subscriptions": null, "headers": null,
+    });
+    let changed = running.ask("PATCH", &place, Some(none)).await.is(200);
+    assert_eq!(changed.body["url"], "https://example.com/b");
+    for name in ["event_subscriptions", "headers"] {
+        assert_eq!(changed.body[name], json!([]), "{name}");
+    }
+    let slip = json!({"event_subscriptions": ["guardrails.*"]});
+    let refused = running.ask("PATCH", &place, Some(slip)).await.is(422);
+    assert_eq!(refused.parts(), ["event_subscriptions"]);
 }
 
 async fn a_secret_is_shown_once_and_rotated_with_an_overlap(running: &Running) {

@@ -13,6 +13,7 @@ use crate::domain::matching::EventSubscription;
 use crate::domain::rate_limit::InvalidRateLimit;
 use crate::domain::retry::RetryOverrides;
 use crate::domain::secret::Secret;
+use crate::domain::webhook::null_is_none;
 use crate::registry::webhooks::{NewWebhook, StoredWebhook, WebhookPatch};
 use crate::web::api::texts::{EventSubscriptionText, RateLimitText};
 use crate::web::problem::{PartProblem, Problem};
@@ -41,13 +42,14 @@ pub(in crate::web::api) struct CreateWebhook {
     /// What it is for.
     #[schema(max_length = 2000)]
     description: Option<String>,
-    /// Event types to receive: exact names, `guardrail.*`, or `*`. Empty: every event type.
-    #[serde(default)]
-    #[schema(example = json!(["request.completed", "guardrail.*"]), value_type = Vec<EventSubscriptionText>)]
+    /// Event types to receive: exact names, `guardrail.*`, or `*`. Empty or null: every event type.
+    #[serde(default, deserialize_with = "null_is_none")]
+    #[schema(example = json!(["request.completed", "guardrail.*"]), value_type = Option<Vec<EventSubscriptionText>>)]
     event_subscriptions: Vec<String>,
     /// Request headers of the webhook's own, at most 32. Their values are never shown again: they
     /// may be credentials.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_is_none")]
+    #[schema(value_type = Option<BTreeMap<String, String>>)]
     headers: BTreeMap<String, String>,
     /// What differs from the deployment's retry policy.
     retry: Option<RetryPolicy>,
@@ -73,13 +75,13 @@ pub(in crate::web::api) struct UpdateWebhook {
     #[serde(default, deserialize_with = "present")]
     #[schema(value_type = Option<String>, max_length = 2000)]
     description: Option<Option<String>>,
-    /// Other event subscriptions; empty: every event type.
-    #[serde(default, deserialize_with = "present")]
-    #[schema(value_type = Vec<EventSubscriptionText>, required = false)]
+    /// Other event subscriptions; empty or null: every event type.
+    #[serde(default, deserialize_with = "present_or_null")]
+    #[schema(value_type = Option<Vec<EventSubscriptionText>>)]
     event_subscriptions: Option<Vec<String>>,
-    /// Other request headers of its own, all of them.
-    #[serde(default, deserialize_with = "present")]
-    #[schema(value_type = BTreeMap<String, String>, required = false)]
+    /// Other request headers of its own, all of them; null: none.
+    #[serde(default, deserialize_with = "present_or_null")]
+    #[schema(value_type = Option<BTreeMap<String, String>>)]
     headers: Option<BTreeMap<String, String>>,
     /// Another retry policy; null: the deployment's.
     #[serde(default, deserialize_with = "present")]
@@ -96,6 +98,13 @@ fn present<'de, D: serde::Deserializer<'de>, T: Deserialize<'de>>(
     deserializer: D,
 ) -> Result<Option<T>, D::Error> {
     T::deserialize(deserializer).map(Some)
+}
+
+/// The same of a collection of which null means that it has nothing in it.
+fn present_or_null<'de, D: serde::Deserializer<'de>, T: Deserialize<'de> + Default>(
+    deserializer: D,
+) -> Result<Option<T>, D::Error> {
+    null_is_none(deserializer).map(Some)
 }
 
 /// What differs from the deployment's retry policy.
