@@ -60,8 +60,8 @@ struct FilterArgs {
     /// That came to this: delivered, rejected, timeout, connect_failed …
     #[arg(long, value_name = "NAME")]
     outcome: Option<String>,
-    /// Answered with a status of this class: 2 for 2xx
-    #[arg(long, value_name = "DIGIT", value_parser = clap::value_parser!(u16).range(1..=9))]
+    /// Answered with this status, as 404, or with one of a class: 2 for 2xx
+    #[arg(long, value_name = "STATUS", value_parser = status)]
     status: Option<u16>,
     /// Made since then: a time (RFC 3339), or how long ago, as in 2h
     #[arg(long, value_name = "TIME", value_parser = point_in_time)]
@@ -129,7 +129,8 @@ impl FilterArgs {
             delivery: self.delivery,
             event_type: self.event,
             outcome: self.outcome,
-            status_class: self.status,
+            status_code: self.status.filter(|status| *status >= 100),
+            status_class: self.status.filter(|status| *status < 100),
             since: self.since,
             until: self.until,
         }
@@ -171,6 +172,13 @@ fn row(attempt: &Attempt) -> Vec<String> {
             .unwrap_or_default(),
         answer,
     ]
+}
+
+fn status(text: &str) -> Result<u16, String> {
+    match text.parse() {
+        Ok(status @ (1..=9 | 100..=999)) => Ok(status),
+        _ => Err("write a status, as 404, or the first digit of one".to_owned()),
+    }
 }
 
 fn point_in_time(text: &str) -> Result<Timestamp, String> {

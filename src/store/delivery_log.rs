@@ -94,6 +94,8 @@ pub struct AttemptFilter {
     pub event_type: Option<EventType>,
     /// That came to this outcome.
     pub outcome: Option<String>,
+    /// Answered with this status.
+    pub status_code: Option<u16>,
     /// Whose status has this first digit: 2 for 2xx.
     pub status_class: Option<u16>,
     /// That began then or later.
@@ -122,6 +124,9 @@ impl AttemptFilter {
             && is(self.delivery.as_ref(), &attempt.delivery_id)
             && is(self.event_type.as_ref(), &attempt.event_type)
             && is(self.outcome.as_ref(), &attempt.outcome)
+            && self
+                .status_code
+                .is_none_or(|wanted| attempt.status_code == Some(wanted))
             && self.status_class.is_none_or(|wanted| class == Some(wanted))
             && self.since.is_none_or(|since| attempt.started_at >= since)
             && self.until.is_none_or(|until| attempt.started_at < until)

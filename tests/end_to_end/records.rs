@@ -34,6 +34,8 @@ async fn attempts_can_be_listed_by_what_is_asked_and_watched_as_they_are_made() 
         (vec!["--outcome", "throttled"], vec![&e2]),
         (vec!["--status", "2"], vec![&e1]),
         (vec!["--status", "5"], vec![&e2]),
+        (vec!["--status", "503"], vec![&e2]),
+        (vec!["--status", "500"], vec![]),
         (vec!["--since", &before], vec![&e2]),
         (vec!["--until", &before], vec![&e1]),
         (vec!["--since", "1h"], vec![&e1, &e2]),

@@ -86,7 +86,7 @@ async fn webhook_of(running: &Running, organization: &str, name: &str, url: &str
 
 /// Waits until an answer of 429 is on record: from then on it is known what the receiver asked for.
 async fn throttled(running: &Running, organization: &str, webhook: &str) {
-    let path = running.at(&format!("/api/v1/attempts?webhook={webhook}"));
+    let path = running.at(&format!("/api/v1/attempts?webhook_id={webhook}"));
     let on_record = async || {
         let request = running.client.get(&path);
         let request = request.header("x-prism-organization", organization);

@@ -45,7 +45,7 @@ pub(super) struct DeliveryView {
 pub(super) struct DeliveryQuery {
     /// Its webhook, by its id: spares a look through the record of all the organization's.
     #[param(value_type = WebhookIdText, inline, required = false)]
-    webhook: Option<WebhookId>,
+    webhook_id: Option<WebhookId>,
 }
 
 /// Get a delivery with all its attempts
@@ -69,7 +69,7 @@ pub(super) async fn get(
     Query(query): Query<DeliveryQuery>,
 ) -> Result<axum::Json<DeliveryView>, Problem> {
     let id = delivery_id(&id)?;
-    let webhook = query.webhook.as_ref();
+    let webhook = query.webhook_id.as_ref();
     let found = inspect::inspect(&app.deployment, &organization, &id, webhook).await?;
     let account = found.account(&id);
     Ok(axum::Json(DeliveryView {
@@ -142,7 +142,7 @@ impl From<InspectError> for Problem {
     fn from(error: InspectError) -> Self {
         match error {
             InspectError::Unknown(_) => Self::of(&error),
-            InspectError::Unfound(_) => Self::field("webhook", error.to_string()),
+            InspectError::Unfound(_) => Self::field("webhook_id", error.to_string()),
             InspectError::Webhooks(error) => error.into(),
             InspectError::Unavailable(error) => error.into(),
         }

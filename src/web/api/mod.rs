@@ -3,7 +3,7 @@
 //! | file | what it does |
 //! |---|---|
 //! | `authentication` | who may ask, and for which organization |
-//! | `body`, `query` | what comes in, read strictly |
+//! | `body`, `query`, `parameters` | what comes in, read strictly |
 //! | `answers` | which refusals an operation documents |
 //! | `texts` | what texts the document allows |
 //! | `events`, `webhooks`, `attempts`, `deliveries`, `dead_letters`, `health` | a resource each |
@@ -18,6 +18,7 @@ mod deliveries;
 mod document;
 mod events;
 mod health;
+mod parameters;
 mod query;
 mod texts;
 mod webhooks;
@@ -65,7 +66,9 @@ fn routes() -> OpenApiRouter<AppState> {
 
 /// The API's routes, behind its own doorkeeper.
 pub(crate) fn router(app: &AppState) -> Router<AppState> {
-    let (router, _) = routes().split_for_parts();
+    let (router, document) = routes().split_for_parts();
+    let names = parameters::names(&document);
+    let known = middleware::from_fn_with_state(names, parameters::check);
     let authenticate = middleware::from_fn_with_state(app.clone(), authentication::check);
-    router.layer(authenticate)
+    router.layer(known).layer(authenticate)
 }

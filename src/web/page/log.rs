@@ -50,6 +50,7 @@ impl LogChoice {
             webhook: Some(webhook.webhook.id.clone()),
             event_type: EventType::new(&self.event_type).ok(),
             outcome: Some(self.outcome.clone()).filter(|outcome| !outcome.is_empty()),
+            status_code: None,
             status_class: self.status.parse().ok(),
             ..AttemptFilter::default()
         }

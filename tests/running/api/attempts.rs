@@ -20,7 +20,7 @@ async fn attempted(running: &Running, receiver: &Receiver) -> String {
         running.publish(&json!({"event": event})).await;
     }
     eventually(SOON, "three attempts", async || {
-        let found = running.get(&format!("/attempts?webhook={id}")).await;
+        let found = running.get(&format!("/attempts?webhook_id={id}")).await;
         (found.items().len() == 3).then_some(())
     })
     .await;
@@ -42,11 +42,16 @@ async fn attempts_are_chosen_by_what_is_asked_for(running: &Running) {
         found.items().len()
     };
     assert_eq!(count("").await, 3);
-    assert_eq!(count(&format!("webhook={id}&outcome=delivered")).await, 2);
+    assert_eq!(
+        count(&format!("webhook_id={id}&outcome=delivered")).await,
+        2
+    );
     assert_eq!(count("event_type=budget.exceeded").await, 1);
     assert_eq!(count("status_class=5").await, 1);
     assert_eq!(count("status_class=2&event_type=budget.exceeded").await, 0);
-    assert_eq!(count("webhook=nobody").await, 0);
+    assert_eq!(count("webhook_id=nobody").await, 0);
+    assert_eq!(count("status_code=500").await, 1);
+    assert_eq!(count("status_code=501").await, 0);
     assert_eq!(count("since=2001-01-01T00:00:00Z").await, 3);
     assert_eq!(count("until=2001-01-01T00:00:00Z").await, 0);
     for nonsense in [
@@ -56,23 +61,40 @@ async fn attempts_are_chosen_by_what_is_asked_for(running: &Running) {
         "since=yesterday",
         "event_type=A",
         "cursor=-",
-        "webhook=a%20b",
+        "webhook_id=a%20b",
+        "status_code=99",
     ] {
         running.get(&format!("/attempts?{nonsense}")).await.is(400);
     }
+    let unknown = running
+        .get("/attempts?webhook=x&limit=1&statuscode=5")
+        .await;
+    let unknown = unknown.is(400);
+    assert_eq!(unknown.parts(), ["webhook", "statuscode"]);
+    let detail = unknown.body["detail"].as_str().unwrap();
+    assert!(detail.contains("did you mean webhook_id?"), "{detail}");
+    for (method, path) in [
+        ("DELETE", format!("/webhooks/{id}?dry_run=true")),
+        ("GET", format!("/webhooks/{id}?full=1")),
+        ("POST", "/events?organization=acme".to_owned()),
+    ] {
+        let refused = running.ask(method, &path, None).await.is(400);
+        assert_eq!(refused.parts().len(), 1, "{path}");
+    }
+    running.get(&format!("/webhooks/{id}")).await.is(200);
     let found = running.get("/attempts?status_class=5").await;
     let one = &found.items()[0];
     assert_eq!(one["response_body"], "no");
     assert_eq!(one["outcome"], "rejected");
     assert_eq!(one["webhook_id"], id);
     let delivery = one["delivery_id"].as_str().unwrap();
-    assert_eq!(count(&format!("delivery={delivery}")).await, 1);
+    assert_eq!(count(&format!("delivery_id={delivery}")).await, 1);
 }
 
 async fn a_long_record_goes_on_by_cursor(running: &Running) {
     let receiver = failing_budgets();
     let id = attempted(running, &receiver).await;
-    for scope in [format!("webhook={id}&"), String::new()] {
+    for scope in [format!("webhook_id={id}&"), String::new()] {
         let (mut found, mut path) = (Vec::new(), format!("/attempts?{scope}limit=1"));
         for _ in 0..4 {
             let part = running.get(&path).await.is(200);
@@ -90,10 +112,10 @@ async fn a_long_record_goes_on_by_cursor(running: &Running) {
 async fn attempts_are_followed_as_they_are_made_and_from_where_one_left_off(running: &Running) {
     let receiver = failing_budgets();
     let id = attempted(running, &receiver).await;
-    let place = running.at(&format!("/api/v1/attempts/stream?webhook={id}"));
+    let place = running.at(&format!("/api/v1/attempts/stream?webhook_id={id}"));
     // Behind the second newest: the newest, and then new ones.
     let oldest = running
-        .get(&format!("/attempts?webhook={id}&limit=2"))
+        .get(&format!("/attempts?webhook_id={id}&limit=2"))
         .await;
     let before_last = oldest.body["next"].as_str().unwrap().to_owned();
     let request = running

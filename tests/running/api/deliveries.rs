@@ -61,7 +61,7 @@ async fn a_delivery_is_shown_with_all_its_attempts_and_sent_again(running: &Runn
     let force = Some(json!({"force": true}));
     running.ask("POST", &path, force).await.is(202);
     receiver.wait_for(4, SOON).await;
-    let narrowed = format!("/deliveries/{id}?webhook={webhook}");
+    let narrowed = format!("/deliveries/{id}?webhook_id={webhook}");
     running.get(&narrowed).await.is(200);
 }
 

@@ -48,7 +48,11 @@ async fn what_is_anothers_is_neither_seen_nor_touched(running: &Running) {
     .await;
 
     assert_eq!(letters(OTHER).await, 0);
-    for list in ["/webhooks", "/attempts", &format!("/attempts?webhook={id}")] {
+    for list in [
+        "/webhooks",
+        "/attempts",
+        &format!("/attempts?webhook_id={id}"),
+    ] {
         let found = running.ask_as("GET", list, None, &[OTHER]).await.is(200);
         assert_eq!(found.items().len(), 0, "{list}");
     }

@@ -234,7 +234,7 @@ async fn a_test_says_what_the_endpoint_answers_and_is_on_record(running: &Runnin
     assert_eq!(requests[0].header("x-prism-event").as_deref(), Some("test"));
     let expected = signature::prism(&Secret::new("s").unwrap(), &requests[0].body);
     assert_eq!(requests[0].header("x-prism-signature"), Some(expected));
-    let log = running.get(&format!("/attempts?webhook={id}")).await;
+    let log = running.get(&format!("/attempts?webhook_id={id}")).await;
     assert_eq!(log.items(), [tested]);
 }
 

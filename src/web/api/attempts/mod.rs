@@ -27,16 +27,19 @@ pub(super) use model::AttemptView;
 pub(super) struct AttemptsQuery {
     /// Of this webhook, by its id.
     #[param(value_type = WebhookIdText, inline, required = false)]
-    webhook: Option<WebhookId>,
+    webhook_id: Option<WebhookId>,
     /// Of this delivery.
     #[param(value_type = DeliveryIdText, inline, required = false)]
-    delivery: Option<DeliveryId>,
+    delivery_id: Option<DeliveryId>,
     /// Of events of this type.
     #[param(value_type = EventTypeText, inline, required = false)]
     event_type: Option<EventType>,
     /// That came to this.
     #[param(value_type = OutcomeName, inline, required = false)]
     outcome: Option<OutcomeName>,
+    /// Answered with this status.
+    #[param(value_type = u16, required = false, minimum = 100, maximum = 999)]
+    status_code: Option<StatusCode>,
     /// Answered with a status of this class: 2 for 2xx.
     #[param(value_type = u16, required = false, minimum = 1, maximum = 9)]
     status_class: Option<StatusClass>,
@@ -63,6 +66,22 @@ pub(super) enum OutcomeName {
     ConnectFailed,
     TlsFailed,
     ProtocolError,
+}
+
+/// A status.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(try_from = "u16")]
+struct StatusCode(u16);
+
+impl TryFrom<u16> for StatusCode {
+    type Error = &'static str;
+
+    fn try_from(code: u16) -> Result<Self, Self::Error> {
+        match code {
+            100..=999 => Ok(Self(code)),
+            _ => Err("status_code has three digits: 100 to 999"),
+        }
+    }
 }
 
 /// The first digit of a status.
@@ -92,10 +111,11 @@ impl AttemptsQuery {
     fn filter(self, organization: Organization) -> AttemptFilter {
         AttemptFilter {
             organization: Some(organization),
-            webhook: self.webhook,
-            delivery: self.delivery,
+            webhook: self.webhook_id,
+            delivery: self.delivery_id,
             event_type: self.event_type,
             outcome: self.outcome.map(|outcome| outcome.name().to_owned()),
+            status_code: self.status_code.map(|status| status.0),
             status_class: self.status_class.map(|class| class.0),
             since: self.since,
             until: self.until,
@@ -128,7 +148,7 @@ pub(super) struct AttemptList {
 
 /// List attempts
 ///
-/// Every request that was made, newest first. With `webhook` its Delivery Log is read, which keeps
+/// Every request that was made, newest first. With `webhook_id` its Delivery Log is read, which keeps
 /// more of a quiet webhook than the record of all.
 #[utoipa::path(
     get,

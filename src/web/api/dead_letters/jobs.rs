@@ -37,7 +37,7 @@ pub(in crate::web::api) struct StartJob {
     all: bool,
     /// Of this webhook, by its id.
     #[schema(value_type = Option<String>, pattern = "^[A-Za-z0-9._:@-]{1,128}$")]
-    webhook: Option<WebhookId>,
+    webhook_id: Option<WebhookId>,
     /// Of events of this type.
     #[schema(value_type = Option<String>, pattern = "^[a-z0-9_-]+([.][a-z0-9_-]+)*$", max_length = 128)]
     event_type: Option<EventType>,
@@ -121,12 +121,12 @@ impl From<Job> for JobView {
 
 impl StartJob {
     fn meant(self) -> Result<(Filter, Options), Problem> {
-        let chosen = self.webhook.is_some()
+        let chosen = self.webhook_id.is_some()
             || self.event_type.is_some()
             || self.reason.is_some()
             || self.ids.is_some();
         if !chosen && !self.all {
-            let detail = "say which dead letters are meant: by webhook, event_type, reason or ids, \
+            let detail = "say which dead letters are meant: by webhook_id, event_type, reason or ids, \
                           or all: true for all of the organization's";
             return Err(Problem::unprocessable(detail));
         }
@@ -145,7 +145,7 @@ impl StartJob {
         }
         let filter = Filter {
             reason: self.reason.map(ReasonName::reason),
-            webhook: self.webhook.map(|id| id.to_string()),
+            webhook: self.webhook_id.map(|id| id.to_string()),
             event_type: self.event_type.map(|name| name.to_string()),
             organization: None,
             ids: self.ids,
@@ -305,7 +305,7 @@ mod tests {
     fn the_document_says_which_letters_can_be_chosen_and_how_fast() {
         let schema = serde_json::to_value(StartJob::schema()).unwrap();
         let said = |field: &str, keyword: &str| schema["properties"][field][keyword].clone();
-        assert_eq!(said("webhook", "pattern"), WebhookId::PATTERN);
+        assert_eq!(said("webhook_id", "pattern"), WebhookId::PATTERN);
         assert_eq!(said("event_type", "pattern"), EventType::PATTERN);
         assert_eq!(said("event_type", "maxLength"), EventType::LONGEST);
         assert_eq!(said("ids", "maxItems"), CHOSEN);

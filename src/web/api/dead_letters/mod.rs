@@ -30,7 +30,7 @@ const FURTHEST: usize = 65_000;
 pub(super) struct DeadLettersQuery {
     /// Of this webhook, by its id.
     #[param(value_type = WebhookIdText, inline, required = false)]
-    webhook: Option<WebhookId>,
+    webhook_id: Option<WebhookId>,
     /// Of events of this type.
     #[param(value_type = EventTypeText, inline, required = false)]
     event_type: Option<EventType>,
@@ -100,7 +100,7 @@ pub(super) async fn list(
 ) -> Result<axum::Json<DeadLetterList>, Problem> {
     let filter = Filter {
         organization: Some(organization.to_string()),
-        webhook: wanted.webhook.map(|id| id.to_string()),
+        webhook: wanted.webhook_id.map(|id| id.to_string()),
         event_type: wanted.event_type.map(|name| name.to_string()),
         reason: wanted.reason.map(ReasonName::reason),
         ids: None,
