@@ -38,13 +38,14 @@ pub struct PublishArgs {
     event_type: Option<String>,
     /// The body: a JSON object whose \"event\" is the event type. Not given: just that
     body: Option<String>,
-    /// Events from a file, one JSON object a line, each naming its \"event\"; - is standard input
+    /// Events from a file, one JSON object a line, each naming its \"event\", or {\"id\": …, \"body\": …} with
+    /// an id of your own; - is standard input
     #[arg(long, value_name = "PATH")]
     file: Option<PathBuf>,
     /// The organization that the events belong to; not given: the default one
     #[arg(long, value_name = "O")]
     organization: Option<String>,
-    /// The event's id; not given: a new one for each
+    /// The event's id; not given: a new one for each. In a file, a line may name its own
     #[arg(long, value_name = "ID", conflicts_with = "file")]
     id: Option<String>,
     /// A W3C traceparent, carried on to the receivers
@@ -222,10 +223,11 @@ impl PublishArgs {
         if line.last() == Some(&b'\r') {
             line.pop();
         }
-        let named = event::named_event(&line).map_err(|error| error.to_string())?;
-        let event = self.event(named, Bytes::from(line));
+        let line = Bytes::from(line);
+        let read = event::line::read(&line).map_err(|error| error.to_string())?;
+        let event = self.event(read.event_type, line.slice_ref(read.body));
         let event = RawEvent {
-            message_id: Some(new_id()),
+            message_id: Some(read.id.unwrap_or_else(new_id)),
             ..event
         };
         if !self.unchecked {

@@ -10,14 +10,14 @@ use super::deployment::Deployment;
 
 const EVENTS: &str = "webhooks.events";
 
-/// Two good lines among three that are none, and an empty one that is nobody's mistake.
+/// Two good lines, one with its id, among three that are none, and an empty one that is nobody's mistake.
 const LINES: &str = concat!(
     "{\"event\":\"error.occurred\",\"n\":1}\n",
     "not json\n",
     "\n",
     "{\"n\":2}\n",
     "{\"event\":\"made.up\"}\n",
-    "{\"event\":\"budget.exceeded\",\"n\":3}\r\n",
+    "{\"id\":\"evt-3\",\"body\":{\"event\":\"budget.exceeded\",\"n\":3}}\r\n",
 );
 
 fn assert_told(stderr: &str) {
@@ -75,6 +75,8 @@ async fn events_come_from_arguments_a_file_or_standard_input_and_a_bad_line_stop
     assert_told(&String::from_utf8_lossy(&output.stderr));
     assert!(String::from_utf8_lossy(&output.stdout).starts_with("2 events confirmed"));
     assert_eq!(broker.depth(EVENTS).await, 305);
+    let (ids, _) = deployment.exits(&["publish", "--file", file, "--ids"], 1);
+    assert_eq!(ids.lines().filter(|id| *id == "evt-3").count(), 1, "{ids}");
 }
 
 #[tokio::test]

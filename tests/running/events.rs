@@ -1,5 +1,7 @@
 //! Events over HTTP: the rules of the contract, the same in either mode.
 
+use std::time::{Duration, Instant};
+
 use prism_webhooks::domain::ids::GATEWAY_EVENT_TYPES;
 use serde_json::{Value, json};
 
@@ -30,6 +32,8 @@ async fn keeps_the_contract(running: Running) {
     refuses_what_is_no_event(&running).await;
     carries_ids_organization_and_trace(&running).await;
     takes_batches(&running).await;
+    takes_ids_in_batches(&running).await;
+    gives_a_batch_of_nonsense_up_and_answers_others_meanwhile(&running).await;
     running.stop().await;
 }
 
@@ -64,6 +68,19 @@ async fn refuses_what_is_no_event(running: &Running) {
         let detail = problem["detail"].as_str().unwrap();
         assert!(detail.contains(said), "{detail:?} should contain {said:?}");
     }
+    let event = "{\"event\":\"request.completed\"}";
+    for (encoding, expected) in [("gzip", 415), ("br", 415), ("identity", 202)] {
+        let headers = [("content-encoding", encoding)];
+        let (status, problem) = running
+            .post_as(json, "/api/v1/events", event, &headers)
+            .await;
+        assert_eq!(status, expected, "{problem}");
+    }
+    let marked = format!("\u{feff}{event}");
+    let (status, problem) = running.post_as(json, "/api/v1/events", marked, &[]).await;
+    assert_eq!(status, 422);
+    let detail = problem["detail"].as_str().unwrap();
+    assert!(detail.contains("byte order mark"), "{detail}");
     let headers = [("x-prism-organization", "two words")];
     let event = "{\"event\":\"request.completed\"}";
     let (status, _) = running
@@ -113,6 +130,65 @@ async fn carries_ids_organization_and_trace(running: &Running) {
     let carried = requests[0].header("traceparent").unwrap();
     assert_eq!(carried[..35], trace[..35], "the same trace");
     assert_ne!(carried, trace, "a span of its own");
+}
+
+async fn takes_ids_in_batches(running: &Running) {
+    let receiver = Receiver::ok();
+    running.webhook("with ids", &receiver.url(), None).await;
+    let event = r#"{ "event" : "budget.exceeded", "n": 1.50 }"#;
+    let batch = format!("{{\"id\":\"mine-1\",\"body\":{event}}}\n{event}\n");
+    let ndjson = "application/x-ndjson";
+    let (status, answer) = running.post_as(ndjson, "/api/v1/events", batch, &[]).await;
+    assert_eq!(
+        (status.as_u16(), &answer["ids"][0]),
+        (202, &json!("mine-1"))
+    );
+    let requests = receiver.wait_for(2, SOON).await;
+    let ids: Vec<_> = requests
+        .iter()
+        .map(|one| one.header("webhook-id").unwrap())
+        .collect();
+    assert!(ids.contains(&"mine-1".to_owned()), "{ids:?}");
+    assert!(
+        requests.iter().all(|one| one.body == event),
+        "byte for byte"
+    );
+    let wrong = "{\"id\":\"two words\",\"body\":{\"event\":\"budget.exceeded\"}}";
+    let wrong = wrong.to_owned();
+    let (status, problem) = running.post_as(ndjson, "/api/v1/events", wrong, &[]).await;
+    assert_eq!(status, 422, "{problem}");
+}
+
+/// As many lines as fit.
+async fn gives_a_batch_of_nonsense_up_and_answers_others_meanwhile(running: &Running) {
+    let nonsense = "1\n".repeat(8 << 20);
+    let batch = running.post_as("application/x-ndjson", "/api/v1/events", nonsense, &[]);
+    let others = async {
+        for _ in 0..20 {
+            let began = Instant::now();
+            let live = running.client.get(running.at("/livez")).send().await;
+            assert!(live.unwrap().status().is_success());
+            assert!(
+                began.elapsed() < Duration::from_secs(2),
+                "{:?}",
+                began.elapsed()
+            );
+        }
+    };
+    let began = Instant::now();
+    let ((status, problem), ()) = tokio::join!(batch, others);
+    assert_eq!(status, 422, "{problem}");
+    assert_eq!(problem["errors"].as_array().unwrap().len(), 100);
+    let detail = problem["detail"].as_str().unwrap();
+    assert!(
+        detail.ends_with("100 lines are no events, and no more were read"),
+        "{detail}"
+    );
+    assert!(
+        began.elapsed() < Duration::from_secs(5),
+        "{:?}",
+        began.elapsed()
+    );
 }
 
 async fn takes_batches(running: &Running) {

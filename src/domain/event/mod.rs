@@ -2,6 +2,8 @@
 //!
 //! The body is never changed: it is checked, and then carried as the bytes that came.
 
+pub mod line;
+
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 
@@ -141,9 +143,18 @@ pub enum InvalidEvent {
     /// The body is not text.
     #[error("the body is not UTF-8: {0}")]
     NotUtf8(#[source] std::str::Utf8Error),
+    /// The body is compressed.
+    #[error("the body is compressed with gzip; publish it as it is")]
+    Compressed,
+    /// The body begins with a byte order mark.
+    #[error("the body begins with a byte order mark (EF BB BF), which JSON has not; leave it out")]
+    ByteOrderMark,
     /// The body is not a JSON object.
     #[error("the body is not a JSON object: {0}")]
-    NotAnObject(#[source] serde_json::Error),
+    NotAnObject(String),
+    /// What should be an event with its id is something else.
+    #[error("an event with its id is {{\"id\": text, \"body\": event}}: {0}")]
+    WithId(String),
     /// The body does not say what happened.
     #[error(
         "the body has no string field \"event\"; it must repeat the routing key {routing_key:?}"
@@ -181,12 +192,18 @@ pub enum InvalidEvent {
     },
 }
 
+/// How everything that is compressed with gzip begins (RFC 1952, 2.3.1).
+const GZIP: [u8; 2] = [0x1f, 0x8b];
+
 /// Decides whether `raw` is an event under `rules`.
 pub fn decode(raw: &RawEvent, rules: &EventRules) -> Result<Event, InvalidEvent> {
     let size = raw.body.len();
     if size > rules.max_size {
         let max = rules.max_size;
         return Err(InvalidEvent::TooLarge { size, max });
+    }
+    if raw.body.starts_with(&GZIP) {
+        return Err(InvalidEvent::Compressed);
     }
     // serde_json skips over unread strings without looking at their bytes.
     std::str::from_utf8(&raw.body).map_err(InvalidEvent::NotUtf8)?;
@@ -227,6 +244,9 @@ fn check_event_field(body: &[u8], routing_key: &str) -> Result<(), InvalidEvent>
     }
 }
 
+/// U+FEFF, which some editors and encoders put in front of a text.
+const BYTE_ORDER_MARK: &str = "\u{feff}";
+
 /// The event type that a body names itself: its routing key, where it comes without one.
 pub fn named_event(body: &[u8]) -> Result<String, InvalidEvent> {
     let named = event_field(body)?.ok_or(InvalidEvent::Unnamed)?;
@@ -236,6 +256,7 @@ pub fn named_event(body: &[u8]) -> Result<String, InvalidEvent> {
 /// The string field `event` of a JSON object, if it has one.
 fn event_field(body: &[u8]) -> Result<Option<Cow<'_, str>>, InvalidEvent> {
     #[derive(Deserialize)]
+    #[serde(expecting = "a JSON object")]
     struct Head<'a> {
         #[serde(borrow, default)]
         event: Option<Field<'a>>,
@@ -248,17 +269,30 @@ fn event_field(body: &[u8]) -> Result<Option<Cow<'_, str>>, InvalidEvent> {
         Other(serde::de::IgnoredAny),
     }
 
+    if body.starts_with(BYTE_ORDER_MARK.as_bytes()) {
+        return Err(InvalidEvent::ByteOrderMark);
+    }
     // serde would take an array for a struct.
     if body.iter().find(|b| !b.is_ascii_whitespace()) == Some(&b'[') {
-        return Err(InvalidEvent::NotAnObject(serde::de::Error::custom(
-            "it is an array",
-        )));
+        return Err(InvalidEvent::NotAnObject("it is an array".to_owned()));
     }
-    let head: Head<'_> = serde_json::from_slice(body).map_err(InvalidEvent::NotAnObject)?;
+    let head: Head<'_> =
+        serde_json::from_slice(body).map_err(|error| InvalidEvent::NotAnObject(words(&error)))?;
     Ok(match head.event {
         Some(Field::Text(event)) => Some(event),
         Some(Field::Other(_)) | None => None,
     })
+}
+
+/// What a JSON error says, with its place as whoever wrote the body finds it: most are one line.
+fn words(error: &serde_json::Error) -> String {
+    let said = error.to_string();
+    let (what, _) = said.split_once(" at line ").unwrap_or((&said, ""));
+    match (error.line(), error.column()) {
+        (0, _) => what.to_owned(),
+        (1, column) => format!("{what} (at byte {column})"),
+        (line, column) => format!("{what} (in line {line}, at byte {column})"),
+    }
 }
 
 fn organization(header: &Header) -> Result<Organization, InvalidEvent> {

@@ -42,8 +42,22 @@ fn an_event_written_with_escapes_is_compared_by_its_meaning() {
 
 #[test]
 fn what_is_no_event_is_refused_with_a_reason() {
-    let cases: [(&str, &[u8], &str); 11] = [
-        ("request.completed", b"hello", "not a JSON object"),
+    let cases: [(&str, &[u8], &str); 13] = [
+        (
+            "request.completed",
+            b"\xef\xbb\xbf{\"event\":\"request.completed\"}",
+            "byte order mark",
+        ),
+        (
+            "request.completed",
+            b"\x1f\x8b\x08\0",
+            "compressed with gzip",
+        ),
+        (
+            "request.completed",
+            b"hello",
+            "not a JSON object: expected value (at byte 1)",
+        ),
         ("request.completed", b"", "not a JSON object"),
         (
             "request.completed",
@@ -53,7 +67,7 @@ fn what_is_no_event_is_refused_with_a_reason() {
         (
             "request.completed",
             b"\"request.completed\"",
-            "not a JSON object",
+            "invalid type: string \"request.completed\", expected a JSON object (at byte 19)",
         ),
         ("request.completed", b"{}", "no string field \"event\""),
         (

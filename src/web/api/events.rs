@@ -1,18 +1,21 @@
 //! Events over HTTP: one, or a batch as NDJSON. Answered only when they are durable.
 
+use std::sync::Arc;
+
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::{HeaderMap, HeaderName, StatusCode};
+use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use serde::Serialize;
+use tokio::task::{JoinError, spawn_blocking};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::answers::{EventHeaders, ForOrganization, Usual, WithBody};
 use super::authentication::CurrentOrganization;
 use super::body;
-use crate::domain::event::{self, EventRules, Header, InvalidEvent, RawEvent, named_event};
+use crate::domain::event::{self, EventRules, Header, InvalidEvent, RawEvent, line, named_event};
 use crate::domain::ids::{EventId, Organization};
 use crate::domain::trace_context::TraceParent;
 use crate::web::headers::text;
@@ -30,8 +33,8 @@ const BATCH_LIMIT: usize = 16 << 20;
 /// The most events of a batch: each costs more than its bytes.
 const BATCH_EVENTS: usize = 100_000;
 
-/// How many of a batch's wrong lines are told one by one.
-const TOLD: usize = 20;
+/// After so many wrong lines of a batch no more are looked at.
+const MOST_WRONG: usize = 100;
 
 /// An event that was taken.
 #[derive(Debug, Serialize, ToSchema)]
@@ -115,9 +118,11 @@ pub(super) async fn types(
 ///
 /// The body is the event as receivers get it, byte for byte: a JSON object whose `event` is the
 /// event type. With `Content-Type: application/x-ndjson` it is a batch of at most 100,000 events and
-/// 16 MiB, one event a line; empty lines do not count. A batch with a line that is no event is refused whole, with each such line
-/// told. The answer comes when everything is durable. After a 503 some of a batch may have been
-/// taken.
+/// 16 MiB, one event a line; empty lines do not count. A line may be `{"id": "…", "body": {…}}` instead:
+/// an event with an id of the publisher's, under which a batch whose answer was lost can be sent again
+/// without receivers taking its events for others. A batch with a line that is no event is refused
+/// whole, with the first hundred such lines told. The answer comes when everything is durable. After a
+/// 503 some of a batch may have been taken.
 #[utoipa::path(
     post,
     path = "/events",
@@ -143,6 +148,7 @@ pub(super) async fn publish(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
+    refuse_encoded(&headers)?;
     let shared = SharedHeaders::new(&organization, &headers);
     if body::is_media_type(&headers, "application/x-ndjson") {
         if headers.contains_key(EVENT_ID) {
@@ -150,7 +156,10 @@ pub(super) async fn publish(
             return Err(Problem::bad_request(detail));
         }
         let body = body::read(body, BATCH_LIMIT).await?;
-        let events = shared.batch(&body, &app.rules)?;
+        let rules = Arc::clone(&app.rules);
+        // Others are answered meanwhile: so many lines take a while.
+        let reading = spawn_blocking(move || shared.batch(&body, &rules));
+        let events = reading.await.map_err(broken)??;
         let ids = events.iter().filter_map(|event| event.message_id.clone());
         let ids = ids.collect();
         app.deployment.intake.accept(events).await?;
@@ -172,10 +181,28 @@ pub(super) async fn publish(
             id.to_string()
         }
     };
-    let event = shared.event(body, id.clone());
-    let event = event.and_then(|event| event::decode(&event, &app.rules).map(|_| event));
-    app.deployment.intake.accept(vec![event?]).await?;
+    let event = shared.event(named_event(&body)?, body, id.clone());
+    event::decode(&event, &app.rules)?;
+    app.deployment.intake.accept(vec![event]).await?;
     Ok(accepted(&Published { id }))
+}
+
+/// The body comes as it is.
+fn refuse_encoded(headers: &HeaderMap) -> Result<(), Problem> {
+    match text(headers, header::CONTENT_ENCODING) {
+        None => Ok(()),
+        Some(encoding) if encoding.eq_ignore_ascii_case("identity") => Ok(()),
+        Some(encoding) => Err(Problem::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            format!("send the body as it is: the encoding {encoding:?} is not taken"),
+        )),
+    }
+}
+
+fn broken(error: JoinError) -> Problem {
+    tracing::error!(%error, "a batch could not be read");
+    let detail = "the batch could not be read; this is a fault of the service";
+    Problem::new(StatusCode::INTERNAL_SERVER_ERROR, detail)
 }
 
 fn accepted(answer: &impl Serialize) -> Response {
@@ -200,20 +227,32 @@ impl SharedHeaders {
         }
     }
 
-    /// The event that `body` is, with the event type that it names itself.
-    fn event(&self, body: Bytes, id: String) -> Result<RawEvent, InvalidEvent> {
-        Ok(RawEvent {
-            routing_key: named_event(&body)?,
+    /// The event that `body` is.
+    fn event(&self, event_type: String, body: Bytes, id: String) -> RawEvent {
+        RawEvent {
+            routing_key: event_type,
             message_id: Some(id),
             organization: self.organization.clone(),
             traceparent: self.traceparent.clone(),
             body,
             ..RawEvent::default()
-        })
+        }
+    }
+
+    fn event_of_line(
+        &self,
+        batch: &Bytes,
+        line: &[u8],
+        rules: &EventRules,
+    ) -> Result<RawEvent, InvalidEvent> {
+        let line = line::read(line)?;
+        let id = line.id.unwrap_or_else(|| Uuid::now_v7().to_string());
+        let event = self.event(line.event_type, batch.slice_ref(line.body), id);
+        event::decode(&event, rules).map(|_| event)
     }
 
     fn batch(&self, body: &Bytes, rules: &EventRules) -> Result<Vec<RawEvent>, Problem> {
-        let (mut events, mut errors, mut wrong) = (Vec::new(), Vec::new(), 0);
+        let (mut events, mut errors) = (Vec::new(), Vec::new());
         for (index, line) in body.split(|byte| *byte == b'\n').enumerate() {
             let line = line.strip_suffix(b"\r").unwrap_or(line);
             if line.trim_ascii().is_empty() {
@@ -223,22 +262,24 @@ impl SharedHeaders {
                 let detail = format!("the batch has more than {BATCH_EVENTS} events; send several");
                 return Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, detail));
             }
-            let event = self.event(body.slice_ref(line), Uuid::now_v7().to_string());
-            match event.and_then(|event| event::decode(&event, rules).map(|_| event)) {
+            match self.event_of_line(body, line, rules) {
                 Ok(event) => events.push(event),
-                Err(error) => {
-                    wrong += 1;
-                    if errors.len() < TOLD {
-                        errors.push(PartProblem {
-                            part: format!("line {}", index + 1),
-                            detail: error.to_string(),
-                        });
-                    }
-                }
+                Err(error) => errors.push(PartProblem {
+                    part: format!("line {}", index + 1),
+                    detail: error.to_string(),
+                }),
+            }
+            if errors.len() == MOST_WRONG {
+                break;
             }
         }
-        if wrong > 0 {
-            let detail = format!("nothing was taken: {wrong} lines are no events");
+        if !errors.is_empty() {
+            let wrong = match errors.len() {
+                1 => "one line is no event".to_owned(),
+                MOST_WRONG => format!("{MOST_WRONG} lines are no events, and no more were read"),
+                many => format!("{many} lines are no events"),
+            };
+            let detail = format!("nothing was taken: {wrong}");
             return Err(Problem::unprocessable(detail).with_errors(errors));
         }
         if events.is_empty() {
