@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use redis::{Cmd, Pipeline, Script};
+use redis::{Arg, Cmd, Pipeline, Script};
 
 use crate::domain::attempt::Attempt;
 use crate::domain::ids::{MessageKey, Organization};
@@ -105,6 +105,27 @@ impl Encoder {
         .sum()
     }
 
+    /// The same command without the body, if it is one that keeps a delivery with its body: for when
+    /// there is no room for that. As many bytes of the organization's oldest bodies go instead.
+    pub(super) fn without_body(&self, command: &Cmd) -> Option<Cmd> {
+        /// Where the budget stands, behind name, hash, three keys with their number, and two more.
+        const BUDGET: usize = 8;
+        let arguments: Vec<&[u8]> = command.args_iter().map_while(simple).collect();
+        let is_record = arguments.get(1..3) == Some(&[self.record.get_hash().as_bytes(), b"3"]);
+        let body = arguments
+            .last()
+            .filter(|body| is_record && !body.is_empty())?;
+        let mut without = Cmd::with_capacity(arguments.len(), 1024);
+        for (place, argument) in arguments[..arguments.len() - 1].iter().enumerate() {
+            match place {
+                BUDGET => without.arg(format!("-{}", body.len())),
+                _ => without.arg(argument),
+            };
+        }
+        without.arg("");
+        Some(without)
+    }
+
     fn attempt(&self, attempt: &Attempt, pipeline: &mut Pipeline) -> usize {
         let own = self
             .keys
@@ -171,6 +192,67 @@ impl Encoder {
     }
 }
 
+fn simple(argument: Arg<&[u8]>) -> Option<&[u8]> {
+    match argument {
+        Arg::Simple(bytes) => Some(bytes),
+        _ => None,
+    }
+}
+
 fn expire(key: &str, after: Duration, pipeline: &mut Pipeline) {
     pipeline.cmd("EXPIRE").arg(key).arg(after.as_secs());
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::domain::delivery::Delivery;
+    use crate::domain::delivery_state::DeliveryState;
+    use crate::domain::event::Event;
+
+    fn arguments(command: &Cmd) -> Vec<Vec<u8>> {
+        let all = command.args_iter().map_while(simple);
+        all.map(<[u8]>::to_vec).collect()
+    }
+
+    #[test]
+    fn a_record_goes_without_its_body_if_there_is_no_room_for_it_and_nothing_else_does() {
+        let encoder = Encoder::new(Keys::new("ns"), DeliveryLogSettings::default());
+        let event = Event {
+            id: "e".parse().unwrap(),
+            event_type: "a.b".parse().unwrap(),
+            organization: Organization::default(),
+            traceparent: None,
+            body: "0123456789".into(),
+        };
+        let delivery = Delivery::first(Arc::new(event), "w".parse().unwrap());
+        let record = |keep| DeliveryRecord {
+            delivery: delivery.clone(),
+            state: DeliveryState::Delivered,
+            keep,
+        };
+        let command = |keep| {
+            let mut pipeline = Pipeline::new();
+            encoder.delivery(&record(keep), &mut pipeline);
+            pipeline.cmd_iter().next().unwrap().clone()
+        };
+        let whole = command(Keep::Whole);
+        let without = encoder.without_body(&whole).unwrap();
+        let (before, after) = (arguments(&whole), arguments(&without));
+        let budget = DeliveryLogSettings::default().bodies_per_organization;
+        let differs: Vec<_> = before.iter().zip(&after).filter(|(a, b)| a != b).collect();
+        let budget = budget.to_string().into_bytes();
+        assert_eq!(before.len(), after.len());
+        assert_eq!(
+            differs,
+            [
+                (&budget, &b"-10".to_vec()),
+                (&b"0123456789".to_vec(), &vec![])
+            ]
+        );
+        assert!(encoder.without_body(&without).is_none(), "once is enough");
+        assert!(encoder.without_body(&command(Keep::Sequence)).is_none());
+    }
 }

@@ -5,7 +5,8 @@
 //! may pass is tried again, alone, for as long as it takes.
 
 use std::collections::HashSet;
-use std::time::Duration;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use redis::{Arg, Cmd, ErrorKind, Pipeline, RedisError, RedisResult, ServerErrorKind, Value};
@@ -22,6 +23,12 @@ use crate::store::statistics::Counted;
 
 /// A pipeline is closed once it has about this many bytes, so that it fits into a time limit.
 const MAX_BYTES: usize = 1 << 20;
+
+/// What Redis says if there is no room for what a command would write.
+const NO_ROOM: &str = "OOM";
+
+/// That bodies have no room is told so often at most.
+const TOLD_EVERY: Duration = Duration::from_secs(60);
 
 /// The longest time limit on a slow way to Redis: a pipeline that is cut off is sent whole again,
 /// and must get through in the end.
@@ -49,6 +56,8 @@ pub(super) struct Writer {
     writing: watch::Sender<bool>,
     /// The most jobs in one pipeline.
     batch: usize,
+    /// When it was last told that bodies have no room.
+    told: Mutex<Option<Instant>>,
 }
 
 impl Writer {
@@ -63,6 +72,7 @@ impl Writer {
             encoder,
             writing,
             batch,
+            told: Mutex::default(),
         }
     }
 
@@ -125,13 +135,18 @@ impl Writer {
         let mut refused = false;
         while !pipeline.is_empty() {
             let problem = match self.connection.pipeline(&mut pipeline, limit).await {
-                Ok(results) => match remaining(&pipeline, results) {
-                    (rest, Some(problem)) => {
-                        pipeline = rest;
-                        StoreError::Refusing(problem)
+                Ok(results) => {
+                    let left = remaining(&self.encoder, &pipeline, results);
+                    pipeline = left.commands;
+                    if left.without_body > 0 {
+                        self.tell_of_bodies(left.without_body);
+                        continue;
                     }
-                    (_, None) => break,
-                },
+                    match left.problem {
+                        Some(problem) => StoreError::Refusing(problem),
+                        None => break,
+                    }
+                }
                 Err(error) => error,
             };
             if is_script_unknown(&problem) && self.load_scripts().await {
@@ -154,6 +169,19 @@ impl Writer {
         }
         self.writing
             .send_if_modified(|well| !std::mem::replace(well, true));
+    }
+
+    fn tell_of_bodies(&self, without: usize) {
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        if told.is_none_or(|at| at.elapsed() > TOLD_EVERY) {
+            *told = Some(Instant::now());
+            tracing::warn!(
+                without,
+                "Redis has no room for the bodies of deliveries that failed: they are kept without, \
+                 and the oldest of their organization go; give it more memory, or lower \
+                 delivery_log.bodies_per_organization"
+            );
+        }
     }
 
     async fn load_scripts(&self) -> bool {
@@ -185,12 +213,8 @@ fn is_script_unknown(problem: &StoreError) -> bool {
 }
 
 /// Returns the commands still to be carried out after one try, and the last reason why.
-fn remaining(
-    pipeline: &Pipeline,
-    results: Vec<RedisResult<Value>>,
-) -> (Pipeline, Option<RedisError>) {
-    let mut rest = Pipeline::new();
-    let mut problem = None;
+fn remaining(encoder: &Encoder, pipeline: &Pipeline, results: Vec<RedisResult<Value>>) -> Left {
+    let mut left = Left::default();
     for (command, result) in pipeline.cmd_iter().zip(results) {
         match result {
             Ok(_) => {}
@@ -198,13 +222,30 @@ fn remaining(
                 let key = key_of(command);
                 tracing::error!(key, %error, "an entry of the log cannot be written and is left out; look at the key");
             }
+            Err(error) if error.code() == Some(NO_ROOM) => {
+                let without = encoder.without_body(command);
+                left.without_body += usize::from(without.is_some());
+                left.commands
+                    .add_command(without.unwrap_or_else(|| command.clone()));
+                left.problem = Some(error);
+            }
             Err(error) => {
-                rest.add_command(command.clone());
-                problem = Some(error);
+                left.commands.add_command(command.clone());
+                left.problem = Some(error);
             }
         }
     }
-    (rest, problem)
+    left
+}
+
+/// What is left of a pipeline to be carried out.
+#[derive(Default)]
+struct Left {
+    commands: Pipeline,
+    /// So many of them were given up as they were, and are to go without their bodies.
+    without_body: usize,
+    /// Why something is left.
+    problem: Option<RedisError>,
 }
 
 /// The key that a command is about.
