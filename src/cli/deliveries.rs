@@ -5,6 +5,7 @@ use clap::{Args, Subcommand};
 use crate::app;
 use crate::config::Config;
 use crate::domain::attempt::Attempt;
+use crate::domain::held_back::Phase;
 use crate::domain::ids::{DeliveryId, EventType, Organization, WebhookId};
 use crate::operations::deployment::Deployment;
 use crate::operations::explain::{self, ExplainError, Explained};
@@ -129,9 +130,9 @@ async fn explain(
         )?;
     }
     if let Some(held) = held_back {
-        let is = match held.is_over {
-            true => "its deliveries come back that were put off",
-            false => "its deliveries are held back",
+        let is = match held.phase {
+            Phase::ComingBack => "its deliveries come back that were put off",
+            Phase::Held | Phase::Tried => "its deliveries are held back",
         };
         writeln!(console.out, "{is} since {:.0}: {held}", held.since)?;
     }

@@ -3,11 +3,14 @@
 use std::fmt;
 use std::time::{Duration, Instant};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 /// For so long a worker's word on a webhook stands; if it goes on, it is said again before that.
 /// What a worker that is gone put off comes back when due, and nobody holds back new deliveries.
 pub const STANDS: Duration = Duration::from_secs(60);
+
+/// Readers allow for so long after the end: until the worker says what is next.
+const UNSAID: SignedDuration = SignedDuration::from_secs(2);
 
 /// A change of the end by less than this, or by less than this part of what is left, is not worth
 /// telling.
@@ -24,11 +27,36 @@ pub struct HeldBack<T = Timestamp> {
     pub why: Why,
     /// Since when without a break.
     pub since: T,
-    /// Of a receiver that is left alone: when it is tried next. Else when the last delivery that was
-    /// put off so far is due.
+    /// Of a receiver that is [left alone](Self::is_left_alone): when it is tried next. Else when the
+    /// last delivery that was put off so far is due.
     pub until: T,
-    /// Whether the reason is gone: nothing more is put off for it, and what was is still to come.
-    pub is_over: bool,
+    /// How far it has come.
+    pub phase: Phase,
+}
+
+/// How far it has come with a webhook whose deliveries are held back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    /// Deliveries are put off.
+    Held,
+    /// The receiver was left alone and has a request now, which decides how it goes on.
+    Tried,
+    /// Nothing more is put off for that reason, and what was is still to come.
+    ComingBack,
+}
+
+impl Phase {
+    /// Every phase.
+    pub const ALL: [Self; 3] = [Self::Held, Self::Tried, Self::ComingBack];
+
+    /// The stable name in the API and in the store.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Held => "held",
+            Self::Tried => "tried",
+            Self::ComingBack => "coming_back",
+        }
+    }
 }
 
 impl HeldBack {
@@ -36,9 +64,9 @@ impl HeldBack {
     /// holds, or of all if none does, the one that holds back longest tells why. `None` if nothing is
     /// to come any more.
     pub fn of_all(each: impl IntoIterator<Item = Self>, now: Timestamp) -> Option<Self> {
-        let current = each.into_iter().filter(|one| one.until > now);
+        let current = each.into_iter().filter(|one| one.until + UNSAID > now);
         current.reduce(|a, b| {
-            let rank = |one: &Self| (!one.is_over, one.until);
+            let rank = |one: &Self| (one.phase != Phase::ComingBack, one.until);
             let told = if rank(&b) > rank(&a) { b } else { a };
             Self {
                 since: a.since.min(b.since),
@@ -51,23 +79,20 @@ impl HeldBack {
 impl<T> HeldBack<T> {
     /// Whether the receiver is left alone, and tried at the end.
     pub fn is_left_alone(&self) -> bool {
-        matches!(self.why, Why::Failures | Why::Asked) && !self.is_over
+        matches!(self.why, Why::Failures | Why::Asked) && self.phase == Phase::Held
     }
 }
 
 impl fmt::Display for HeldBack {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (because, until) = (self.why.because(), self.until);
-        if self.is_over {
-            write!(
-                f,
-                "{because}; that is over, and what was put off is due by {until:.0}"
-            )
-        } else if self.is_left_alone() {
-            write!(f, "{because}; it is tried again at {until:.0}")
-        } else {
-            write!(f, "{because}; what is put off so far is due by {until:.0}")
-        }
+        let ends = match self.phase {
+            Phase::Held if self.is_left_alone() => "it is tried again at",
+            Phase::Held => "what is put off so far is due by",
+            Phase::Tried => "it is being tried now, and what was put off is due by",
+            Phase::ComingBack => "that is over, and what was put off is due by",
+        };
+        write!(f, "{because}; {ends} {until:.0}")
     }
 }
 
@@ -76,7 +101,7 @@ impl HeldBack<Instant> {
     pub fn is_like(&self, told: &Self, now: Instant) -> bool {
         let left = self.until.saturating_duration_since(now);
         let change = self.until.max(told.until) - self.until.min(told.until);
-        let same = |held: &Self| (held.why, held.since, held.is_over);
+        let same = |held: &Self| (held.why, held.since, held.phase);
         same(self) == same(told) && change < SLIGHT.max(left / SLIGHT_PART)
     }
 
@@ -86,7 +111,7 @@ impl HeldBack<Instant> {
             why: self.why,
             since: clock(self.since),
             until: clock(self.until),
-            is_over: self.is_over,
+            phase: self.phase,
         }
     }
 }
@@ -166,7 +191,7 @@ mod tests {
             why,
             since: at(since),
             until: at(until),
-            is_over: false,
+            phase: Phase::Held,
         }
     }
 
@@ -177,17 +202,17 @@ mod tests {
             held(Why::Failures, 20, 60),
             held(Why::Rate, 5, 30),
         ];
-        let together = HeldBack::of_all(each, at(30));
+        let together = HeldBack::of_all(each, at(33));
         assert_eq!(together, Some(held(Why::Failures, 10, 60)));
-        let last = HeldBack::of_all(each, at(50));
+        let last = HeldBack::of_all(each, at(53));
         assert_eq!(last, Some(held(Why::Failures, 20, 60)));
-        assert_eq!(HeldBack::of_all(each, at(60)), None);
+        assert_eq!(HeldBack::of_all(each, at(62)), None);
     }
 
     #[test]
     fn one_whose_reason_holds_tells_why_and_one_whose_reason_is_gone_only_if_none_does() {
         let gone = HeldBack {
-            is_over: true,
+            phase: Phase::ComingBack,
             ..held(Why::Asked, 20, 90)
         };
         let each = [gone, held(Why::Line, 30, 40)];
@@ -208,7 +233,7 @@ mod tests {
             why,
             since: at(since),
             until: at(until),
-            is_over: false,
+            phase: Phase::Held,
         };
         let told = held(Why::Line, 0, 100);
         let like = |one: HeldBack<Instant>| one.is_like(&told, at(50));
@@ -216,8 +241,8 @@ mod tests {
         assert!(!like(held(Why::Line, 0, 110)));
         assert!(!like(held(Why::Line, 1, 100)));
         assert!(!like(held(Why::Failures, 0, 100)));
-        let is_over = true;
-        assert!(!like(HeldBack { is_over, ..told }));
+        let phase = Phase::Tried;
+        assert!(!like(HeldBack { phase, ..told }));
         let soon = held(Why::Line, 0, 51);
         assert!(!soon.is_like(&held(Why::Line, 0, 52), at(50)));
     }

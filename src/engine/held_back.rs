@@ -95,6 +95,7 @@ fn time_of_day(at: Instant, now: Instant, today: Timestamp) -> Timestamp {
 mod tests {
     use super::*;
     use crate::domain::admission::Why;
+    use crate::domain::held_back::Phase;
     use crate::domain::ids::{Organization, WebhookId};
 
     const SECOND: Duration = Duration::from_secs(1);
@@ -113,7 +114,7 @@ mod tests {
             why: Why::Line,
             since: now,
             until: now + seconds * SECOND,
-            is_over: false,
+            phase: Phase::Held,
         };
         let mut told = Told::new();
         let (a, b) = (webhook("a"), webhook("b"));
@@ -136,7 +137,7 @@ mod tests {
             why: Why::Asked,
             since: began,
             until: began + 3600 * SECOND,
-            is_over: false,
+            phase: Phase::Held,
         };
         let mut told = Told::new();
         let mut last = began;

@@ -15,7 +15,7 @@ use super::error::StoreError;
 use super::keys::Keys;
 use super::supervisor::TIME_LIMIT;
 use crate::domain::admission::Why;
-use crate::domain::held_back::{HeldBack, STANDS};
+use crate::domain::held_back::{HeldBack, Phase, STANDS};
 use crate::domain::ids::{Organization, WebhookId};
 use crate::domain::webhook::WebhookKey;
 use crate::engine::ports::Board;
@@ -45,7 +45,7 @@ struct Said {
     since: Timestamp,
     until: Timestamp,
     #[serde(default)]
-    is_over: bool,
+    phase: String,
     /// When the worker said so: it may be gone.
     at: Timestamp,
 }
@@ -105,12 +105,16 @@ impl Said {
     fn read(json: &[u8], now: Timestamp) -> Option<HeldBack> {
         let said: Self = serde_json::from_slice(json).ok()?;
         let stands_until = said.at.checked_add(STANDS).ok()?;
+        let phase = Phase::ALL
+            .into_iter()
+            .find(|phase| phase.name() == said.phase);
         let why = Why::ALL.into_iter().find(|why| why.name() == said.reason)?;
         (now < stands_until).then_some(HeldBack {
             why,
             since: said.since,
             until: said.until,
-            is_over: said.is_over,
+            // Older workers say none.
+            phase: phase.unwrap_or(Phase::Held),
         })
     }
 
@@ -119,7 +123,7 @@ impl Said {
             reason: held.why.name().to_owned(),
             since: held.since,
             until: held.until,
-            is_over: held.is_over,
+            phase: held.phase.name().to_owned(),
             at: Timestamp::now(),
         };
         serde_json::to_string(&said).unwrap_or_default()

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use prism_webhooks::domain::admission::Why;
-use prism_webhooks::domain::held_back::HeldBack;
+use prism_webhooks::domain::held_back::{HeldBack, Phase};
 use prism_webhooks::domain::webhook::WebhookKey;
 
 use super::adapter::Adapter;
@@ -19,7 +19,7 @@ fn held(why: Why, until: Duration) -> HeldBack {
         why,
         since,
         until,
-        is_over: false,
+        phase: Phase::Held,
     }
 }
 
@@ -41,11 +41,7 @@ pub async fn what_a_worker_says_of_a_webhook_stands_until_it_says_otherwise(
     let webhook = adapter.registered("n").await;
     assert_eq!(shown(adapter, &webhook).await, None);
     for held in Why::ALL.map(|why| held(why, 10 * MINUTE)) {
-        let gone = HeldBack {
-            is_over: true,
-            ..held
-        };
-        for held in [held, gone] {
+        for held in Phase::ALL.map(|phase| HeldBack { phase, ..held }) {
             say(adapter, "a", &webhook, Some(held)).await;
             assert_eq!(shown(adapter, &webhook).await, Some(held));
         }
@@ -63,7 +59,7 @@ pub async fn what_is_over_is_not_shown_and_what_is_said_of_one_is_not_said_of_an
 ) {
     let (webhook, other) = (adapter.registered("n").await, adapter.registered("m").await);
     let over = HeldBack {
-        until: Timestamp::now(),
+        until: Timestamp::now() - MINUTE,
         ..held(Why::Failures, MINUTE)
     };
     say(adapter, "a", &webhook, Some(over)).await;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use prism_webhooks::domain::admission::Why;
-use prism_webhooks::domain::held_back::{HeldBack, STANDS};
+use prism_webhooks::domain::held_back::{HeldBack, Phase, STANDS};
 use prism_webhooks::engine::ports::Board as _;
 use prism_webhooks::redis::board::RedisBoard;
 
@@ -24,7 +24,7 @@ async fn what_a_worker_that_is_gone_said_stands_no_more() {
         why,
         since: now - HOUR,
         until: now + hours * HOUR,
-        is_over: false,
+        phase: Phase::Held,
     };
     let shown = async |at: Timestamp| {
         let ids = std::slice::from_ref(&webhook.id);

@@ -117,17 +117,17 @@ async fn what_a_limit_put_off_is_told_of_everywhere(site: &Site, running: &Runni
     let id = rates::limited(running, &receiver.url(), "1/s").await;
     rates::publish(running, 150).await;
     let place = format!("/api/v1/webhooks/{id}");
-    let held = async |is_over: bool| {
+    let held = async |phase: &str| {
         eventually(SOON, "that is told", async || {
             let held = get(running, &place).await["held_back"].clone();
-            (held["is_over"] == is_over).then_some(held)
+            (held["phase"] == phase).then_some(held)
         })
         .await
     };
-    let before = held(false).await;
+    let before = held("held").await;
     assert_eq!(before["reason"], "rate_limit", "{before}");
     rates::change(running, &id, Value::Null).await;
-    let after = held(true).await;
+    let after = held("coming_back").await;
     assert_eq!(after["reason"], "rate_limit", "{after}");
     let detail = after["detail"].as_str().unwrap();
     assert!(

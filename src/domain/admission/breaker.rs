@@ -19,6 +19,10 @@ const LONGEST_INTERVAL: Duration = Duration::from_secs(60);
 /// can be configured.
 pub(super) const LONGEST_ASKED: Duration = Duration::from_secs(7 * 86_400);
 
+/// Who asks to be left alone for less than this is a receiver that fails, and has one request after the
+/// other.
+const LEAST_ASKED: Duration = FIRST_INTERVAL;
+
 /// Who asks to be left alone so soon after its first failure was well until then.
 const WELL_UNTIL_THEN: Duration = Duration::from_secs(5);
 
@@ -139,8 +143,15 @@ impl Breaker {
         }
     }
 
-    /// The receiver asks to be left alone for `wait`.
-    pub fn asked(&mut self, wait: Duration, now: Instant) {
+    /// A request that `began` was answered with the wish to be left alone for `wait`. That is no failure:
+    /// the receiver answers, and says for how long it takes nothing. It is tried when that is over,
+    /// however often it asks; who asks for less than a moment fails.
+    pub fn asked(&mut self, wait: Duration, began: Instant, now: Instant) {
+        if wait < LEAST_ASKED {
+            self.failed(1, began, now);
+        } else {
+            self.down_since.get_or_insert(began);
+        }
         let until = now + wait.min(LONGEST_ASKED);
         self.remember(Asked { since: now, until });
     }

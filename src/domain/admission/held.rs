@@ -1,27 +1,33 @@
 //! What people are told of receivers whose deliveries are held back.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::{Deferral, Why};
-use crate::domain::held_back::HeldBack;
+use crate::domain::held_back::{HeldBack, Phase};
 
 /// What was put off for one receiver and is still to come back.
 #[derive(Debug, Default)]
 pub(super) struct Held {
     put_off: Option<HeldBack<Instant>>,
+    /// When the last was put off.
+    last: Option<Instant>,
 }
+
+/// If nothing was put off behind a line for so long, nothing is any more.
+const STILL: Duration = Duration::from_secs(10);
 
 impl Held {
     /// One more delivery is put off.
     pub(super) fn put_off(&mut self, deferral: Deferral, now: Instant) {
         let until = now + deferral.delay;
         let before = self.put_off.filter(|before| before.until > now);
-        let since = before.filter(|before| !before.is_over);
+        let since = before.filter(|before| before.phase != Phase::ComingBack);
+        self.last = Some(now);
         self.put_off = Some(HeldBack {
             why: deferral.why,
             since: since.map_or(now, |before| before.since),
             until: before.map_or(until, |before| before.until.max(until)),
-            is_over: false,
+            phase: Phase::Held,
         });
     }
 
@@ -40,7 +46,7 @@ impl Held {
     /// Nothing more is put off for this reason. What was comes back in its time.
     pub(super) fn over(&mut self) {
         if let Some(held) = &mut self.put_off {
-            held.is_over = true;
+            held.phase = Phase::ComingBack;
         }
     }
 
@@ -59,10 +65,21 @@ impl Held {
         now: Instant,
     ) -> Option<HeldBack<Instant>> {
         let lasts = |held: &HeldBack<Instant>| held.until > now;
-        let put_off = self.put_off.filter(lasts);
+        let still = self.last.is_none_or(|last| now > last + STILL);
+        let put_off = self.put_off.filter(lasts).map(|held| match held.why {
+            why if why.is_of_a_line() && still => HeldBack {
+                phase: Phase::ComingBack,
+                ..held
+            },
+            _ => held,
+        });
         match shut {
             Some(shut) if lasts(&shut) => Some(shut),
-            Some(shut) => put_off.map(|HeldBack { until, .. }| HeldBack { until, ..shut }),
+            Some(shut) => put_off.map(|HeldBack { until, .. }| HeldBack {
+                until,
+                phase: Phase::Tried,
+                ..shut
+            }),
             None => put_off,
         }
     }

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use super::receiver::Receiver;
 use super::{Admission, Bounds, Why};
-use crate::domain::held_back::HeldBack;
+use crate::domain::held_back::{HeldBack, Phase};
 use crate::domain::webhook::WebhookKey;
 
 /// What a worker has open and holds back at one moment.
@@ -51,7 +51,10 @@ impl Admission {
             slow: self.slow.used(),
             in_hand: self.waiting.iter().sum(),
             left_alone: alone.count(),
-            held_back: held.iter().filter(|(_, held)| !held.is_over).count(),
+            held_back: held
+                .iter()
+                .filter(|(_, held)| held.phase != Phase::ComingBack)
+                .count(),
         }
     }
 }
@@ -63,7 +66,7 @@ impl Receiver {
             why: shut.why,
             since: self.breaker.down_since().unwrap_or(shut.since),
             until: shut.until,
-            is_over: false,
+            phase: Phase::Held,
         });
         self.held.told(shut, now)
     }

@@ -250,12 +250,15 @@ impl Receiver {
         self.limit.ended(how, began, took, good, busy);
         let before = self.breaker.shut();
         let asked = self.breaker.asked_until();
-        let opened = self.breaker.ended(how, began, now);
+        let opened = match shown {
+            Shown::Asked(wait) => {
+                self.breaker.asked(wait, began, now);
+                false
+            }
+            _ => self.breaker.ended(how, began, now),
+        };
         if opened {
             self.lifted = asked;
-        }
-        if let Shown::Asked(wait) = shown {
-            self.breaker.asked(wait, now);
         }
         if self.shut().is_some_and(|(_, why)| why == Why::Failures)
             || (self.breaker.is_open() && self.pulse.apart(now).is_some())

@@ -7,7 +7,7 @@ use super::error::PageError;
 use super::layout::{page, time};
 use super::visitor::Visitor;
 use crate::domain::attempt::Attempt;
-use crate::domain::held_back::HeldBack;
+use crate::domain::held_back::{HeldBack, Phase};
 use crate::domain::ids::WebhookId;
 use crate::registry::webhooks::StoredWebhook;
 use crate::store::Unavailable;
@@ -116,14 +116,18 @@ pub async fn held_back_notice(
         .await?;
     Ok(html! {
         @if let Some(held) = held {
+            @let over = held.phase == Phase::ComingBack;
             div.card.notice role="status" {
                 p {
-                    @if held.is_over { strong { "Deliveries come back" } " that were put off since " }
+                    @if over { strong { "Deliveries come back" } " that were put off since " }
                     @else { strong { "Deliveries are held back" } " since " }
                     (time(held.since)) ": " (held.why.because()) ". "
-                    @if held.is_over { "That is over; the last of them is due by " }
-                    @else if held.is_left_alone() { "It is tried again at " }
-                    @else { "What is put off so far is due by " }
+                    @match held.phase {
+                        Phase::ComingBack => "That is over; the last of them is due by ",
+                        Phase::Tried => "It is being tried now; what was put off is due by ",
+                        Phase::Held if held.is_left_alone() => "It is tried again at ",
+                        Phase::Held => "What is put off so far is due by ",
+                    }
                     (time(held.until)) ". Nothing is lost: they come back by themselves."
                 }
             }
@@ -133,10 +137,9 @@ pub async fn held_back_notice(
 
 /// That deliveries are held back, or still come back, as a badge.
 pub fn held_back_badge(held: &HeldBack) -> Markup {
-    let says = if held.is_over {
-        "coming back"
-    } else {
-        "held back"
+    let says = match held.phase {
+        Phase::ComingBack => "coming back",
+        Phase::Held | Phase::Tried => "held back",
     };
     html! { span.badge.held title=(held) { (says) } }
 }

@@ -72,10 +72,10 @@ fn it_opens_slowly_and_then_holds_nobody_back() {
 fn what_it_asked_for_is_kept_whatever_was_open() {
     let start = Instant::now();
     let mut breaker = Breaker::new(10);
-    breaker.asked(20 * SECOND, start);
+    breaker.asked(20 * SECOND, start, start);
     let before = start - SECOND;
     assert!(!breaker.ended(Ended::Delivered, before, start + SECOND));
-    breaker.asked(5 * SECOND, start + SECOND);
+    breaker.asked(5 * SECOND, start, start + SECOND);
     let shut = Standing::Shut(start + 20 * SECOND, Why::Asked);
     assert_eq!(breaker.standing(false, start + 19 * SECOND), shut);
     assert_eq!(
@@ -88,7 +88,7 @@ fn what_it_asked_for_is_kept_whatever_was_open() {
 fn what_it_asked_for_is_kept_though_failures_had_shut_it_for_longer() {
     let start = Instant::now();
     let mut breaker = failing(10, start);
-    breaker.asked(SECOND, start);
+    breaker.asked(SECOND, start, start);
     assert_eq!(breaker.asked_until(), Some(start + SECOND));
     let soon = start + SECOND / 2;
     assert!(!breaker.ended(Ended::Delivered, start, soon));
@@ -100,7 +100,7 @@ fn what_it_asked_for_is_kept_though_failures_had_shut_it_for_longer() {
 fn what_a_person_sent_meanwhile_and_it_took_opens_it() {
     let start = Instant::now();
     let mut breaker = Breaker::new(10);
-    breaker.asked(Duration::MAX, start);
+    breaker.asked(Duration::MAX, start, start);
     let later = start + 60 * SECOND;
     assert_eq!(breaker.standing(true, later), Standing::Probe);
     assert!(breaker.ended(Ended::Delivered, later, later));

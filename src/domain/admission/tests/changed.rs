@@ -2,7 +2,7 @@
 
 use super::super::{Bounds, JobKind, Shown, Why};
 use super::world::{BOUNDS, ENDPOINT, MS, OTHER_ENDPOINT, SECOND, World};
-use crate::domain::held_back::HeldBack;
+use crate::domain::held_back::{HeldBack, Phase};
 
 const NAME: &str = "a/changed";
 
@@ -40,7 +40,7 @@ fn a_rate_limit_that_is_lifted_holds_up_nothing_that_waits_and_what_it_put_off_i
     let put_off = world.held(NAME).unwrap();
     world.changed(NAME, ENDPOINT, None);
     let expected = HeldBack {
-        is_over: true,
+        phase: Phase::ComingBack,
         ..put_off
     };
     assert_eq!(world.held(NAME), Some(expected));
@@ -57,7 +57,7 @@ fn what_was_put_off_for_where_a_webhook_was_is_told_of_until_it_has_come_back() 
     let due = world.now + world.later[0].1.delay;
     world.changed(NAME, OTHER_ENDPOINT, None);
     let held = world.held(NAME).unwrap();
-    assert_eq!((held.is_over, held.until), (true, due));
+    assert_eq!((held.phase, held.until), (Phase::ComingBack, due));
     world.unwanted(NAME);
     assert_eq!(world.held(NAME), None, "nothing comes of what comes back");
 }

@@ -2,6 +2,7 @@
 
 use super::super::{JobKind, Shown, Why};
 use super::world::{BOUNDS, ENDPOINT, MS, SECOND, World};
+use crate::domain::held_back::Phase;
 
 #[test]
 fn a_receiver_that_fails_is_held_back_until_its_next_probe_and_not_once_it_is_up() {
@@ -24,10 +25,11 @@ fn a_receiver_that_fails_is_held_back_until_its_next_probe_and_not_once_it_is_up
     world.ask("o/w", JobKind::Event);
     let tried = world.held("o/w").unwrap();
     assert_eq!((tried.why, tried.since), (held.why, held.since));
+    assert_eq!(tried.phase, Phase::Tried);
     assert!(tried.until > world.now, "the others still wait");
     world.end(0, Shown::Delivered);
     let last = world.held("o/w").unwrap();
-    assert!(last.is_over, "what was put off is still to come");
+    assert_eq!(last.phase, Phase::ComingBack);
     assert_eq!((last.why, last.until), (tried.why, tried.until));
     world.now = last.until;
     assert_eq!(world.held("o/w"), None);
@@ -47,7 +49,7 @@ fn what_was_put_off_for_a_pause_that_is_over_is_told_of_until_it_has_come_back()
     world.ask("o/w", JobKind::Event);
     world.end(0, Shown::Delivered);
     let held = world.held("o/w").unwrap();
-    assert_eq!((held.why, held.is_over), (Why::Asked, true));
+    assert_eq!((held.why, held.phase), (Why::Asked, Phase::ComingBack));
     assert_eq!(held.until, last);
     let load = world.admission.load(world.now);
     assert_eq!((load.held_back, load.left_alone), (0, 0));
@@ -63,7 +65,7 @@ fn what_is_held_back_anew_is_so_since_then_and_until_all_has_come_back() {
     }
     let before = world.held("o/w").unwrap();
     world.changed("o/w", ENDPOINT, None);
-    assert!(world.held("o/w").unwrap().is_over);
+    assert_eq!(world.held("o/w").unwrap().phase, Phase::ComingBack);
     world.pass(SECOND);
     let began = world.now;
     world.changed("o/w", ENDPOINT, Some("20/s"));
@@ -71,7 +73,8 @@ fn what_is_held_back_anew_is_so_since_then_and_until_all_has_come_back() {
         world.ask_limited("o/w", Some("20/s"));
     }
     let held = world.held("o/w").unwrap();
-    assert!(!held.is_over && held.since >= began && held.until >= before.until);
+    assert_eq!(held.phase, Phase::Held);
+    assert!(held.since >= began && held.until >= before.until);
 }
 
 #[test]
@@ -122,4 +125,26 @@ fn what_waits_beyond_a_rate_limit_is_held_back_until_the_last_is_due() {
     assert_eq!(world.held("o/quick"), None);
     world.now = held.until;
     assert_eq!(world.held("o/limited-1"), None);
+}
+
+#[test]
+fn who_asks_again_and_again_is_tried_whenever_that_is_over_and_is_not_said_to_fail() {
+    let mut world = World::new(BOUNDS);
+    for _ in 0..30 {
+        world.ask("o/w", JobKind::Event);
+        assert_eq!(world.open.len(), 1, "{:?}", world.held("o/w"));
+        world.end(0, Shown::Asked(2 * SECOND));
+        let held = world.held("o/w").unwrap();
+        assert_eq!((held.why, held.until), (Why::Asked, world.now + 2 * SECOND));
+        world.pass(2 * SECOND);
+    }
+    // A moment is no wish, but one request after the other.
+    for _ in 0..3 * BOUNDS.breaker_after {
+        world.ask("o/moment", JobKind::Event);
+        if let Some(open) = world.open.iter().position(|one| one.2 == "o/moment") {
+            world.end(open, Shown::Asked(MS));
+        }
+        world.pass(2 * MS);
+    }
+    assert_eq!(world.held("o/moment").unwrap().why, Why::Failures);
 }

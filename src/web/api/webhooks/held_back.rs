@@ -19,12 +19,14 @@ pub(in crate::web::api) struct HeldBackView {
     /// Since when.
     #[schema(value_type = String, format = DateTime)]
     since: Timestamp,
-    /// With `failures` and `retry_after`, unless that `is_over`: when the receiver is tried next. Else
-    /// when the last of what was put off so far is due.
+    /// With `failures` and `retry_after` in the phase `held`: when the receiver is tried next. Else when
+    /// the last of what was put off so far is due.
     #[schema(value_type = String, format = DateTime)]
     until: Timestamp,
-    /// Whether the reason is gone: nothing more is put off for it, and what was is still to come.
-    is_over: bool,
+    /// How far it has come: `held` (deliveries are put off), `tried` (the receiver was left alone and
+    /// has a request now, which decides), `coming_back` (nothing more is put off for that reason, and
+    /// what was is still to come).
+    phase: &'static str,
 }
 
 impl From<HeldBack> for HeldBackView {
@@ -33,14 +35,14 @@ impl From<HeldBack> for HeldBackView {
             why,
             since,
             until,
-            is_over,
+            phase,
         } = held;
         Self {
             reason: why.name(),
             detail: held.to_string(),
             since,
             until,
-            is_over,
+            phase: phase.name(),
         }
     }
 }
