@@ -2,8 +2,8 @@
 //!
 //! As TCP finds a connection's window. It starts with a few, and each answer in good time makes
 //! room for two more until the receiver's time grows with what it is given; from there on it grows
-//! by one a round. A failure halves it, a timeout takes it down to one, at most once for the
-//! requests that were open together. What is measured is the receiver's time alone.
+//! by one a round. A failure halves it, and so does an answer near to a timeout; a timeout takes it
+//! down to one: at most once for the requests that were open together. What is measured is the receiver's time alone.
 
 use std::time::{Duration, Instant};
 
@@ -14,6 +14,16 @@ pub const FIRST: u32 = 4;
 /// Each answer in good time makes room for so many more, until the limit is found: it trebles each
 /// round, since a burst is over in few rounds.
 const STEP: f64 = 2.0;
+
+/// What takes no longer than this part of a good time is no later for what the receiver was given
+/// meanwhile. What takes longer may be, and so is the next round that it would make room for.
+const SURE: f64 = 0.75;
+
+/// So short a time is a good sign in any case: too many requests at once end before they are too late.
+const SHORT: Duration = Duration::from_millis(250);
+
+/// So late an answer is near to none at all.
+pub const LONG: Duration = Duration::from_secs(3);
 
 /// An answer that comes much too late takes so much of a request away: far above what a receiver can
 /// take, a limit comes down by a tenth a round, and by one a round near it. Several workers, whose
@@ -108,24 +118,40 @@ impl Limit {
         match how {
             Ended::Delivered if !busy => {}
             Ended::Delivered if took <= good => {
-                let more = if self.value < self.threshold {
+                let more = if self.value < self.threshold && took <= good.mul_f64(SURE).max(SHORT) {
                     STEP
                 } else {
                     1.0 / self.value
                 };
                 self.value = (self.value + more).min(self.most);
             }
-            Ended::Delivered => {
-                // It answers, if late: no reason to give it less than one of which nothing is known.
-                let least = f64::from(FIRST).min(self.value);
-                self.found = true;
-                let late = 1.0 - good.as_secs_f64() / took.as_secs_f64();
-                let less = (LATE * late).max(1.0 / self.value);
-                self.value = (self.value - less).max(least);
-                self.threshold = self.value;
-            }
+            Ended::Delivered => self.late(good.as_secs_f64() / took.as_secs_f64(), began, took),
             Ended::Failed | Ended::TimedOut => self.decrease(how, began, began + took),
         }
+    }
+
+    /// What was late was so by itself, and not for what the receiver was given: the limit is to be
+    /// found again.
+    pub fn find_again(&mut self) {
+        self.threshold = (4.0 * f64::from(FIRST)).min(self.most);
+    }
+
+    /// An answer came late: `share` of the time that it took would have been good.
+    fn late(&mut self, share: f64, began: Instant, took: Duration) {
+        self.found = true;
+        let is_news = self.decreased_at.is_none_or(|at| began >= at);
+        if took >= LONG && share < 0.5 && is_news {
+            // So many wait there that the next may not be answered at all: each round by half, as far
+            // as it takes.
+            self.value = (self.value / 2.0).max(1.0);
+            self.decreased_at = Some(began + took);
+        } else {
+            // It answers, if late: no reason to give it less than one of which nothing is known.
+            let least = f64::from(FIRST).min(self.value);
+            let less = (LATE * (1.0 - share)).max(1.0 / self.value);
+            self.value = (self.value - less).max(least);
+        }
+        self.threshold = self.value;
     }
 
     /// Starts again from one, as after a pause that the receiver asked for.

@@ -80,6 +80,12 @@ impl Pulse {
         self.count(busy, began, now);
     }
 
+    /// Nothing else was open beside it, and still it took so long: that is the receiver's best time now.
+    pub fn is_slower(&mut self, took: Duration, now: Instant) {
+        self.fastest = [Some(took), None];
+        self.span_began = Some(now);
+    }
+
     /// A request was given up without having shown anything.
     pub fn withdrawn(&mut self, began: Instant, ticket: usize) {
         self.overdue.remove(&(began, ticket));

@@ -9,7 +9,7 @@ use url::Url;
 use super::breaker::{Breaker, Standing};
 use super::elsewhere::Elsewhere;
 use super::held::Held;
-use super::limit::{Ended, FIRST, Limit};
+use super::limit::{Ended, FIRST, LONG, Limit};
 use super::pace::Pace;
 use super::progress::Progress;
 use super::pulse::Pulse;
@@ -247,7 +247,12 @@ impl Receiver {
         let good = (2 * self.pulse.fastest(began + took))
             .max(QUICK)
             .max(UNTOLD * lag);
+        let busy_alone = busy && self.is_alone(took);
         self.limit.ended(how, began, took, good, busy);
+        if busy_alone && how == Ended::Delivered && took > good {
+            self.pulse.is_slower(took, began + took);
+            self.limit.find_again();
+        }
         let before = self.breaker.shut();
         let asked = self.breaker.asked_until();
         let opened = match shown {
@@ -270,6 +275,13 @@ impl Receiver {
             _ if opened => Some(self.opened()),
             _ => None,
         }
+    }
+
+    /// Whether a request that took so long had so few beside it that none of them made it late. What is
+    /// near to a timeout may wait for other workers' requests, and tells only if it had none.
+    fn is_alone(&self, took: Duration) -> bool {
+        let few = if took < LONG { FIRST } else { 1 };
+        self.open < few && self.limit.now() <= few
     }
 
     /// The receiver is not left alone any more.

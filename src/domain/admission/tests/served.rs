@@ -157,3 +157,35 @@ fn a_receiver_that_is_slower_for_a_while_times_nothing_out_and_is_as_soon_done_b
         assert!(one.all < 100 * SECOND, "{took:?}, it could be 90 s");
     }
 }
+
+/// What they find out before the first answers come is in vain; after that nothing is.
+#[test]
+fn several_workers_keep_no_more_open_than_is_answered_in_time() {
+    for (backlog, at_once, time, in_vain) in [(600, 16, 2_000 * MS, 0), (120, 2, 1_000 * MS, 20)] {
+        let at_best = time * u32::try_from(backlog / at_once).unwrap();
+        let took = [
+            deliver::<1>(backlog, at_once, |_| time),
+            deliver::<2>(backlog, at_once, |_| time),
+            deliver::<3>(backlog, at_once, |_| time),
+        ];
+        for one in took {
+            assert!(one.all < at_best.mul_f64(1.35), "{took:?} of {at_best:?}");
+            assert!(one.timed_out <= in_vain, "{took:?}");
+        }
+    }
+}
+
+#[test]
+fn a_receiver_that_is_slower_from_now_on_is_given_as_much_as_it_takes() {
+    let slower = |at, from, to| move |clock| if clock < at { from } else { to };
+    let wide = slower(SECOND, 50 * MS, SECOND);
+    let took = deliver::<1>(3_000, 64, wide);
+    assert!(took.all < 100 * SECOND, "{took:?}, it could be 28 s");
+    let narrow = slower(5 * SECOND, 100 * MS, 800 * MS);
+    for took in [
+        deliver::<1>(1_000, 8, narrow),
+        deliver::<3>(1_000, 8, narrow),
+    ] {
+        assert!(took.all < 75 * SECOND, "{took:?}, it could be 65 s");
+    }
+}
