@@ -19,6 +19,9 @@ pub(super) struct DeadLetterMessage {
     received: Received,
     /// The broker's note about a message that it gave up itself.
     death: Option<Death>,
+    /// Whether the broker took it out of the events queue. Then it is an event: whatever else its
+    /// headers say, its publisher wrote, and meant something of its own by it.
+    was_event: bool,
 }
 
 #[derive(Debug)]
@@ -34,18 +37,37 @@ struct Death {
 impl DeadLetterMessage {
     pub(super) fn new(received: Received, topology: &Topology) -> Self {
         let headers = Headers::of(&received.properties);
+        let death = Death::read(&headers, topology);
+        let was_event = death
+            .as_ref()
+            .is_some_and(|death| death.queue.as_deref() == Some(topology.events_queue()));
         // A letter of ours says its reason; what the broker noted before that is history.
-        let death = if headers.get(header::REASON).is_some() {
-            None
-        } else {
-            Death::read(&headers, topology)
-        };
-        Self { received, death }
+        let is_ours = headers.get(header::REASON).is_some() && !was_event;
+        Self {
+            death: death.filter(|_| !is_ours),
+            received,
+            was_event,
+        }
+    }
+
+    /// Whether the header of this name says what we, or a publisher of events, mean by it.
+    fn heeds(&self, name: &str) -> bool {
+        let of_events = [header::ORGANIZATION, header::TRACEPARENT, header::STAMP];
+        match self.was_event {
+            true => of_events.contains(&name),
+            false => header::ALL.contains(&name),
+        }
+    }
+
+    fn text(&self, name: &'static str) -> Option<String> {
+        let headers = Headers::of(&self.received.properties);
+        let text = headers.text(name).ok().flatten();
+        text.filter(|_| self.heeds(name)).map(str::to_owned)
     }
 
     pub(super) fn summary(&self) -> Summary {
         let headers = Headers::of(&self.received.properties);
-        let text = |name| headers.text(name).ok().flatten().map(str::to_owned);
+        let text = |name| self.text(name);
         let died_at = self.death.as_ref().and_then(|death| death.at);
         Summary {
             reason: match &self.death {
@@ -54,10 +76,8 @@ impl DeadLetterMessage {
             },
             detail: text(header::DETAIL)
                 .or_else(|| self.death.as_ref().map(|death| death.detail.clone())),
-            dead_at: headers
-                .parsed_if_there(header::DEAD_AT)
-                .ok()
-                .flatten()
+            dead_at: text(header::DEAD_AT)
+                .and_then(|text| text.parse().ok())
                 .or(died_at),
             organization: text(header::ORGANIZATION),
             webhook: text(header::WEBHOOK),
@@ -70,9 +90,15 @@ impl DeadLetterMessage {
                     .map(ToString::to_string)
             }),
             delivery: text(header::DELIVERY),
-            attempts: headers.number(header::ATTEMPT).ok().flatten(),
+            attempts: match self.was_event {
+                true => None,
+                false => headers.number(header::ATTEMPT).ok().flatten(),
+            },
             last_outcome: text(header::LAST_OUTCOME),
-            last_status: headers.number(header::LAST_STATUS).ok().flatten(),
+            last_status: match self.was_event {
+                true => None,
+                false => headers.number(header::LAST_STATUS).ok().flatten(),
+            },
             size: self.received.body.len(),
         }
     }
@@ -80,15 +106,18 @@ impl DeadLetterMessage {
     /// The message that starts it again from attempt 1, or `None` if nothing can come of it: what
     /// was to be a delivery and is none has lost what would make it one.
     pub(super) fn requeued(&self, topology: &Topology) -> Option<Outgoing> {
-        if let Ok(delivery) = message::delivery(&self.received) {
+        if !self.was_event
+            && let Ok(delivery) = message::delivery(&self.received)
+        {
             let delivery = delivery.requeued();
             return Some(
                 message::encode_delivery(&delivery).for_queue(topology.deliveries_queue()),
             );
         }
         let headers = Headers::of(&self.received.properties);
-        let was_delivery = headers.get(header::DELIVERY).is_some()
-            || headers.parsed_if_there(header::REASON) == Ok(Some(Reason::InvalidDelivery))
+        let says_delivery = headers.get(header::DELIVERY).is_some()
+            || headers.parsed_if_there(header::REASON) == Ok(Some(Reason::InvalidDelivery));
+        let was_delivery = (says_delivery && !self.was_event)
             || self.death.as_ref().is_some_and(|death| {
                 let queue = death.queue.as_deref();
                 queue.is_some_and(|queue| topology.has_deliveries(queue))
@@ -108,7 +137,7 @@ impl DeadLetterMessage {
         let mut headers = FieldTable::default();
         if let Some(received) = self.received.properties.headers() {
             for (name, value) in received {
-                if header::ALL.contains(&name.as_str()) {
+                if self.heeds(name.as_str()) {
                     headers.insert(name.clone(), value.clone());
                 }
             }
@@ -149,6 +178,7 @@ impl DeadLetterMessage {
         });
         match published {
             Some(death) => death.routing_key.clone(),
+            // What we published ourselves, to the queue itself, says so, an event as well.
             None => Headers::of(&self.received.properties)
                 .text(header::EVENT_TYPE)
                 .ok()

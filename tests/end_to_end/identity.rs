@@ -4,6 +4,8 @@ use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
+use lapin::types::AMQPValue;
+
 use crate::support::deadline::eventually;
 use crate::support::receiver::{Answer, Received, Receiver};
 
@@ -92,6 +94,20 @@ async fn five_messages_alike_without_an_id_are_five_deliveries_though_the_receiv
 async fn five_messages_alike_under_one_id_are_five_deliveries_though_the_receiver_is_down() {
     let message = || Message::new("request.completed", BODY).id("e");
     five_alike_while_it_is_down("alike-id", message).await;
+}
+
+/// A publisher's own headers mean what they mean to it.
+#[tokio::test]
+async fn five_messages_alike_are_five_deliveries_though_their_headers_are_called_like_ours() {
+    let message = || {
+        let text = |text: &str| AMQPValue::LongString(text.into());
+        let message = Message::new("request.completed", BODY).id("e");
+        let message = message.header("stamp", text("s0"));
+        message
+            .header("delivery", text("d0"))
+            .header("sequence", text("7"))
+    };
+    five_alike_while_it_is_down("alike-headers", message).await;
 }
 
 #[tokio::test]
@@ -219,4 +235,63 @@ async fn an_event_that_expired_says_so_and_can_be_requeued() {
     deployment.start_worker().await;
     let requests = receiver.wait_for(1, SOON).await;
     assert_eq!(requests[0].header("webhook-id").as_deref(), Some("e"));
+}
+
+#[tokio::test]
+async fn an_event_that_expired_is_one_whatever_its_publisher_called_its_headers() {
+    let mut deployment = Deployment::new("expired-headers", &QUICKLY);
+    deployment.text(&["topology", "apply"]);
+    let broker = deployment.broker().await;
+    let receivers = [Receiver::ok(), Receiver::ok()];
+    for (name, receiver) in ["v", "w"].iter().zip(&receivers) {
+        deployment.webhook(name, &receiver.url(), &[]);
+    }
+    let ours = [
+        ("reason", "attempts-exhausted"),
+        ("detail", "theirs"),
+        ("dead-at", "2001-01-01T00:00:00Z"),
+        ("webhook", "z"),
+        ("delivery", "d"),
+        ("event", "x"),
+        ("event-type", "budget.exceeded"),
+        ("attempt", "3"),
+        ("sequence", "3"),
+        ("trigger", "event"),
+        ("last-outcome", "rejected"),
+    ];
+    let one = ours.map(|header| vec![header]);
+    let sets = one.into_iter().chain([ours.to_vec()]);
+    let mut count = 0;
+    for set in sets {
+        let id = format!("e{count}");
+        let message = Message::event("request.completed", &id).expiration("50");
+        let message = set.into_iter().fold(message, |message, (name, value)| {
+            message.header(name, AMQPValue::LongString(value.into()))
+        });
+        broker.publish(message).await;
+        count += 1;
+    }
+    deployment.dead_letters_when(&broker, count).await;
+    for _ in 0..2 {
+        for letter in deployment.dead_letters(&[]) {
+            assert_eq!(letter["reason"], "expired", "{letter}");
+            assert_eq!(letter["event_type"], "request.completed", "{letter}");
+            assert_ne!(letter["dead_at"], "2001-01-01T00:00:00Z", "{letter}");
+            for name in ["webhook", "delivery", "attempts", "last_outcome"] {
+                assert!(letter[name].is_null(), "{name}: {letter}");
+            }
+        }
+        // Through the queue and back: what is kept says the same.
+        deployment.text(&["dead-letters", "requeue", "--webhook", "z", "--json"]);
+    }
+    deployment.text(&["dead-letters", "requeue", "--all"]);
+    deployment.start_worker().await;
+    for receiver in &receivers {
+        let requests = receiver.wait_for(count, SOON).await;
+        let ids: HashSet<_> = requests
+            .iter()
+            .map(|one| one.header("webhook-id"))
+            .collect();
+        assert_eq!(ids.len(), count);
+    }
 }

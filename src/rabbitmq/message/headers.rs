@@ -26,7 +26,7 @@ pub(in crate::rabbitmq) mod header {
     pub const REASON: &str = "reason";
     pub const DETAIL: &str = "detail";
     pub const DEAD_AT: &str = "dead-at";
-    pub const STAMP: &str = "stamp";
+    pub const STAMP: &str = "x-prism-stamp";
 
     /// All of them.
     pub const ALL: [&str; 17] = [

@@ -10,7 +10,7 @@
 //! | `trigger`, `last-outcome`, `last-status` | what sets the attempt off, how the last one went | |
 //! | `remaining-wait-ms` | a wait still to be kept | |
 //! | `traceparent` | the event's | |
-//! | `stamp` | | of an event that came by way of our own intake: what tells it from every other |
+//! | `x-prism-stamp` | | of an event that came by way of our own intake: what tells it from every other |
 //! | `reason`, `detail`, `dead-at` | | why, in a word and a sentence, and since when |
 //!
 //! A message of the events queue that came through the default exchange was put there by a requeue
