@@ -102,6 +102,19 @@ impl Pulse {
         usual.max(oldest.map_or(Duration::ZERO, |began| now.saturating_duration_since(began)))
     }
 
+    /// The usual time of a request now: what is open for longer has waited behind more than there is now,
+    /// unless it is stuck.
+    pub fn usual(&self, now: Instant) -> Duration {
+        let usual = Duration::from_secs_f64(self.usual.unwrap_or(0.0));
+        let usual = self.unanswered.map_or(usual, |took| took.max(usual));
+        let time = self.time(now);
+        if time > usual.mul_f64(STUCK) {
+            time
+        } else {
+            usual
+        }
+    }
+
     /// How long it takes while it has little to do.
     pub fn fastest(&self, now: Instant) -> Duration {
         let best = self.fastest.iter().flatten().min().copied();

@@ -362,7 +362,7 @@ impl Receiver {
     /// How far apart deliveries are that it takes one after the other, as many at once as it may
     /// have, if it has no rate limit.
     pub(super) fn apart_unpaced(&self, now: Instant) -> Duration {
-        let expected = self.pulse.time(now).div_f64(self.reach());
+        let expected = self.pulse.usual(now).div_f64(self.reach());
         match self.pulse.apart(now) {
             Some(seen) if self.limit.is_found() && self.breaker.is_open() => seen,
             _ => self

@@ -161,7 +161,11 @@ fn a_receiver_that_is_slower_for_a_while_times_nothing_out_and_is_as_soon_done_b
 /// What they find out before the first answers come is in vain; after that nothing is.
 #[test]
 fn several_workers_keep_no_more_open_than_is_answered_in_time() {
-    for (backlog, at_once, time, in_vain) in [(600, 16, 2_000 * MS, 0), (120, 2, 1_000 * MS, 20)] {
+    for (backlog, at_once, time, in_vain) in [
+        (600, 16, 2_000 * MS, 0),
+        (120, 2, 1_000 * MS, 20),
+        (90, 1, 1_000 * MS, 20),
+    ] {
         let at_best = time * u32::try_from(backlog / at_once).unwrap();
         let took = [
             deliver::<1>(backlog, at_once, |_| time),
