@@ -106,6 +106,7 @@ impl Backend for OnServers {
         let topology = Arc::new(super::topology(config));
         let (redis, keys) = (redis(config)?, keys(config));
 
+        let faults = engine.faults;
         let pauses = Arc::new(RedisPauses::new(redis.clone(), keys.clone()));
         let board = RedisBoard::new(redis.clone(), keys.clone());
         let log_settings = super::log_settings(config);
@@ -134,7 +135,7 @@ impl Backend for OnServers {
             board: Arc::new(board.written_by(&engine.worker)),
             pauses,
             sender: engine.sender,
-            faults: engine.faults,
+            faults: faults.clone(),
         };
         let (source, handle) = consumer::start(consumer::ConsumerSettings {
             server,
@@ -142,6 +143,7 @@ impl Backend for OnServers {
             prefetch_events: super::prefetch(config),
             prefetch_deliveries: super::prefetch(config),
             declare: config.worker.declare_topology,
+            faults: faults.clone(),
         })
         .await
         .map_err(|error| StartError::Source(Box::new(error)))?;

@@ -1,6 +1,7 @@
-//! The outages of our own, as the whole process sees them: told once each, asked by `/readyz`.
+//! The outages of our own, as the whole process sees them: told once each, asked by `/readyz`; and what
+//! else it stands still for.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -15,6 +16,10 @@ pub struct Faults {
     outages: Mutex<Outages>,
     /// Whether there is an outage: what every request asks, without the lock.
     any: AtomicBool,
+    /// Why no messages are to be had, if so.
+    no_messages: Mutex<Option<String>>,
+    /// How many messages wait for the record to take something.
+    waiting_for_record: AtomicUsize,
 }
 
 impl Faults {
@@ -53,6 +58,30 @@ impl Faults {
         self.lock().current()
     }
 
+    /// No messages can be taken from their queues, for this reason; `None`: they can.
+    pub fn no_messages(&self, why: Option<String>) {
+        *locked(&self.no_messages) = why;
+    }
+
+    /// A message waits for the record to take something, until the guard is dropped.
+    pub fn waits_for_record(&self) -> impl Drop + use<'_> {
+        self.waiting_for_record.fetch_add(1, Ordering::Relaxed);
+        WaitsForRecord(&self.waiting_for_record)
+    }
+
+    /// Why nothing is delivered, if that is so although requests could be made.
+    pub fn standstill(&self) -> Option<String> {
+        if self.waiting_for_record.load(Ordering::Relaxed) > 0 {
+            return Some(
+                "what is to be put on record is refused or not answered, so deliveries wait: the \
+                 log of this process says why"
+                    .to_owned(),
+            );
+        }
+        let why = locked(&self.no_messages).clone();
+        why.map(|why| format!("no messages can be taken from their queues: {why}"))
+    }
+
     fn end(&self, by: fn(&mut Outages, std::time::Instant) -> Option<Over>) {
         let mut outages = self.lock();
         let Some(over) = by(&mut outages, Instant::now().into_std()) else {
@@ -67,8 +96,20 @@ impl Faults {
         );
     }
 
-    /// Nothing panics with the lock held that would leave it half changed.
     fn lock(&self) -> MutexGuard<'_, Outages> {
-        self.outages.lock().unwrap_or_else(PoisonError::into_inner)
+        locked(&self.outages)
+    }
+}
+
+/// Nothing panics with the lock held that would leave it half changed.
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+struct WaitsForRecord<'a>(&'a AtomicUsize);
+
+impl Drop for WaitsForRecord<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }

@@ -2,9 +2,12 @@
 
 use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
 
+use futures::FutureExt as _;
 use futures::future::join_all;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -15,6 +18,9 @@ use super::ports::{Entry, Incoming, Message, SettledMarker, Stopped};
 
 /// How many marks are written side by side: what a worker can have unproven of a connection.
 const MARKS_AT_ONCE: usize = 10_000;
+
+/// What the record does not take by then is worth telling.
+const SOON: Duration = Duration::from_secs(2);
 
 /// So many events may be on their way from the source to admission. While their webhooks are looked
 /// up nobody knows how many deliveries they make, so only few more than the hand may come of them.
@@ -41,7 +47,7 @@ impl Engine {
                 self.limiter.room(kind).await;
                 let incoming = messages.recv().await;
                 // Asked for each message when it is there: the log may go away while none comes.
-                self.ports.log.available().await;
+                self.record_available().await;
                 Some((incoming?, arriving))
             };
             let next = tokio::select! {
@@ -54,6 +60,19 @@ impl Engine {
             };
             let engine = self.clone();
             jobs.spawn(engine.settle(incoming, arriving));
+        }
+    }
+
+    /// Returns once the record takes something. If that takes longer than a moment, `/readyz` says so.
+    async fn record_available(&self) {
+        let mut available = pin!(self.ports.log.available());
+        // At once as a rule, for which no timer is needed.
+        if available.as_mut().now_or_never().is_some() {
+            return;
+        }
+        if timeout(SOON, &mut available).await.is_err() {
+            let _waits = self.ports.faults.waits_for_record();
+            available.await;
         }
     }
 

@@ -24,6 +24,7 @@ use super::life::Life;
 use super::message::{self, Received};
 use super::queue_consumer::{Plan, QueueConsumer};
 use super::topology::{ObjectKind, Topology};
+use crate::engine::faults::Faults;
 use crate::engine::ports::{Message, Source};
 use crate::reconnect::Reconnect;
 
@@ -52,6 +53,8 @@ pub struct ConsumerSettings {
     /// Whether to declare the topology on each connection, so that a broker that lost its queues
     /// gets them back.
     pub declare: bool,
+    /// Where it is kept that no messages can be taken.
+    pub faults: Arc<Faults>,
 }
 
 /// The source could not be started.
@@ -199,7 +202,7 @@ impl Supervisor {
                 () = stop.cancelled() => break,
                 reason = generation.died() => reason,
             };
-            self.outage.failed(&reason);
+            self.trouble(&reason);
             if generation.born_at.elapsed() > STEADY {
                 self.waits.succeeded();
             }
@@ -210,6 +213,7 @@ impl Supervisor {
                 generation = self.rebuild() => generation,
             };
             self.outage.works();
+            self.settings.faults.no_messages(None);
         }
         // The last senders: the engine's receivers end with what is in them.
         drop(self.plans);
@@ -222,9 +226,14 @@ impl Supervisor {
             tokio::time::sleep(self.waits.next_wait()).await;
             match Generation::build(&self.settings, &self.plans).await {
                 Ok(generation) => return generation,
-                Err(error) => self.outage.failed(&error.to_string()),
+                Err(error) => self.trouble(&error.to_string()),
             }
         }
+    }
+
+    fn trouble(&mut self, reason: &str) {
+        self.outage.failed(reason);
+        self.settings.faults.no_messages(Some(reason.to_owned()));
     }
 }
 

@@ -94,3 +94,23 @@ async fn an_outage_of_our_own_is_over_once_requests_are_made_again() {
     world.run().await;
     assert_eq!(world.faults.current(), None);
 }
+
+#[tokio::test(start_paused = true)]
+async fn that_the_record_takes_nothing_is_said_while_a_message_waits_for_it() {
+    let mut world = World::new(vec![webhook("a")]);
+    let faults = world.faults.clone();
+    world.record_is_away_for(Duration::from_secs(5));
+    world.publish(event("1"), false);
+    let asking = tokio::spawn(async move {
+        let mut said = Vec::new();
+        for _ in 0..4 {
+            tokio::time::sleep(Duration::from_millis(700)).await;
+            said.push(faults.standstill().is_some());
+        }
+        said
+    });
+    let steps = world.run_and_stop_after(Duration::from_secs(10)).await;
+    assert!(steps.contains(&Step::sent("a", 1)), "{steps:?}");
+    assert_eq!(asking.await.unwrap(), [false, false, true, true]);
+    assert_eq!(world.faults.standstill(), None);
+}

@@ -1,12 +1,15 @@
 //! The source: taking, settling, surviving.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use futures::future::join_all;
 use lapin::BasicProperties;
 use lapin::options::{BasicPublishOptions, QueueDeleteOptions};
 use lapin::types::{AMQPValue, FieldTable};
+use prism_webhooks::engine::faults::Faults;
 use prism_webhooks::engine::ports::{FollowUp, Incoming, Message, Source};
+use prism_webhooks::rabbitmq::consumer::ConsumerSettings;
 use rand::seq::SliceRandom;
 
 use super::one_place::OnePlace;
@@ -220,8 +223,15 @@ async fn a_cut_connection_is_replaced_and_what_was_settled_meanwhile_is_reported
     let world = World::declared().await;
     let proxy = proxy();
     publish_events(&world.publisher(), 2).await;
-    let (mut source, handle) = world.source_with(|s| s.server = through(&proxy)).await;
+    let faults = Arc::new(Faults::default());
+    let told = faults.clone();
+    let through_it = |settings: &mut ConsumerSettings| {
+        settings.server = through(&proxy);
+        settings.faults = told;
+    };
+    let (mut source, handle) = world.source_with(through_it).await;
     let (first, second) = take_two(&mut source).await;
+    assert_eq!(faults.standstill(), None);
     proxy.down();
     // The broker has them back: this connection is gone for it as well.
     world.queue_has(world.topology.events_queue(), 2).await;
@@ -230,8 +240,14 @@ async fn a_cut_connection_is_replaced_and_what_was_settled_meanwhile_is_reported
     first.receipt.ack(Some(mark("e0")), Some(place));
     assert_eq!(soon(source.lost_acks.recv()).await, Some(mark("e0")));
     drop(soon(places.take()).await);
+    let why = faults.standstill().expect("that it gets none is said");
+    assert!(why.starts_with("no messages can be taken"), "{why}");
     proxy.up();
     let (first_again, second_again) = take_two(&mut source).await;
+    eventually(DEADLINE, "that it gets some is said", async || {
+        faults.standstill().is_none().then_some(())
+    })
+    .await;
     assert!(first_again.redelivered && second_again.redelivered);
     // Tags start anew with a connection: an old receipt must not settle a new message.
     second.receipt.ack(Some(mark("e1")), None);

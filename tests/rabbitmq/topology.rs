@@ -180,6 +180,7 @@ async fn a_source_that_may_not_declare_names_the_missing_queue() {
         prefetch_events: 10,
         prefetch_deliveries: 10,
         declare: false,
+        faults: Arc::default(),
     });
     let error = started.await.unwrap_err();
     assert!(
@@ -201,6 +202,7 @@ async fn a_wrong_password_is_an_error_at_once_that_does_not_show_it() {
         prefetch_events: 10,
         prefetch_deliveries: 10,
         declare: false,
+        faults: Arc::default(),
     });
     let error = super::world::soon(started).await.unwrap_err();
     assert!(

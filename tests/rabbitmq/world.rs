@@ -88,6 +88,7 @@ impl World {
             prefetch_events: 1_000,
             prefetch_deliveries: 1_000,
             declare: false,
+            faults: Arc::default(),
         };
         change(&mut settings);
         consumer::start(settings).await.unwrap()

@@ -11,7 +11,7 @@ use crate::web::state::AppState;
 /// In embedded mode: the database can be read and takes writes. Otherwise: there is a connection to
 /// RabbitMQ, exchange and queues are there, and Redis takes writes. In either: nothing keeps this
 /// process from making requests, such as a lack of file handles, a resolver that does not answer, or
-/// no network.
+/// no network; and if it delivers, it gets messages, and what it does can be put on record.
 #[utoipa::path(
     get,
     path = "/readyz",
@@ -36,6 +36,9 @@ pub(super) async fn ready(State(app): State<AppState>) -> Result<&'static str, P
     })?;
     if let Some(fault) = app.faults.current() {
         return Err(away(format!("deliveries are put off: {fault}")));
+    }
+    if let Some(why) = app.faults.standstill() {
+        return Err(away(why));
     }
     if !app.started.is_cancelled() {
         return Err(away(

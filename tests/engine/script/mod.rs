@@ -127,6 +127,11 @@ impl World {
         }
     }
 
+    /// From now on the record takes something only after this time.
+    pub fn record_is_away_for(&self, time: Duration) {
+        *self.ports.record.takes.lock().unwrap() = time;
+    }
+
     /// From now on the source can settle nothing: its connection is gone.
     pub fn lose_source(&self) {
         self.source_lost.cancel();

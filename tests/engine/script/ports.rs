@@ -38,6 +38,7 @@ pub struct Scripted {
     pub steps: Mutex<Vec<Step>>,
     pub entries: Mutex<Vec<Entry>>,
     pub refuse_handover: AtomicBool,
+    pub record: Slow,
     pub lookups: Slow,
     pub handovers: Slow,
     pub claims: Mutex<HashMap<DeliveryId, u64>>,
@@ -124,7 +125,9 @@ impl Subscriptions for Scripted {
 
 #[async_trait]
 impl LogWriter for Scripted {
-    async fn available(&self) {}
+    async fn available(&self) {
+        self.record.take_time().await;
+    }
 
     async fn write(&self, entry: Entry) {
         if entry.unmark.is_none() {
