@@ -39,7 +39,8 @@ pub struct HeldBack<T = Timestamp> {
 pub enum Phase {
     /// Deliveries are put off.
     Held,
-    /// The receiver was left alone and has a request now, which decides how it goes on.
+    /// The receiver was left alone, and the next delivery, or one that is under way, decides how it goes
+    /// on.
     Tried,
     /// Nothing more is put off for that reason, and what was is still to come.
     ComingBack,
@@ -64,7 +65,7 @@ impl HeldBack {
     /// holds, or of all if none does, the one that holds back longest tells why. `None` if nothing is
     /// to come any more.
     pub fn of_all(each: impl IntoIterator<Item = Self>, now: Timestamp) -> Option<Self> {
-        let current = each.into_iter().filter(|one| one.until + UNSAID > now);
+        let current = each.into_iter().filter(|one| one.until > now - UNSAID);
         current.reduce(|a, b| {
             let rank = |one: &Self| (one.phase != Phase::ComingBack, one.until);
             let told = if rank(&b) > rank(&a) { b } else { a };
@@ -89,7 +90,7 @@ impl fmt::Display for HeldBack {
         let ends = match self.phase {
             Phase::Held if self.is_left_alone() => "it is tried again at",
             Phase::Held => "what is put off so far is due by",
-            Phase::Tried => "it is being tried now, and what was put off is due by",
+            Phase::Tried => "it is tried with the next delivery, and what was put off is due by",
             Phase::ComingBack => "that is over, and what was put off is due by",
         };
         write!(f, "{because}; {ends} {until:.0}")

@@ -14,8 +14,7 @@
 //! | [`tls`] | chooses the cryptography |
 //!
 //! What an endpoint can do to us is bounded: the time of the whole attempt, the bytes read of a
-//! body (`read_limit`), and the answer's head (128 headers, and by
-//! hyper 408 KiB).
+//! body (`read_limit`), and the answer's head (128 headers, and by hyper 408 KiB).
 
 mod evidence;
 mod excerpt;

@@ -67,7 +67,7 @@ impl Held {
         let lasts = |held: &HeldBack<Instant>| held.until > now;
         let still = self.last.is_none_or(|last| now > last + STILL);
         let put_off = self.put_off.filter(lasts).map(|held| match held.why {
-            why if why.is_of_a_line() && still => HeldBack {
+            Why::Line if still => HeldBack {
                 phase: Phase::ComingBack,
                 ..held
             },

@@ -2,9 +2,9 @@
 //!
 //! Whoever registers a webhook chooses where this deployment connects to. So that no webhook can
 //! be pointed at the deployment's own network, or at the metadata service of its cloud, only
-//! globally reachable unicast addresses are permitted, and the networks that the operator names. Not
-//! those that the operator denies, and not those that are public by their number alone: behind them
-//! are a cloud's own servers.
+//! globally reachable unicast addresses are permitted, and the networks that the operator names. Those
+//! that are public by their number alone, with a cloud's own servers behind them, have to be named as
+//! well; what the operator denies is refused in any case.
 //!
 //! The ranges are those of the IANA registries:
 //! <https://www.iana.org/assignments/iana-ipv4-special-registry>,

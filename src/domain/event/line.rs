@@ -50,9 +50,11 @@ struct WithId<'a> {
 fn has_body(line: &[u8]) -> bool {
     #[derive(Deserialize)]
     struct Peek {
+        event: Option<IgnoredAny>,
         body: Option<IgnoredAny>,
     }
-    serde_json::from_slice::<Peek>(line).is_ok_and(|peek| peek.body.is_some())
+    serde_json::from_slice::<Peek>(line)
+        .is_ok_and(|peek| peek.body.is_some() && peek.event.is_none())
 }
 
 fn with_id(line: &[u8]) -> Result<WithId<'_>, InvalidEvent> {
@@ -81,6 +83,7 @@ mod tests {
     fn what_is_neither_says_what_is_wrong_with_it() {
         for (line, said) in [
             (r#"{"id":"x"}"#, "no string field \"event\""),
+            (r#"{"event":5,"body":{}}"#, "no string field \"event\""),
             (r#"{"body":{"event":"a.b"}}"#, "missing field `id`"),
             (r#"{"id":7,"body":{"event":"a.b"}}"#, "expected a string"),
             (

@@ -203,6 +203,7 @@ pub fn decode(raw: &RawEvent, rules: &EventRules) -> Result<Event, InvalidEvent>
         return Err(InvalidEvent::TooLarge { size, max });
     }
     if raw.body.starts_with(&GZIP) {
+        // Said before that it is no UTF-8 either.
         return Err(InvalidEvent::Compressed);
     }
     // serde_json skips over unread strings without looking at their bytes.
@@ -269,6 +270,9 @@ fn event_field(body: &[u8]) -> Result<Option<Cow<'_, str>>, InvalidEvent> {
         Other(serde::de::IgnoredAny),
     }
 
+    if body.starts_with(&GZIP) {
+        return Err(InvalidEvent::Compressed);
+    }
     if body.starts_with(BYTE_ORDER_MARK.as_bytes()) {
         return Err(InvalidEvent::ByteOrderMark);
     }

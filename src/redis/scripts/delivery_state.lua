@@ -52,8 +52,10 @@ if budget < 0 then
   -- There was no room for a body of so many bytes. As many go first, for a script that has written
   -- something is let write more.
   budget = math.max(total + budget, 0)
-  drop(id)
-  drop_oldest()
+  if redis.call('ZCARD', KEYS[2]) > 0 then
+    drop(id)
+    drop_oldest()
+  end
 end
 -- Else written first: where there is no room at all, this fails before anything is changed.
 redis.call('HSET', KEYS[1], 'sequence', ARGV[1], unpack(ARGV, 6, fits and #ARGV or #ARGV - 2))

@@ -124,7 +124,7 @@ pub async fn held_back_notice(
                     (time(held.since)) ": " (held.why.because()) ". "
                     @match held.phase {
                         Phase::ComingBack => "That is over; the last of them is due by ",
-                        Phase::Tried => "It is being tried now; what was put off is due by ",
+                        Phase::Tried => "It is tried with the next delivery; what was put off is due by ",
                         Phase::Held if held.is_left_alone() => "It is tried again at ",
                         Phase::Held => "What is put off so far is due by ",
                     }
