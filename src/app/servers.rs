@@ -143,7 +143,7 @@ impl Backend for OnServers {
             prefetch_events: super::prefetch(config),
             prefetch_deliveries: super::prefetch(config),
             declare: config.worker.declare_topology,
-            faults: faults.clone(),
+            faults,
         })
         .await
         .map_err(|error| StartError::Source(Box::new(error)))?;

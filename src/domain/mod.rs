@@ -15,6 +15,7 @@
 //! | [`custom_headers`] | which request headers a webhook may add |
 //! | [`explanation`] | whether a webhook would get events of a type, and if not, why |
 //! | [`secret`], [`signature`] | how a request is signed |
+//! | [`stored_secret`] | which secrets a webhook has, and how one takes over from another |
 //! | [`request`] | which headers a request carries |
 //! | [`trace_context`] | how a trace is carried on |
 //! | [`egress`] | which addresses may be posted to |
@@ -33,6 +34,7 @@
 //! | [`delivery`], [`delivery_state`] | one event on its way to one webhook, and where it stands |
 //! | [`attempt`] | what is put on record |
 //! | [`dead_letter`] | why a delivery was given up |
+//! | [`spelling`] | what somebody may have meant who wrote a name that is none |
 
 pub mod admission;
 pub mod attempt;
@@ -61,6 +63,7 @@ pub mod secret;
 pub mod signature;
 pub mod slots;
 pub mod spelling;
+pub mod stored_secret;
 pub mod streak;
 pub mod trace_context;
 pub mod verdict;

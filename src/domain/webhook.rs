@@ -5,7 +5,6 @@
 //! the engine works with: everything checked, parsed and decrypted once.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use http::{HeaderName, HeaderValue};
 use jiff::Timestamp;
@@ -21,6 +20,7 @@ use super::matching::{self, CoversNothing, EventSubscription};
 use super::rate_limit::{InvalidRateLimit, RateLimit};
 use super::retry::RetryOverrides;
 use super::secret::Secret;
+use super::stored_secret::StoredSecret;
 
 /// A webhook as it is stored: the value in the hash of its organization, under its id.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -81,25 +81,6 @@ pub fn null_is_none<'de, D: serde::Deserializer<'de>, T: Deserialize<'de> + Defa
 
 fn yes() -> bool {
     true
-}
-
-/// A signing secret as it is stored.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct StoredSecret {
-    /// The secret's text, or its encrypted form when secrets are encrypted at rest.
-    pub value: String,
-    /// When it stops signing (RFC 3339); absent: never. A rotated secret gets one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "Option<String>", extend("format" = "date-time"))]
-    pub expires_at: Option<Timestamp>,
-}
-
-impl std::fmt::Debug for StoredSecret {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("StoredSecret")
-            .field("expires_at", &self.expires_at)
-            .finish_non_exhaustive()
-    }
 }
 
 /// A webhook that the engine can deliver to.
@@ -260,32 +241,6 @@ impl Webhook {
     }
 }
 
-/// Rotates the stored secrets. The new one signs from now on, the one before it goes on signing
-/// beside it for `overlap`, and what has ended is dropped.
-pub fn rotate(
-    secrets: &[StoredSecret],
-    new: String,
-    now: Timestamp,
-    overlap: Duration,
-) -> Vec<StoredSecret> {
-    let end = now.checked_add(overlap).unwrap_or(Timestamp::MAX);
-    let ending = |stored: &StoredSecret| StoredSecret {
-        value: stored.value.clone(),
-        expires_at: Some(stored.expires_at.map_or(end, |earlier| earlier.min(end))),
-    };
-    std::iter::once(StoredSecret {
-        value: new,
-        expires_at: None,
-    })
-    .chain(
-        secrets
-            .iter()
-            .map(ending)
-            .filter(|stored| stored.expires_at > Some(now)),
-    )
-    .collect()
-}
-
 /// The organization and webhook that something of a webhook belongs to.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct WebhookKey {
@@ -297,7 +252,10 @@ pub struct WebhookKey {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
+    use crate::domain::stored_secret::rotate;
 
     fn document() -> WebhookDocument {
         serde_json::from_str(r#"{"id":"w1","name":"n","url":"https://example.com/h"}"#).unwrap()

@@ -17,7 +17,8 @@ use crate::domain::endpoint::{EndpointRules, endpoint};
 use crate::domain::ids::{EventType, Organization, WebhookId};
 use crate::domain::matching::{self, CoversNothing};
 use crate::domain::organization::{OrganizationWebhooks, Unusable};
-use crate::domain::webhook::{InvalidWebhook, StoredSecret, Webhook, WebhookDocument, WebhookKey};
+use crate::domain::stored_secret::StoredSecret;
+use crate::domain::webhook::{InvalidWebhook, Webhook, WebhookDocument, WebhookKey};
 use crate::store::Unavailable;
 
 /// The result of changing a document.

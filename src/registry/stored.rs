@@ -7,7 +7,8 @@ use crate::domain::matching::EventSubscription;
 use crate::domain::rate_limit::RateLimit;
 use crate::domain::retry::RetryOverrides;
 use crate::domain::secret::Secret;
-use crate::domain::webhook::{InvalidWebhook, StoredSecret, Webhook, WebhookDocument};
+use crate::domain::stored_secret::StoredSecret;
+use crate::domain::webhook::{InvalidWebhook, Webhook, WebhookDocument};
 
 /// A webhook to be registered.
 #[derive(Debug, Clone)]

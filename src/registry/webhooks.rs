@@ -16,7 +16,8 @@ pub use super::stored::{Listed, NewWebhook, StoredWebhook};
 pub use super::version::{Target, Version};
 use crate::domain::ids::{Organization, WebhookId};
 use crate::domain::secret::Secret;
-use crate::domain::webhook::{InvalidWebhook, StoredSecret, WebhookDocument, WebhookKey, rotate};
+use crate::domain::stored_secret::{StoredSecret, rotate};
+use crate::domain::webhook::{InvalidWebhook, WebhookDocument, WebhookKey};
 
 /// How often a change is made anew on top of somebody else's before it is given up.
 const TRIES: usize = 5;

@@ -1,24 +1,14 @@
 //! Attempts without a whole answer: each kind is told apart, with its cause, without secrets.
 
 use prism_webhooks::domain::outcome::{FailureKind, Outcome};
-use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpListener;
 
-use super::raw::{Raw, read_request};
+use super::raw::Raw;
 use super::{answered, failed, outcome, patient, send};
-
-/// Answers with `bytes` and closes.
-async fn closing_after(bytes: &'static [u8]) -> Raw {
-    Raw::serve(move |mut stream| async move {
-        read_request(&mut stream).await.unwrap();
-        stream.write_all(bytes).await.unwrap();
-    })
-    .await
-}
 
 #[tokio::test]
 async fn a_connection_closed_without_an_answer_is_a_protocol_failure() {
-    let raw = closing_after(b"").await;
+    let raw = Raw::closing_after(b"").await;
     let reply = send(patient(), &raw.url()).await;
     assert_eq!(reply.remote_addr, Some(raw.address));
     let message = failed(reply, FailureKind::Protocol);
@@ -28,7 +18,7 @@ async fn a_connection_closed_without_an_answer_is_a_protocol_failure() {
 
 #[tokio::test]
 async fn a_connection_closed_in_the_head_is_a_protocol_failure() {
-    let raw = closing_after(b"HTTP/1.1 200 OK\r\ncontent-le").await;
+    let raw = Raw::closing_after(b"HTTP/1.1 200 OK\r\ncontent-le").await;
     failed(send(patient(), &raw.url()).await, FailureKind::Protocol);
 }
 
@@ -39,7 +29,7 @@ async fn a_success_cut_off_in_the_body_is_a_protocol_failure_with_what_had_come(
         b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nbegun\r\n",
         b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nbegun\r\nnonsense\r\n",
     ] {
-        let raw = closing_after(answer).await;
+        let raw = Raw::closing_after(answer).await;
         let reply = send(patient(), &raw.url()).await;
         assert_eq!(outcome(&reply), Outcome::Failed(FailureKind::Protocol));
         let response = answered(reply);
@@ -56,7 +46,7 @@ async fn what_is_not_http_is_a_protocol_failure() {
         b"HTTP/1.1 20x OK\r\n\r\n",
         b"HTTP/1.1 200 OK\r\ncontent-length: many\r\n\r\n",
     ] {
-        let raw = closing_after(garbage).await;
+        let raw = Raw::closing_after(garbage).await;
         let message = failed(send(patient(), &raw.url()).await, FailureKind::Protocol);
         assert!(
             message.starts_with("what came back is not HTTP"),

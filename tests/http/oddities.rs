@@ -1,30 +1,14 @@
 //! Answers that no server should write, and some do: what curl or a browser takes for a success is
 //! one. Each was put to curl 7.88.
 
-use super::raw::{Raw, read_request};
+use super::raw::Raw;
 use super::{answered, patient, send};
-use prism_webhooks::domain::outcome::Response;
-use tokio::io::AsyncWriteExt as _;
-
-/// The answer to one request, after which the connection is closed.
-async fn answered_with(answer: Vec<u8>) -> Response {
-    let raw = Raw::serve(move |mut stream| {
-        let answer = answer.clone();
-        async move {
-            if read_request(&mut stream).await.is_some() {
-                stream.write_all(&answer).await.ok();
-                stream.shutdown().await.ok();
-            }
-        }
-    })
-    .await;
-    answered(send(patient(), &raw.url()).await)
-}
 
 async fn is_taken(answer: impl AsRef<[u8]>) {
     let answer = answer.as_ref();
     let start = String::from_utf8_lossy(&answer[..answer.len().min(100)]).into_owned();
-    let response = answered_with(answer.to_vec()).await;
+    let raw = Raw::closing_after(answer).await;
+    let response = answered(send(patient(), &raw.url()).await);
     assert!((200..300).contains(&response.status), "{start:?}");
     assert_eq!(response.broken, None, "{start:?}");
 }

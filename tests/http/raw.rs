@@ -42,6 +42,19 @@ impl Raw {
         }
     }
 
+    /// Answers one request on each connection with `answer`, and closes it.
+    pub async fn closing_after(answer: impl Into<Vec<u8>>) -> Self {
+        let answer: Arc<[u8]> = answer.into().into();
+        Self::serve(move |mut stream| {
+            let answer = Arc::clone(&answer);
+            async move {
+                read_request(&mut stream).await.unwrap();
+                stream.write_all(&answer).await.unwrap();
+            }
+        })
+        .await
+    }
+
     /// Answers every request with `answer`, on kept-alive connections.
     pub async fn answering(answer: impl Into<Vec<u8>>) -> Self {
         let answer: Arc<[u8]> = answer.into().into();
