@@ -207,6 +207,7 @@ mod tests {
         assert_eq!(together, Some(held(Why::Failures, 10, 60)));
         let last = HeldBack::of_all(each, at(53));
         assert_eq!(last, Some(held(Why::Failures, 20, 60)));
+        assert_eq!(HeldBack::of_all(each, at(61)), last, "until more is said");
         assert_eq!(HeldBack::of_all(each, at(62)), None);
     }
 

@@ -20,7 +20,7 @@ impl Held {
     /// One more delivery is put off.
     pub(super) fn put_off(&mut self, deferral: Deferral, now: Instant) {
         let until = now + deferral.delay;
-        let before = self.put_off.filter(|before| before.until > now);
+        let before = self.current(now);
         let since = before.filter(|before| before.phase != Phase::ComingBack);
         self.last = Some(now);
         self.put_off = Some(HeldBack {
@@ -36,6 +36,20 @@ impl Held {
         if let Some(held) = &mut self.put_off {
             held.until = held.until.max(at);
         }
+    }
+
+    /// What was put off and is still to come back at `now`. A line behind which nothing more is put off is
+    /// over; a rate limit holds whether anything is or not.
+    fn current(&self, now: Instant) -> Option<HeldBack<Instant>> {
+        let held = self.put_off.filter(|held| held.until > now)?;
+        let still = self.last.is_none_or(|last| now > last + STILL);
+        Some(match held.why {
+            Why::Line if still => HeldBack {
+                phase: Phase::ComingBack,
+                ..held
+            },
+            _ => held,
+        })
     }
 
     /// Until when something is still to come back.
@@ -64,17 +78,9 @@ impl Held {
         shut: Option<HeldBack<Instant>>,
         now: Instant,
     ) -> Option<HeldBack<Instant>> {
-        let lasts = |held: &HeldBack<Instant>| held.until > now;
-        let still = self.last.is_none_or(|last| now > last + STILL);
-        let put_off = self.put_off.filter(lasts).map(|held| match held.why {
-            Why::Line if still => HeldBack {
-                phase: Phase::ComingBack,
-                ..held
-            },
-            _ => held,
-        });
+        let put_off = self.current(now);
         match shut {
-            Some(shut) if lasts(&shut) => Some(shut),
+            Some(shut) if shut.until > now => Some(shut),
             Some(shut) => put_off.map(|HeldBack { until, .. }| HeldBack {
                 until,
                 phase: Phase::Tried,

@@ -1,6 +1,7 @@
 //! What people are told of those whose deliveries are held back.
 
-use super::super::{JobKind, Shown, Why};
+use super::super::held::Held;
+use super::super::{Deferral, JobKind, Shown, Why};
 use super::world::{BOUNDS, ENDPOINT, MS, SECOND, World};
 use crate::domain::held_back::Phase;
 
@@ -147,4 +148,26 @@ fn who_asks_again_and_again_is_tried_whenever_that_is_over_and_is_not_said_to_fa
         world.pass(2 * MS);
     }
     assert_eq!(world.held("o/moment").unwrap().why, Why::Failures);
+}
+
+#[test]
+fn a_line_is_over_once_nothing_more_is_put_off_behind_it_and_a_rate_limit_is_not() {
+    let start = World::new(BOUNDS).now;
+    for (why, expected) in [(Why::Line, Phase::ComingBack), (Why::Rate, Phase::Held)] {
+        let deferral = Deferral {
+            delay: 60 * SECOND,
+            why,
+            in_line: None,
+        };
+        let mut held = Held::default();
+        held.put_off(deferral, start);
+        let told = |held: &Held, at| held.told(None, at).unwrap();
+        assert_eq!(told(&held, start + 9 * SECOND).phase, Phase::Held);
+        let later = start + 11 * SECOND;
+        assert_eq!(told(&held, later).phase, expected);
+        held.put_off(deferral, later);
+        let anew = told(&held, later);
+        let since = if why == Why::Line { later } else { start };
+        assert_eq!((anew.phase, anew.since), (Phase::Held, since));
+    }
 }
