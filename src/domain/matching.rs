@@ -60,8 +60,8 @@ pub fn wants(subscriptions: &[EventSubscription], event_type: &EventType) -> boo
 pub struct CoversNothing {
     /// The entry.
     pub entry: EventSubscription,
-    /// The event type that may have been meant.
-    pub meant: Option<EventType>,
+    /// The entry that may have been meant.
+    pub meant: Option<String>,
     /// Those that there are.
     pub known: String,
 }
@@ -77,10 +77,13 @@ pub fn check(
     let Some(entry) = subscriptions.iter().find(covers_nothing) else {
         return Ok(());
     };
-    let written = entry.to_string();
     let names: Vec<_> = known.iter().map(EventType::as_str).collect();
+    let alike = names.iter().filter_map(|name| match entry {
+        EventSubscription::Below(_) => Some(format!("{}.*", name.rsplit_once('.')?.0)),
+        _ => Some((*name).to_owned()),
+    });
     Err(CoversNothing {
-        meant: nearest(&written, known.iter().map(|one| (one.as_str(), one))).cloned(),
+        meant: nearest(&entry.to_string(), alike.map(|name| (name.clone(), name))),
         known: names.join(", "),
         entry: entry.clone(),
     })
@@ -122,6 +125,28 @@ mod tests {
             .map(|text| EventSubscription::parse(text).unwrap())
             .collect();
         wants(&entries, &EventType::new(event_type).unwrap())
+    }
+
+    #[test]
+    fn an_entry_that_covers_nothing_is_told_with_what_may_have_been_meant() {
+        let known = ["request.completed", "guardrail.triggered"];
+        let known = known.map(|name| EventType::new(name).unwrap()).into();
+        let check = |entry: &str| check(&[EventSubscription::parse(entry).unwrap()], &known);
+        for entry in ["*", "request.completed", "guardrail.*"] {
+            assert_eq!(check(entry), Ok(()), "{entry}");
+        }
+        for (entry, meant) in [
+            ("request.complete", Some("request.completed")),
+            ("guardrails.*", Some("guardrail.*")),
+            ("something.else", None),
+        ] {
+            let error = check(entry).unwrap_err();
+            assert_eq!(error.meant.as_deref(), meant, "{error}");
+            assert!(
+                error.to_string().contains("guardrail.triggered, request"),
+                "{error}"
+            );
+        }
     }
 
     #[test]
