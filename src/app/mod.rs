@@ -45,6 +45,7 @@ use crate::rabbitmq::consumer;
 use crate::rabbitmq::topology::Topology;
 use crate::redis::error::InvalidRedisUrl;
 use crate::registry::documents::DocumentReader;
+use crate::registry::limits::Limits;
 use crate::registry::secrets::SecretCipher;
 use crate::store::retention::DeliveryLogSettings;
 
@@ -131,6 +132,10 @@ fn document_reader(config: &Config) -> DocumentReader {
         },
     )
     .registering_only(egress(config), event_rules(config).event_types)
+    .limited(Limits {
+        per_organization: config.webhooks.max_per_organization,
+        size: config.webhooks.max_size,
+    })
 }
 
 /// Which addresses this deployment may post to.

@@ -75,6 +75,17 @@ settings! {
         max_event_size: usize = MIB, Size(KIB..=64 * MIB);
     }
 
+    /// What organizations may register.
+    webhooks: Webhooks {
+        /// At most so many webhooks for each organization. An event to all of them is so many
+        /// requests, and a worker keeps all of them in memory.
+        max_per_organization: u64 = 1000, Whole(1..=1_000_000);
+
+        /// The largest webhook, in bytes as it is stored: with its description, its headers and its
+        /// secrets. What the gateway's control plane writes by itself is not measured.
+        max_size: usize = 32 * KIB, Size(4 * KIB..=MIB);
+    }
+
     /// RabbitMQ, where events and deliveries wait.
     amqp: Amqp {
         /// The server, with user, password and virtual host (%2f is "/"). amqps:// speaks TLS.

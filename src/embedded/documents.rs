@@ -118,9 +118,11 @@ impl Documents {
     ) -> Result<(), Unavailable> {
         let (own, id, json) = (organization.clone(), id.to_owned(), json.to_vec());
         let put = move |connection: &Connection| {
+            let name = documents::name(&json);
             connection.execute(
-                "INSERT OR REPLACE INTO webhooks (organization, id, document) VALUES (?, ?, ?)",
-                params![own.as_str(), id, json],
+                "INSERT OR REPLACE INTO webhooks (organization, id, document, name) \
+                 VALUES (?, ?, ?, ?)",
+                params![own.as_str(), id, json, name],
             )?;
             Ok(())
         };
@@ -162,18 +164,22 @@ impl DocumentStore for Documents {
         organization: &Organization,
         document: &WebhookDocument,
         json: &str,
+        most: u64,
     ) -> Result<Change, Unavailable> {
         let own = organization.clone();
         let (id, name) = (document.id.clone(), document.name.clone());
         let json = json.to_owned();
         self.change(organization, move |connection| {
+            if count(connection, &own)? >= most {
+                return Ok(Change::TooMany);
+            }
             if let Some(taken) = called(connection, &own, &name, &id)? {
                 return Ok(Change::NameTaken(taken));
             }
             let created = connection.execute(
-                "INSERT INTO webhooks (organization, id, document) VALUES (?, ?, ?) \
+                "INSERT INTO webhooks (organization, id, document, name) VALUES (?, ?, ?, ?) \
                  ON CONFLICT DO NOTHING",
-                params![own.as_str(), id, json.as_bytes()],
+                params![own.as_str(), id, json.as_bytes(), name],
             )?;
             Ok(match created {
                 0 => Change::Conflict,
@@ -273,17 +279,25 @@ fn called(
     name: &str,
     id: &str,
 ) -> rusqlite::Result<Option<String>> {
-    let found = all(connection, organization)?
-        .into_iter()
-        .find(|(other, json)| other != id && documents::name(json).as_deref() == Some(name.trim()));
-    Ok(found.map(|(id, _)| id))
+    let sql = "SELECT id FROM webhooks WHERE organization = ? AND name = ? AND id <> ? LIMIT 1";
+    let mut row = connection.prepare_cached(sql)?;
+    row.query_row([organization.as_str(), name.trim(), id], |row| row.get(0))
+        .optional()
+}
+
+/// How many webhooks an organization has.
+fn count(connection: &Connection, organization: &Organization) -> rusqlite::Result<u64> {
+    let sql = "SELECT count(*) FROM webhooks WHERE organization = ?";
+    let mut row = connection.prepare_cached(sql)?;
+    row.query_row([organization.as_str()], |row| row.get(0))
 }
 
 fn update(connection: &Connection, webhook: &WebhookKey, json: &str) -> rusqlite::Result<()> {
     let WebhookKey { organization, id } = webhook;
+    let name = documents::name(json.as_bytes());
     connection.execute(
-        "UPDATE webhooks SET document = ? WHERE organization = ? AND id = ?",
-        params![json.as_bytes(), organization.as_str(), id.as_str()],
+        "UPDATE webhooks SET document = ?, name = ? WHERE organization = ? AND id = ?",
+        params![json.as_bytes(), name, organization.as_str(), id.as_str()],
     )?;
     Ok(())
 }

@@ -6,7 +6,7 @@
 use rusqlite::{Connection, TransactionBehavior};
 
 /// The steps, oldest first.
-const STEPS: [&str; 5] = [STEP_1, STEP_2, STEP_3, STEP_4, STEP_5];
+const STEPS: [&str; 6] = [STEP_1, STEP_2, STEP_3, STEP_4, STEP_5, STEP_6];
 
 /// Times are milliseconds since 1970. `head` is JSON: everything of a message but its body.
 const STEP_1: &str = "
@@ -146,6 +146,14 @@ CREATE TABLE pauses (
     expires_at INTEGER NOT NULL,
     PRIMARY KEY (organization, webhook, endpoint)
 ) STRICT, WITHOUT ROWID;
+";
+
+/// The name of each webhook, as its document says it.
+const STEP_6: &str = "
+ALTER TABLE webhooks ADD COLUMN name TEXT;
+UPDATE webhooks SET name = trim(json_extract(CAST(document AS TEXT), '$.name'))
+    WHERE json_valid(CAST(document AS TEXT)) AND json_type(CAST(document AS TEXT), '$.name') = 'text';
+CREATE INDEX webhooks_by_name ON webhooks (organization, name);
 ";
 
 /// The version that this program writes.

@@ -8,12 +8,12 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use redis::{Script, cmd};
+use redis::{Script, ScriptInvocation, cmd};
 
 use super::connection::Connection;
 use super::error::StoreError;
 use super::keys::Keys;
-use super::statistics;
+use super::{names, statistics};
 use crate::domain::ids::Organization;
 use crate::domain::webhook::{WebhookDocument, WebhookKey};
 use crate::registry::documents::{Change, DocumentStore, Replacement};
@@ -32,19 +32,22 @@ struct Scripts {
     create: Script,
     replace: Script,
     delete: Script,
+    learn: Script,
 }
+
+/// How often a change is made again because the index of names was not up to date.
+const TRIES: usize = 5;
 
 impl Documents {
     pub(super) fn new(connection: Connection, keys: Keys) -> Self {
-        let names = include_str!("scripts/names.lua");
-        let asking = |script: &str| Script::new(&format!("{names}\n{script}"));
         Self {
             connection,
             keys,
             scripts: Arc::new(Scripts {
-                create: asking(include_str!("scripts/create.lua")),
-                replace: asking(include_str!("scripts/replace.lua")),
-                delete: Script::new(include_str!("scripts/delete.lua")),
+                create: names::asking(include_str!("scripts/create.lua")),
+                replace: names::asking(include_str!("scripts/replace.lua")),
+                delete: names::asking(include_str!("scripts/delete.lua")),
+                learn: names::asking(include_str!("scripts/learn.lua")),
             }),
         }
     }
@@ -77,11 +80,14 @@ impl Documents {
         organization: &Organization,
         document: &WebhookDocument,
         json: &str,
+        most: u64,
     ) -> Result<Change, StoreError> {
         let mut call = self.scripts.create.key(self.keys.webhooks(organization));
+        call.key(self.keys.names(organization));
         call.arg(&document.id).arg(&document.name).arg(json);
         call.arg(self.keys.changed()).arg(organization.as_str());
-        self.connection.script(&call).await.map(change)
+        call.arg(most);
+        self.knowing_names(organization, &call).await
     }
 
     pub(super) async fn replace(
@@ -91,13 +97,36 @@ impl Documents {
     ) -> Result<Change, StoreError> {
         let organization = &webhook.organization;
         let mut call = self.scripts.replace.key(self.keys.webhooks(organization));
+        call.key(self.keys.names(organization));
         call.key(self.keys.health(webhook));
         call.arg(webhook.id.as_str());
         call.arg(replacement.old).arg(replacement.new);
         call.arg(replacement.name.unwrap_or_default());
         call.arg(u8::from(replacement.forget_health));
         call.arg(self.keys.changed()).arg(organization.as_str());
-        self.connection.script(&call).await.map(change)
+        self.knowing_names(organization, &call).await
+    }
+
+    /// Makes a change that needs the index of names, which is made anew first if others wrote webhooks
+    /// without it.
+    async fn knowing_names(
+        &self,
+        organization: &Organization,
+        call: &ScriptInvocation<'_>,
+    ) -> Result<Change, StoreError> {
+        let Self {
+            connection,
+            keys,
+            scripts,
+        } = self;
+        for _ in 0..TRIES {
+            let (what, detail): (String, String) = connection.script(call).await?;
+            if what != "unknown" {
+                return Ok(change((what, detail)));
+            }
+            names::learn(connection, keys, &scripts.learn, organization, &detail).await?;
+        }
+        Ok(Change::Conflict)
     }
 
     /// Removes a webhook with everything that is its own.
@@ -108,6 +137,7 @@ impl Documents {
     ) -> Result<Change, StoreError> {
         let WebhookKey { organization, id } = webhook;
         let mut call = self.scripts.delete.key(self.keys.webhooks(organization));
+        call.key(self.keys.names(organization));
         call.key(self.keys.webhook_attempts(organization, id));
         call.key(self.keys.health(webhook));
         call.key(self.keys.calendar(webhook));
@@ -146,8 +176,9 @@ impl DocumentStore for Documents {
         organization: &Organization,
         document: &WebhookDocument,
         json: &str,
+        most: u64,
     ) -> Result<Change, Unavailable> {
-        let created = Self::create(self, organization, document, json).await;
+        let created = Self::create(self, organization, document, json, most).await;
         created.map_err(Unavailable::new)
     }
 
@@ -171,6 +202,7 @@ fn change((what, id): (String, String)) -> Change {
         "done" => Change::Done,
         "gone" => Change::Gone,
         "name taken" => Change::NameTaken(id),
+        "too many" => Change::TooMany,
         _ => Change::Conflict,
     }
 }

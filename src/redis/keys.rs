@@ -27,6 +27,12 @@ impl Keys {
         format!("{}:{{{organization}}}", self.prefix)
     }
 
+    /// Hash, name to webhook id: the index of an organization's names. Under names that no webhook can
+    /// have, because they begin with a space: of how many webhooks it was made, and how often it changed.
+    pub fn names(&self, organization: &Organization) -> String {
+        format!("{}:{{{organization}}}:names", self.prefix)
+    }
+
     /// Channel: the name of an organization whose webhooks changed.
     pub fn changed(&self) -> String {
         format!("{}:changed", self.prefix)

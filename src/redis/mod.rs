@@ -7,6 +7,7 @@
 //! | `supervisor` | the task that mends it |
 //! | [`error`] | why a call gave no result, and whether to try again |
 //! | `documents` | the hash of an organization's webhooks: reading, compare-and-set, notices |
+//! | `names` | the index of an organization's names |
 //! | [`webhooks`] | the registered webhooks, for commands and the API |
 //! | [`subscriptions`] | the registered webhooks, for the engine: cached and kept up to date |
 //! | [`log_writer`] | the delivery log, for the engine: written in batches |
@@ -38,6 +39,7 @@ pub mod error;
 pub mod keys;
 mod listener;
 pub mod log_writer;
+mod names;
 pub mod pauses;
 pub mod probe;
 pub mod statistics;

@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use serde::de::Error as _;
 
 use super::fields::Fields;
+use super::limits::Limits;
 use super::secrets::SecretCipher;
 use crate::domain::egress::Egress;
 use crate::domain::endpoint::{EndpointRules, endpoint};
@@ -32,6 +33,8 @@ pub enum Change {
     Gone,
     /// Another webhook has the name: this one.
     NameTaken(String),
+    /// The organization has as many webhooks as it may.
+    TooMany,
 }
 
 /// A document to be put in another's place.
@@ -63,12 +66,14 @@ pub trait DocumentStore: std::fmt::Debug + Send + Sync {
         id: &str,
     ) -> Result<Option<Vec<u8>>, Unavailable>;
 
-    /// Stores a new document unless its id or its name is taken.
+    /// Stores a new document unless its id or its name is taken, or the organization has `most`
+    /// already. What that costs does not grow with how many there are.
     async fn create(
         &self,
         organization: &Organization,
         document: &WebhookDocument,
         json: &str,
+        most: u64,
     ) -> Result<Change, Unavailable>;
 
     /// Replaces a document if it is still the one that was read.
@@ -88,6 +93,7 @@ pub trait DocumentStore: std::fmt::Debug + Send + Sync {
 pub struct DocumentReader {
     cipher: SecretCipher,
     rules: EndpointRules,
+    limits: Limits,
     registering: Option<Arc<Registering>>,
 }
 
@@ -104,8 +110,14 @@ impl DocumentReader {
         Self {
             cipher,
             rules,
+            limits: Limits::NONE,
             registering: None,
         }
+    }
+
+    /// The same, and nobody registers more than `limits` allow.
+    pub fn limited(self, limits: Limits) -> Self {
+        Self { limits, ..self }
     }
 
     /// The same, and nobody registers an endpoint that stands for an address that `egress` does not
@@ -147,6 +159,11 @@ impl DocumentReader {
             }
             None => Ok(()),
         }
+    }
+
+    /// How much may be registered.
+    pub(super) fn limits(&self) -> Limits {
+        self.limits
     }
 
     pub(super) fn cipher(&self) -> &SecretCipher {

@@ -34,6 +34,28 @@ pub enum WebhooksError {
         /// Whose it is.
         id: String,
     },
+    /// The organization has as many webhooks as it may.
+    #[error(
+        "organization {organization} has {most} webhooks, and may have no more: delete one that is not \
+         needed, or raise webhooks.max_per_organization"
+    )]
+    TooMany {
+        /// The organization.
+        organization: Organization,
+        /// How many it may have.
+        most: u64,
+    },
+    /// The webhook is larger than one may be.
+    #[error(
+        "the webhook takes {size} bytes, and may take {most}: shorten its headers or its description, or \
+         raise webhooks.max_size"
+    )]
+    TooLarge {
+        /// How large it is as it is stored.
+        size: usize,
+        /// How large it may be.
+        most: usize,
+    },
     /// There is a webhook with this id.
     #[error("there is a webhook {id} already; delete it first if it is to be replaced")]
     IdTaken {

@@ -7,6 +7,7 @@
 //! | [`documents`] | what a store of documents does, and how a document is read |
 //! | [`secrets`] | how signing secrets are encrypted at rest |
 //! | `error` | why a webhook could not be found or changed |
+//! | [`limits`] | how many webhooks an organization may have, and how large one may be |
 //! | `fields` | changing a document without touching what this version does not know |
 //! | `patch` | what may be changed of a webhook |
 //! | `version` | which version of a webhook somebody has seen |
@@ -16,6 +17,7 @@
 pub mod documents;
 mod error;
 mod fields;
+pub mod limits;
 mod patch;
 pub mod secrets;
 mod stored;

@@ -56,6 +56,7 @@ impl WebhookPatch {
             new_name: self.name.is_some(),
             new_url: self.url.is_some(),
             new_events: self.events.is_some(),
+            measured: true,
         })
     }
 }
@@ -71,6 +72,8 @@ pub(super) struct Effect {
     pub(super) new_url: bool,
     /// Its event subscriptions must cover something.
     pub(super) new_events: bool,
+    /// It must not be too large. What is can still be disabled.
+    pub(super) measured: bool,
 }
 
 impl Effect {
@@ -80,5 +83,6 @@ impl Effect {
         new_name: false,
         new_url: false,
         new_events: false,
+        measured: false,
     };
 }

@@ -82,16 +82,13 @@ impl Webhooks {
         self.reader
             .check_events(&stored.webhook)
             .map_err(InvalidWebhook::from)?;
-        match self
-            .documents
-            .create(organization, &document, &json)
-            .await?
-        {
+        match self.store(organization, &document, &json).await? {
             Change::Done => Ok(stored),
             Change::NameTaken(id) => Err(WebhooksError::NameTaken {
                 name: document.name,
                 id,
             }),
+            Change::TooMany => Err(self.too_many(organization)),
             Change::Conflict | Change::Gone => Err(WebhooksError::Conflict { id: document.id }),
         }
     }
@@ -117,13 +114,13 @@ impl Webhooks {
         }
         let json = serde_json::to_string(&document)?;
         let stored = self.read(organization, key.id.as_str(), json.as_bytes())?;
-        let created = self.documents.create(organization, &document, &json);
-        match created.await? {
+        match self.store(organization, &document, &json).await? {
             Change::Done => Ok(stored),
             Change::NameTaken(id) => Err(WebhooksError::NameTaken {
                 name: document.name,
                 id,
             }),
+            Change::TooMany => Err(self.too_many(organization)),
             Change::Conflict | Change::Gone => Err(WebhooksError::IdTaken { id: document.id }),
         }
     }
@@ -208,7 +205,10 @@ impl Webhooks {
                 overlap,
             );
             fields.set("secrets", &rotated)?;
-            Ok(Effect::default())
+            Ok(Effect {
+                measured: true,
+                ..Effect::default()
+            })
         };
         self.change(organization, target.into(), now, edit).await
     }
@@ -230,7 +230,7 @@ impl Webhooks {
             match self.documents.delete(&key, &old).await? {
                 Change::Done => return Ok(key.id),
                 Change::Gone => return Err(not_found(organization, reference)),
-                Change::Conflict | Change::NameTaken(_) => {
+                Change::Conflict | Change::NameTaken(_) | Change::TooMany => {
                     match self.documents.get(organization, &id).await? {
                         Some(json) => old = json,
                         None => return Err(not_found(organization, reference)),
@@ -239,6 +239,27 @@ impl Webhooks {
             }
         }
         Err(WebhooksError::Conflict { id })
+    }
+
+    /// Stores a new document, within the limits.
+    async fn store(
+        &self,
+        organization: &Organization,
+        document: &WebhookDocument,
+        json: &str,
+    ) -> Result<Change, WebhooksError> {
+        let limits = self.reader.limits();
+        limits.check(json)?;
+        let most = limits.per_organization;
+        let created = self.documents.create(organization, document, json, most);
+        Ok(created.await?)
+    }
+
+    fn too_many(&self, organization: &Organization) -> WebhooksError {
+        WebhooksError::TooMany {
+            organization: organization.clone(),
+            most: self.reader.limits().per_organization,
+        }
     }
 
     fn encrypt(&self, secret: &Secret, webhook: &WebhookKey) -> Result<String, CipherError> {
@@ -312,6 +333,10 @@ impl Webhooks {
             let stored = self.read(organization, &id, new.as_bytes())?;
             // Nonsense is refused first: it would make no sense on the newest version either.
             is_still(version, &old, &id)?;
+            // What was too large already can be made smaller by and by.
+            if effect.measured && new.len() > old.len() {
+                self.reader.limits().check(&new)?;
+            }
             if effect.new_url {
                 self.reader.check_address(&stored.webhook)?;
             }
@@ -332,10 +357,12 @@ impl Webhooks {
                     let name = stored.document.name;
                     return Err(WebhooksError::NameTaken { name, id });
                 }
-                Change::Conflict => match self.documents.get(organization, &id).await? {
-                    Some(json) => old = json,
-                    None => return Err(not_found(organization, reference)),
-                },
+                Change::Conflict | Change::TooMany => {
+                    match self.documents.get(organization, &id).await? {
+                        Some(json) => old = json,
+                        None => return Err(not_found(organization, reference)),
+                    }
+                }
             }
         }
         Err(WebhooksError::Conflict { id })

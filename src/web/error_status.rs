@@ -52,9 +52,12 @@ impl HasStatus for WebhooksError {
             Self::Ambiguous { .. }
             | Self::NameTaken { .. }
             | Self::IdTaken { .. }
+            | Self::TooMany { .. }
             | Self::Conflict { .. } => StatusCode::CONFLICT,
             Self::Changed { .. } => StatusCode::PRECONDITION_FAILED,
-            Self::Invalid(_) | Self::Secret(CipherError::ReservedPrefix | CipherError::TooLong) => {
+            Self::Invalid(_)
+            | Self::TooLarge { .. }
+            | Self::Secret(CipherError::ReservedPrefix | CipherError::TooLong) => {
                 StatusCode::UNPROCESSABLE_ENTITY
             }
             Self::Secret(_) => StatusCode::INTERNAL_SERVER_ERROR,

@@ -8,6 +8,7 @@ mod dead_letters;
 mod deletion;
 mod failures;
 mod held_back;
+mod limits;
 mod messages;
 mod pauses;
 mod rabbitmq_and_redis;
@@ -60,6 +61,12 @@ macro_rules! all_conform {
                 an_update_keeps_what_this_version_does_not_know,
                 a_deleted_webhook_takes_its_attempts_along,
                 a_change_made_on_an_older_version_is_refused,
+            }
+            limits::{
+                an_organization_has_so_many_webhooks_at_most_and_others_have_their_own,
+                a_webhook_that_is_too_large_is_refused_and_one_that_stands_can_be_disabled_and_mended,
+                a_name_is_free_once_its_webhook_has_another_or_is_gone,
+                a_name_that_another_program_gave_is_taken,
             }
             bodies::{
                 beyond_the_budget_the_oldest_bodies_go_and_their_states_stay,

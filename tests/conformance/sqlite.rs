@@ -27,7 +27,7 @@ use tempfile::TempDir;
 
 use super::adapter::{Adapter, BODIES, KEPT};
 use crate::rabbitmq::world::DEADLINE;
-use crate::redis::kit::organization;
+use crate::redis::kit::{LIMITS, organization};
 use crate::support::deadline::eventually;
 
 /// Where the database is while nobody has it open.
@@ -87,7 +87,8 @@ impl<P: Place> Sqlite<P> {
             clock: Clock::system(),
         };
         let reader =
-            DocumentReader::new(SecretCipher::new(None), EndpointRules { allow_http: true });
+            DocumentReader::new(SecretCipher::new(None), EndpointRules { allow_http: true })
+                .limited(LIMITS);
         let embedded = Embedded::start(database, reader, settings).unwrap();
         *self.embedded.lock().unwrap() = Some(embedded);
         true

@@ -23,6 +23,7 @@ use prism_webhooks::redis::pauses::RedisPauses;
 use prism_webhooks::redis::subscriptions::{RedisSubscriptions, SubscriptionsSettings};
 use prism_webhooks::redis::webhooks::webhooks;
 use prism_webhooks::registry::documents::DocumentReader;
+use prism_webhooks::registry::limits::Limits;
 use prism_webhooks::registry::secrets::SecretCipher;
 use prism_webhooks::registry::webhooks::{NewWebhook, Webhooks};
 use redis::FromRedisValue;
@@ -35,6 +36,12 @@ use crate::support::servers::redis_url;
 
 /// How long what Redis and a worker do at once may take on a machine that is busy.
 pub const SOON: Duration = Duration::from_secs(10);
+
+/// How much may be registered in most tests.
+pub const LIMITS: Limits = Limits {
+    per_organization: 20,
+    size: 4000,
+};
 
 /// A namespace of a test's own, removed with everything in it at the end.
 pub struct Space {
@@ -72,7 +79,7 @@ impl Space {
 
     pub fn webhooks_with(&self, cipher: SecretCipher) -> Webhooks {
         let rules = EndpointRules { allow_http: true };
-        let reader = DocumentReader::new(cipher, rules);
+        let reader = DocumentReader::new(cipher, rules).limited(LIMITS);
         webhooks(self.connection.clone(), self.keys.clone(), reader)
     }
 

@@ -2,13 +2,21 @@
 
 use std::time::Duration;
 
+use prism_webhooks::domain::endpoint::EndpointRules;
+use prism_webhooks::domain::ids::Organization;
 use prism_webhooks::domain::secret::{Secret, SecretKey};
 use prism_webhooks::engine::ports::LogWriter as _;
 use prism_webhooks::redis::log_writer::{DeliveryLogSettings, RedisLogWriter};
+use prism_webhooks::redis::webhooks::webhooks;
+use prism_webhooks::registry::documents::DocumentReader;
 use prism_webhooks::registry::secrets::SecretCipher;
 use prism_webhooks::registry::webhooks::{NewWebhook, WebhookPatch, WebhooksError};
 
-use super::kit::{SOON, Space, at, attempt, failing_since, new_webhook, organization, webhook_key};
+use super::kit::{
+    SOON, Space, at, attempt, document, failing_since, new_webhook, organization, webhook_key,
+};
+use tokio::time::Instant;
+
 use crate::support::deadline::eventually;
 use crate::support::servers::redis_url;
 
@@ -129,4 +137,39 @@ async fn every_change_is_told() {
         (told == 6).then_some(())
     })
     .await;
+}
+
+#[tokio::test]
+async fn creating_one_costs_the_same_with_one_webhook_and_with_ten_thousand() {
+    let space = Space::new();
+    let rules = EndpointRules { allow_http: true };
+    let reader = DocumentReader::new(SecretCipher::new(None), rules);
+    let webhooks = webhooks(space.connection.clone(), space.keys.clone(), reader);
+    let [few, many] = ["few", "many"].map(|name| Organization::new(name).unwrap());
+    let mut words = vec!["HSET".to_owned(), space.keys.webhooks(&many)];
+    for number in 0..10_000 {
+        let id = format!("w{number}");
+        words.extend([id.clone(), document(&id)]);
+    }
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    space.ask::<()>(&words).await;
+
+    let mut took = [Vec::new(), Vec::new()];
+    // The first one learns which names there are, which is not measured.
+    for round in 0..40 {
+        for (organization, took) in [&few, &many].into_iter().zip(&mut took) {
+            let begun = Instant::now();
+            let new = new_webhook(&format!("n{round}"));
+            webhooks.create(organization, new, at(0)).await.unwrap();
+            took.push(begun.elapsed());
+        }
+    }
+    let [few, many] = took.map(|mut took| {
+        took.remove(0);
+        took.sort();
+        took[took.len() / 2]
+    });
+    // A look at each of ten thousand documents takes Redis tens of milliseconds.
+    let bound = 3 * few + Duration::from_millis(2);
+    assert!(many < bound, "{many:?} against {few:?}");
 }

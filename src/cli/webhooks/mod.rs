@@ -356,7 +356,10 @@ impl From<WebhooksError> for Failure {
             | WebhooksError::IdTaken { .. }
             | WebhooksError::Changed { .. }
             | WebhooksError::Conflict { .. } => ExitReason::Subject,
-            WebhooksError::Invalid(_) | WebhooksError::Secret(_) => ExitReason::Failed,
+            WebhooksError::Invalid(_)
+            | WebhooksError::Secret(_)
+            | WebhooksError::TooMany { .. }
+            | WebhooksError::TooLarge { .. } => ExitReason::Failed,
         };
         Self::caused(kind, &error)
     }
