@@ -22,7 +22,7 @@ const LOOK_AGAIN: Duration = Duration::from_millis(200);
 #[async_trait]
 impl DeliveryLog for Embedded {
     async fn writable(&self) -> Result<(), Unavailable> {
-        self.store().writable().map_err(Unavailable::new)
+        self.store().writable().await.map_err(Unavailable::new)
     }
 
     async fn attempts(

@@ -148,12 +148,14 @@ CREATE TABLE pauses (
 ) STRICT, WITHOUT ROWID;
 ";
 
-/// The name of each webhook, as its document says it.
+/// The name of each webhook, as its document says it; and what the readiness of the store is tried with.
 const STEP_6: &str = "
 ALTER TABLE webhooks ADD COLUMN name TEXT;
 UPDATE webhooks SET name = trim(json_extract(CAST(document AS TEXT), '$.name'))
     WHERE json_valid(CAST(document AS TEXT)) AND json_type(CAST(document AS TEXT), '$.name') = 'text';
 CREATE INDEX webhooks_by_name ON webhooks (organization, name);
+-- Written and removed to find out whether there is room.
+CREATE TABLE probe (filler BLOB NOT NULL) STRICT;
 ";
 
 /// The version that this program writes.

@@ -6,12 +6,19 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use rusqlite::Connection;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{Mutex, mpsc, oneshot, watch};
+use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::database::Database;
 use super::signals::Signals;
-use super::writer::{Job, Write, WriteError, Writer};
+use super::writer::{Job, WhenFull, Write, WriteError, Writer};
+
+/// How long it counts whether something could be written.
+const PROBE_AGAIN: Duration = Duration::from_secs(1);
+
+/// How many bytes are written to find out whether there is room: more than most events have.
+const PROBE_SIZE: usize = 128 << 10;
 
 /// How long to wait before reading again what could not be read.
 const READ_AGAIN: Duration = Duration::from_secs(1);
@@ -30,6 +37,7 @@ struct Inner {
     /// The highest id of a message when the store was started.
     found: i64,
     messages: AtomicI64,
+    probed: Mutex<Option<(Instant, Result<(), WriteError>)>>,
     _writer: AbortOnDropHandle<()>,
 }
 
@@ -56,6 +64,7 @@ impl Store {
             signals,
             found,
             messages: AtomicI64::new(found),
+            probed: Mutex::default(),
             _writer: AbortOnDropHandle::new(tokio::spawn(writer.run(queue))),
         })))
     }
@@ -91,9 +100,32 @@ impl Store {
         &self.0.signals
     }
 
-    /// Says why the database takes no writes, if so.
-    pub fn writable(&self) -> Result<(), WriteError> {
-        self.0.writing.borrow().clone().map_or(Ok(()), Err)
+    /// Says why the database takes no writes, if so: found out by making one, for a disk that is full
+    /// says so to nobody else. What was found out counts for a second.
+    pub async fn writable(&self) -> Result<(), WriteError> {
+        self.0.writing.borrow().clone().map_or(Ok(()), Err)?;
+        let mut probed = self.0.probed.lock().await;
+        if let Some((at, found)) = &*probed
+            && at.elapsed() < PROBE_AGAIN
+        {
+            return found.clone();
+        }
+        let found = self.probe().await;
+        *probed = Some((Instant::now(), found.clone()));
+        found
+    }
+
+    async fn probe(&self) -> Result<(), WriteError> {
+        let write = Write::new(WhenFull::Refuse).size(PROBE_SIZE);
+        let written = self.submit(write, |connection| {
+            connection.execute("INSERT INTO probe VALUES (zeroblob(?))", [PROBE_SIZE])
+        });
+        written.await?;
+        // In a transaction of its own, or nothing would be written at all.
+        let removed = self.submit(Write::new(WhenFull::Refuse), |connection| {
+            connection.execute("DELETE FROM probe", [])
+        });
+        removed.await.map(drop)
     }
 
     /// Why the last write did not go well, if so, and news of that.

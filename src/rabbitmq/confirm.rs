@@ -6,26 +6,32 @@
 //! the channel, and would take the confirms of all the others with it. With one message on a
 //! channel neither can happen, and a confirm that is overdue spoils nothing but its own channel.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use lapin::options::{BasicPublishOptions, ConfirmSelectOptions, ExchangeDeclareOptions};
-use lapin::types::FieldTable;
-use lapin::{Channel, Confirmation, Connection, ExchangeKind};
+use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
+use lapin::{Channel, Confirmation, Connection};
 use tokio::sync::Semaphore;
 
-use super::connection::{NOT_FOUND, reply_code};
+use super::connection::{ACCESS_REFUSED, NOT_FOUND, reply_code};
 use super::message::Outgoing;
 
 /// How many messages are under way at once, at most, each on a channel of its own. Channels are
 /// opened as they are needed, and kept.
-const CHANNELS: usize = 64;
+pub(super) const CHANNELS: usize = 64;
 
 /// How long a confirm may take on a connection that the broker does not block.
 const CONFIRM_LIMIT: Duration = Duration::from_secs(30);
 
+/// How long a confirm may take when somebody waits for an answer.
+const BRIEF_LIMIT: Duration = Duration::from_secs(10);
+
+/// How long the broker may block the connection when somebody waits for an answer.
+const BLOCKED_LIMIT: Duration = Duration::from_secs(1);
+
 /// How long the answer to a question may take.
-const ANSWER_LIMIT: Duration = Duration::from_secs(5);
+pub(super) const ANSWER_LIMIT: Duration = Duration::from_secs(5);
 
 /// Why a message is not known to be kept by the broker.
 #[derive(Debug, thiserror::Error)]
@@ -53,6 +59,31 @@ pub enum Unconfirmed {
         /// The broker's answer.
         source: lapin::Error,
     },
+    /// The broker's user may not publish there.
+    #[error(
+        "RabbitMQ does not let this user publish to {}: it needs the write permission \
+         (rabbitmqctl set_permissions)",
+        exchange_name(exchange)
+    )]
+    NotPermitted {
+        /// The exchange.
+        exchange: String,
+        /// The broker's answer.
+        source: lapin::Error,
+    },
+    /// The broker has too little memory or disk, and takes nothing; this was not published.
+    #[error(
+        "RabbitMQ takes no messages at present: it is short of memory or disk, and says so in its log. \
+         Nothing was published"
+    )]
+    Blocked,
+    /// The same, and the broker may have it all the same, or take it once it is no longer short.
+    #[error(
+        "RabbitMQ takes no messages at present: it is short of memory or disk, and says so in its log. \
+         What was on its way may still be taken once it no longer is; publish again under the same id, so \
+         that receivers can tell"
+    )]
+    BlockedMeanwhile,
     /// The broker refused the message: a queue is full, or has no leader.
     #[error("RabbitMQ refused to keep the message for {routing_key:?}")]
     Refused {
@@ -97,12 +128,24 @@ fn exchange_name(exchange: &str) -> String {
     }
 }
 
+/// How long a confirm is waited for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Patience {
+    /// As long as it may come: for ever while the broker blocks the connection, for publishing again
+    /// would only pile up duplicates.
+    WhileItMayCome,
+    /// A few seconds: somebody waits for an answer, and is told what is not known.
+    Briefly,
+}
+
 /// Publishes on one connection, until that dies.
 #[derive(Debug)]
 pub struct Confirmer {
     connection: Connection,
     slots: Semaphore,
     idle: Mutex<Vec<Channel>>,
+    /// Whether the broker said that its user may publish.
+    pub(super) permitted: AtomicBool,
 }
 
 impl Confirmer {
@@ -112,6 +155,7 @@ impl Confirmer {
             connection,
             slots: Semaphore::new(CHANNELS),
             idle: Mutex::new(Vec::new()),
+            permitted: AtomicBool::new(false),
         }
     }
 
@@ -121,38 +165,21 @@ impl Confirmer {
     }
 
     /// Publishes `message`, mandatory, and returns once the broker has confirmed that it keeps it.
-    pub async fn publish(&self, message: &Outgoing) -> Result<(), Unconfirmed> {
-        // The semaphore is never closed; were it, publishing without a slot would do no harm.
-        let _slot = self.slots.acquire().await.ok();
+    pub async fn publish(&self, message: &Outgoing, patience: Patience) -> Result<(), Unconfirmed> {
+        if patience == Patience::Briefly && self.connection.status().blocked() {
+            return Err(Unconfirmed::Blocked);
+        }
+        let begun = AtomicBool::new(false);
+        let publishing = async {
+            // The semaphore is never closed; were it, publishing without a slot would do no harm.
+            let _slot = self.slots.acquire().await.ok();
+            begun.store(true, Ordering::Relaxed);
+            self.publish_on_a_channel(message).await
+        };
         tokio::select! {
             biased;
-            outcome = self.publish_on_a_channel(message) => outcome,
-            given_up = self.given_up(message) => Err(given_up),
-        }
-    }
-
-    /// Asks whether the exchange is there.
-    pub async fn exchange_is_there(&self, exchange: &str) -> Result<(), Unconfirmed> {
-        let passive = ExchangeDeclareOptions {
-            passive: true,
-            ..Default::default()
-        };
-        let asking = async {
-            // A missing exchange closes the channel, so it is one of its own.
-            let channel = self.connection.create_channel().await?;
-            let (name, kind) = (exchange.into(), ExchangeKind::Topic);
-            channel
-                .exchange_declare(name, kind, passive, FieldTable::default())
-                .await
-        };
-        match tokio::time::timeout(ANSWER_LIMIT, asking).await {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(source)) if reply_code(&source) == Some(NOT_FOUND) => {
-                let exchange = exchange.to_owned();
-                Err(Unconfirmed::NoExchange { exchange, source })
-            }
-            Ok(Err(source)) => Err(source.into()),
-            Err(_) => Err(Unconfirmed::Silent),
+            outcome = publishing => outcome,
+            given_up = self.given_up(message, patience, &begun) => Err(given_up),
         }
     }
 
@@ -222,38 +249,59 @@ impl Confirmer {
                     routing_key: routing_key(),
                 })
             }
-            Err(source) if reply_code(&source) == Some(NOT_FOUND) => {
-                let exchange = message.exchange.to_string();
-                Err(Unconfirmed::NoExchange { exchange, source })
-            }
-            Err(source) => Err(source.into()),
+            Err(source) => Err(refusal(message.exchange.as_str(), source)),
         }
     }
 
     /// Returns when there is no use in waiting for a confirm any longer. Either the connection is
     /// dead, for the client does not end all that was under way on it; or the confirm has been due
-    /// for too long. While the broker blocks the connection no confirm can come, and publishing
-    /// again would only pile up duplicates: that time does not count.
-    async fn given_up(&self, message: &Outgoing) -> Unconfirmed {
-        const TICK: Duration = Duration::from_secs(1);
+    /// for too long. While the broker blocks the connection no confirm can come: that time does not
+    /// count, but for whoever waits briefly, that is up. Nor does the wait for a turn.
+    async fn given_up(
+        &self,
+        message: &Outgoing,
+        patience: Patience,
+        begun: &AtomicBool,
+    ) -> Unconfirmed {
+        const TICK: Duration = Duration::from_millis(250);
+        let limit = match patience {
+            Patience::WhileItMayCome => CONFIRM_LIMIT,
+            Patience::Briefly => BRIEF_LIMIT,
+        };
         let routing_key = || message.routing_key.to_string();
-        let mut waited = Duration::ZERO;
-        while waited < CONFIRM_LIMIT {
+        let (mut waited, mut blocked) = (Duration::ZERO, Duration::ZERO);
+        while waited < limit {
             tokio::time::sleep(TICK).await;
-            let status = self.connection.status();
+            let (status, begun) = (self.connection.status(), begun.load(Ordering::Relaxed));
             if !status.connected() {
                 let routing_key = routing_key();
                 return Unconfirmed::Lost { routing_key };
             }
             if status.blocked() {
-                waited = Duration::ZERO;
-            } else {
-                waited += TICK;
+                (waited, blocked) = (Duration::ZERO, blocked + TICK);
+            } else if begun {
+                (waited, blocked) = (waited + TICK, Duration::ZERO);
+            }
+            if patience == Patience::Briefly && blocked >= BLOCKED_LIMIT {
+                return match begun {
+                    true => Unconfirmed::BlockedMeanwhile,
+                    false => Unconfirmed::Blocked,
+                };
             }
         }
         Unconfirmed::TimedOut {
             routing_key: routing_key(),
-            limit: CONFIRM_LIMIT,
+            limit,
         }
+    }
+}
+
+/// The broker's answer to what was asked of an exchange.
+pub(super) fn refusal(exchange: &str, source: lapin::Error) -> Unconfirmed {
+    let exchange = exchange.to_owned();
+    match reply_code(&source) {
+        Some(NOT_FOUND) => Unconfirmed::NoExchange { exchange, source },
+        Some(ACCESS_REFUSED) => Unconfirmed::NotPermitted { exchange, source },
+        _ => source.into(),
     }
 }

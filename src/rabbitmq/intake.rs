@@ -1,21 +1,23 @@
 //! Taking in what is to be delivered: published to the broker.
 
 use async_trait::async_trait;
-use futures::future::try_join_all;
+use futures::stream::{self, TryStreamExt as _};
 
+use super::confirm::CHANNELS;
 use super::publisher::{PublishError, Publisher};
 use crate::domain::delivery::Delivery;
 use crate::domain::event::RawEvent;
-use crate::engine::ports::{FollowUp, Handover as _};
 use crate::store::Unavailable;
 use crate::store::intake::{Intake, NotAccepted};
 
 #[async_trait]
 impl Intake for Publisher {
     async fn accept(&self, events: Vec<RawEvent>) -> Result<(), NotAccepted> {
-        let publishing = events.iter().map(|event| self.publish_event(event));
-        try_join_all(publishing).await?;
-        Ok(())
+        // Not more at once than there are channels: what waits for one is not on its way.
+        let events = stream::iter(events.iter().map(Ok));
+        let publishing =
+            events.try_for_each_concurrent(CHANNELS, |event| self.publish_event(event));
+        Ok(publishing.await?)
     }
 
     async fn ready(&self) -> Result<(), NotAccepted> {
@@ -23,7 +25,7 @@ impl Intake for Publisher {
     }
 
     async fn enqueue(&self, delivery: Delivery) -> Result<(), Unavailable> {
-        let handed = self.hand_over(FollowUp::Enqueue(delivery)).await;
+        let handed = Self::enqueue(self, delivery).await;
         handed.map_err(Unavailable::new)
     }
 }

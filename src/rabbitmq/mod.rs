@@ -12,6 +12,7 @@
 //! | `life` | what lives and dies with a connection |
 //! | [`ack_tracker`] | which acknowledgements to send |
 //! | [`confirm`] | publishing one message, confirmed |
+//! | `readiness` | whether messages can be published now |
 //! | [`publisher`] | the hand-over, which does not give up |
 //! | `waits` | which delay queue keeps what is put off |
 //! | `intake` | taking events in, for whoever asks from outside |
@@ -33,5 +34,6 @@ mod life;
 pub mod message;
 pub mod publisher;
 mod queue_consumer;
+mod readiness;
 pub mod topology;
 mod waits;

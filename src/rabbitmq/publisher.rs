@@ -15,7 +15,7 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::confirm::{Confirmer, Unconfirmed};
+use super::confirm::{Confirmer, Patience, Unconfirmed};
 use super::connection::{ConnectError, Purpose, STEADY, Server, close, until_dead};
 use super::message::{self, LONGEST_NAME, Outgoing};
 use super::topology::Topology;
@@ -106,17 +106,32 @@ impl Publisher {
         );
         let confirmer = self.connected().await?;
         tokio::select! {
-            published = confirmer.publish(&outgoing) => Ok(published?),
+            published = confirmer.publish(&outgoing, Patience::Briefly) => Ok(published?),
             () = self.stop.cancelled() => Err(Stopped.into()),
         }
     }
 
-    /// Says why no event can be published now, if that is so: there is no connection, or no exchange.
-    /// Waits while a connection is being made.
+    /// Hands a delivery over, once: somebody waits for an answer. Waits while a connection is being
+    /// made, and fails when that does.
+    pub async fn enqueue(&self, delivery: Delivery) -> Result<(), PublishError> {
+        let follow_up = FollowUp::Enqueue(delivery);
+        let outgoing = message::encode(&follow_up, &self.topology, Timestamp::now());
+        let confirmer = self.connected().await?;
+        tokio::select! {
+            published = confirmer.publish(&outgoing, Patience::Briefly) => Ok(published?),
+            () = self.stop.cancelled() => Err(Stopped.into()),
+        }
+    }
+
+    /// Says why no event can be published now, if that is so: there is no connection, no exchange or
+    /// no permission, or the broker takes nothing. Waits while a connection is being made.
     pub async fn ready(&self) -> Result<(), PublishError> {
         let confirmer = self.connected().await?;
-        let exchange = self.topology.exchange();
-        Ok(confirmer.exchange_is_there(exchange).await?)
+        let probe = message::encode_raw(&RawEvent::default());
+        let probe = probe.for_exchange("".into(), self.topology.no_queue().into());
+        Ok(confirmer
+            .can_publish(self.topology.exchange(), &probe)
+            .await?)
     }
 
     /// The connection there is. Waits while one is being made, and fails when that does.
@@ -175,7 +190,7 @@ impl Publisher {
                 // The supervisor has gone: only stopping ends this.
                 return std::future::pending().await;
             };
-            match confirmer.publish(outgoing).await {
+            match confirmer.publish(outgoing, Patience::WhileItMayCome).await {
                 Ok(()) => return self.outages.over(outgoing),
                 Err(error) => self.outages.note(outgoing, &error),
             }

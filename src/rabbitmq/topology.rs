@@ -154,6 +154,11 @@ impl Topology {
         &self.events
     }
 
+    /// The name of a queue that does not exist, for a message that nobody is to get.
+    pub fn no_queue(&self) -> String {
+        format!("{}.none", self.deliveries)
+    }
+
     /// The queue of single deliveries.
     pub fn deliveries_queue(&self) -> &str {
         &self.deliveries

@@ -1,7 +1,7 @@
 //! Every error as problem details (RFC 9457): what is wrong, in a sentence, and in which field.
 
-use axum::http::{Method, request::Parts};
-use axum::http::{StatusCode, Uri, header};
+use axum::http::request::Parts;
+use axum::http::{HeaderValue, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -11,6 +11,9 @@ use crate::registry::webhooks::WebhooksError;
 use crate::store::Unavailable;
 use crate::store::intake::NotAccepted;
 use crate::web::error_status::HasStatus;
+
+/// After so many seconds it is worth asking again whether a server is back.
+const TRY_AGAIN: HeaderValue = HeaderValue::from_static("5");
 
 /// What went wrong. The media type is `application/problem+json`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
@@ -90,7 +93,13 @@ impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let body = serde_json::to_vec(&self).unwrap_or_default();
         let media_type = [(header::CONTENT_TYPE, "application/problem+json")];
-        (self.status(), media_type, body).into_response()
+        let mut response = (self.status(), media_type, body).into_response();
+        if self.status() == StatusCode::SERVICE_UNAVAILABLE {
+            response
+                .headers_mut()
+                .insert(header::RETRY_AFTER, TRY_AGAIN);
+        }
+        response
     }
 }
 

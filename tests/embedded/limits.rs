@@ -41,6 +41,9 @@ async fn a_full_disk_refuses_new_events_and_keeps_what_the_engine_hands_over() {
     };
     assert!(matches!(refused, WriteError::Full), "{refused}");
     assert!(accepted > 0);
+    // Whoever watches is told, though nothing of the engine waits.
+    let why = embedded.store().writable().await;
+    assert!(matches!(why, Err(WriteError::Full)), "{why:?}");
     let log = embedded.log();
     let available = log.available().now_or_never();
     assert!(
@@ -69,7 +72,7 @@ async fn a_full_disk_refuses_new_events_and_keeps_what_the_engine_hands_over() {
         log.available().now_or_never().is_none().then_some(())
     })
     .await;
-    let why = embedded.store().writable();
+    let why = embedded.store().writable().await;
     assert!(matches!(why, Err(WriteError::Full)), "{why:?}");
     assert!(!handing.is_finished());
     // What it can do is done meanwhile: a settled event makes room for others.
@@ -79,7 +82,10 @@ async fn a_full_disk_refuses_new_events_and_keeps_what_the_engine_hands_over() {
     database.limit_size(1 << 30).unwrap();
     soon(handing).await.unwrap().unwrap();
     soon(log.available()).await;
-    assert!(embedded.store().writable().is_ok());
+    eventually(DEADLINE, "there is room", async || {
+        embedded.store().writable().await.ok()
+    })
+    .await;
     assert!(matches!(
         next_delivery(&mut source).await.message,
         Message::Delivery(_)

@@ -18,4 +18,5 @@ mod page;
 mod rates;
 mod servers;
 pub mod site;
+mod unable;
 mod waiting;

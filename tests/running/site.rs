@@ -70,15 +70,14 @@ impl Site {
             .await
     }
 
-    async fn started(&self, mut process: Process) -> Running {
-        let line = process.wait_for_line("look at http://", SOON).await;
-        let base = line.split("look at ").nth(1).unwrap();
-        let base = base.trim().trim_end_matches('/').to_owned();
-        let running = Running {
-            process,
-            base,
-            client: self.client.clone(),
-        };
+    /// Starts `run` or `api`, whether it can take events or not.
+    pub async fn start_unready(&self, command: &str) -> Running {
+        self.listening(Process::start(&[command], &self.variables()))
+            .await
+    }
+
+    async fn started(&self, process: Process) -> Running {
+        let running = self.listening(process).await;
         crate::support::deadline::eventually(SOON, "it can take events", async || {
             let answer = running.client.get(running.at("/readyz")).send().await;
             answer
@@ -87,6 +86,17 @@ impl Site {
         })
         .await;
         running
+    }
+
+    async fn listening(&self, mut process: Process) -> Running {
+        let line = process.wait_for_line("look at http://", SOON).await;
+        let base = line.split("look at ").nth(1).unwrap();
+        let base = base.trim().trim_end_matches('/').to_owned();
+        Running {
+            process,
+            base,
+            client: self.client.clone(),
+        }
     }
 
     /// Runs a command that ends with this exit code, and gives standard output and error.

@@ -16,7 +16,7 @@ use futures::stream::FuturesUnordered;
 use lapin::Connection;
 
 use self::queue_scan::QueueScan;
-use super::confirm::{Confirmer, Unconfirmed};
+use super::confirm::{Confirmer, Patience, Unconfirmed};
 use super::connection::{self, ConnectError, NOT_FOUND, Purpose, Server, reply_code};
 use super::dead_letter_message::DeadLetterMessage;
 use super::declare;
@@ -242,7 +242,9 @@ impl DeadLetters {
         let confirmer = Arc::clone(&self.confirmer);
         Box::pin(async move {
             if let Some(outgoing) = outgoing {
-                confirmer.publish(&outgoing).await?;
+                confirmer
+                    .publish(&outgoing, Patience::WhileItMayCome)
+                    .await?;
             }
             Ok(tag)
         })

@@ -9,7 +9,8 @@ use crate::web::state::AppState;
 /// Whether events can be taken and delivered now
 ///
 /// In embedded mode: the database can be read and takes writes. Otherwise: there is a connection to
-/// RabbitMQ, exchange and queues are there, and Redis takes writes. In either: nothing keeps this
+/// RabbitMQ, which takes messages, and from this user; exchange and queues are there, and Redis takes
+/// writes. In either: nothing keeps this
 /// process from making requests, such as a lack of file handles, a resolver that does not answer, or
 /// no network; and if it delivers, it gets messages, and what it does can be put on record.
 #[utoipa::path(
