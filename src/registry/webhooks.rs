@@ -1,5 +1,6 @@
 //! The registered webhooks, for commands and the API.
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,11 +14,13 @@ use super::patch::Effect;
 pub use super::patch::WebhookPatch;
 use super::secrets::CipherError;
 pub use super::stored::{Listed, NewWebhook, StoredWebhook};
+use super::sweep::{Purpose, Tally, sweep};
 pub use super::version::{Target, Version};
 use crate::domain::ids::{Organization, WebhookId};
-use crate::domain::secret::Secret;
+use crate::domain::secret::{KeyId, Secret};
 use crate::domain::stored_secret::{StoredSecret, rotate};
 use crate::domain::webhook::{InvalidWebhook, WebhookDocument, WebhookKey};
+use crate::store::Unavailable;
 
 /// How often a change is made anew on top of somebody else's before it is given up.
 const TRIES: usize = 5;
@@ -40,6 +43,21 @@ impl Webhooks {
         self.reader.check_url(url)
     }
 
+    /// The ids of the keys, the one that encrypts first.
+    pub fn key_ids(&self) -> Vec<KeyId> {
+        self.reader.cipher().key_ids().collect()
+    }
+
+    /// Goes through the webhooks of all organizations: which keys they are sealed with. If that is the
+    /// purpose, they are sealed anew with the first. `report` is told how far it is, and may end it.
+    pub async fn sweep(
+        &self,
+        purpose: Purpose,
+        report: &mut (dyn FnMut(&Tally) -> ControlFlow<()> + Send),
+    ) -> Result<Tally, Unavailable> {
+        sweep(&*self.documents, &self.reader, purpose, report).await
+    }
+
     /// Registers a webhook under a new id.
     pub async fn create(
         &self,
@@ -60,14 +78,15 @@ impl Webhooks {
             value,
             expires_at: None,
         };
+        let sealer = self.reader.sealer(&key);
         let document = WebhookDocument {
             id: key.id.to_string(),
             name: new.name.trim().to_owned(),
-            url: new.url.trim().to_owned(),
+            url: sealer.url(new.url.trim())?,
             description: new.description,
             event_subscriptions: new.events.iter().map(ToString::to_string).collect(),
             secrets: secret.map(stored).into_iter().collect(),
-            headers: new.headers,
+            headers: sealer.headers(&new.headers)?,
             enabled: true,
             disabled_reason: None,
             disabled_at: None,
@@ -93,8 +112,8 @@ impl Webhooks {
         }
     }
 
-    /// Registers a webhook as it was somewhere else: id, state and secrets, which are given as they
-    /// are. One with the same id is left as it is, and in the way.
+    /// Registers a webhook as it was somewhere else: id, state and what is secret, which is given as
+    /// it is. One with the same id is left as it is, and in the way.
     pub async fn import(
         &self,
         organization: &Organization,
@@ -112,6 +131,9 @@ impl Webhooks {
             })?;
             stored.value = self.encrypt(&secret, &key)?;
         }
+        let sealer = self.reader.sealer(&key);
+        document.url = sealer.url(&document.url)?;
+        document.headers = sealer.headers(&document.headers)?;
         let json = serde_json::to_string(&document)?;
         let stored = self.read(organization, key.id.as_str(), json.as_bytes())?;
         match self.store(organization, &document, &json).await? {
@@ -153,7 +175,10 @@ impl Webhooks {
         patch: &WebhookPatch,
         now: Timestamp,
     ) -> Result<StoredWebhook, WebhooksError> {
-        let edit = |fields: &mut Fields, _: &WebhookKey| Ok(patch.apply(fields)?);
+        let edit = |fields: &mut Fields, key: &WebhookKey| {
+            let patch = patch.to_be_stored(fields, &self.reader.sealer(key))?;
+            Ok(patch.apply(fields)?)
+        };
         self.change(organization, target.into(), now, edit).await
     }
 
@@ -349,6 +374,7 @@ impl Webhooks {
                 new: &new,
                 name: effect.new_name.then_some(&stored.document.name),
                 forget_health: effect.forget_health,
+                means_the_same: false,
             };
             match self.documents.replace(&key, &replacement).await? {
                 Change::Done => return Ok(stored),

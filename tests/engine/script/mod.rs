@@ -110,6 +110,7 @@ impl World {
         let invalid = vec![Unusable {
             id: unusable.to_owned(),
             problem: "scripted".to_owned(),
+            for_want_of_key: false,
             event_subscriptions: Some(vec![EventSubscription::parse(event_type).unwrap()]),
         }];
         let ports = Scripted {
