@@ -32,7 +32,6 @@ impl Worker {
         faults: Arc<Faults>,
         stop: CancellationToken,
     ) -> Result<Self, StartError> {
-        super::keys::check(&backend.webhooks()?).await?;
         let name = super::worker_name(config);
         let sender = HttpSender::new(super::sender_settings(config, shares.idle))?;
         let for_engine = ForEngine {

@@ -73,8 +73,9 @@ impl Documents {
         command.arg(if after.is_empty() { "0" } else { after });
         command.arg("MATCH").arg(self.keys.all_webhooks());
         command.arg("COUNT").arg(SCANNED).arg("TYPE").arg("hash");
-        let (cursor, keys): (String, Vec<String>) = self.connection.call(&command).await?;
-        let organizations = keys.iter().filter_map(|key| self.keys.organization(key));
+        let (cursor, keys): (String, Vec<Vec<u8>>) = self.connection.call(&command).await?;
+        let texts = keys.iter().filter_map(|key| std::str::from_utf8(key).ok());
+        let organizations = texts.filter_map(|key| self.keys.organization(key));
         Ok(SomeOrganizations {
             organizations: organizations.collect(),
             next: (cursor != "0").then_some(cursor),
