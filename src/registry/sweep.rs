@@ -164,10 +164,12 @@ async fn one(
                 return Ok(());
             }
             Change::Gone => return Ok(()),
-            Change::Conflict | Change::NameTaken(_) => match store.get(organization, &id).await? {
-                Some(newer) => json = newer,
-                None => return Ok(()),
-            },
+            Change::Conflict | Change::NameTaken(_) | Change::TooMany => {
+                match store.get(organization, &id).await? {
+                    Some(newer) => json = newer,
+                    None => return Ok(()),
+                }
+            }
         }
     }
     tally.overtaken += 1;

@@ -68,6 +68,7 @@ macro_rules! all_conform {
                 a_webhook_that_is_too_large_is_refused_and_one_that_stands_can_be_disabled_and_mended,
                 a_name_is_free_once_its_webhook_has_another_or_is_gone,
                 a_name_that_another_program_gave_is_taken,
+            }
             sealing::{
                 what_is_secret_of_a_webhook_lies_sealed_in_the_store,
                 a_url_as_it_is_shown_stays_what_it_is,
