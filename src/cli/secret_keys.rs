@@ -98,35 +98,7 @@ pub async fn run(
                        the key of the deployment, or make one with openssl rand -hex 32";
         return Err(Failure::new(ExitReason::Settings, message));
     }
-    let mut shown = Instant::now();
-    let mut reported = false;
-    let mut report = |tally: &Tally| {
-        let every = match console.shows.progress {
-            true => Duration::from_secs(1),
-            false => Duration::from_secs(10),
-        };
-        if shown.elapsed() >= every {
-            shown = Instant::now();
-            let so_far = format!(
-                "{} webhooks looked at, {} {}",
-                tally.looked_at,
-                tally.anew,
-                to_be(purpose)
-            );
-            if console.shows.progress {
-                reported = true;
-                console.progress(so_far);
-            } else {
-                console.say(so_far);
-            }
-        }
-        ControlFlow::Continue(())
-    };
-    let tally = webhooks.sweep(purpose, &mut report).await;
-    if reported {
-        console.say("");
-    }
-    let tally = tally?;
+    let tally = sweep(purpose, webhooks, console).await?;
     let out = &mut console.out;
     if json {
         let report = Report::of(purpose, &keys, &tally);
@@ -148,6 +120,41 @@ pub async fn run(
             ),
         )),
     }
+}
+
+/// Goes through the webhooks and tells how far it is.
+async fn sweep(
+    purpose: Purpose,
+    webhooks: &Webhooks,
+    console: &mut Console,
+) -> Result<Tally, Failure> {
+    let every = match console.shows.progress {
+        true => Duration::from_secs(1),
+        false => Duration::from_secs(10),
+    };
+    let mut shown = Instant::now();
+    let mut reported = false;
+    let mut report = |tally: &Tally| {
+        if shown.elapsed() >= every {
+            shown = Instant::now();
+            let Tally {
+                looked_at, anew, ..
+            } = tally;
+            let so_far = format!("{looked_at} webhooks looked at, {anew} {}", to_be(purpose));
+            if console.shows.progress {
+                reported = true;
+                console.progress(so_far);
+            } else {
+                console.say(so_far);
+            }
+        }
+        ControlFlow::Continue(())
+    };
+    let tally = webhooks.sweep(purpose, &mut report).await;
+    if reported {
+        console.say("");
+    }
+    Ok(tally?)
 }
 
 fn to_be(purpose: Purpose) -> &'static str {

@@ -6,6 +6,7 @@
 //! | `stored` | a webhook to be registered, and one that is |
 //! | [`documents`] | what a store of documents does, and how a document is read |
 //! | [`secrets`] | how what is secret is encrypted at rest |
+//! | `cipher_error` | why something could not be encrypted or decrypted |
 //! | [`sealing`] | which parts of a document that is |
 //! | `error` | why a webhook could not be found or changed |
 //! | [`limits`] | how many webhooks an organization may have, and how large one may be |
@@ -16,6 +17,7 @@
 //!
 //! Redis and the embedded store keep the same JSON and answer the same [`documents::DocumentStore`].
 
+mod cipher_error;
 pub mod documents;
 mod error;
 mod fields;

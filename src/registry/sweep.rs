@@ -9,7 +9,9 @@ use std::ops::ControlFlow;
 
 use super::documents::{self, Change, DocumentReader, DocumentStore, Replacement};
 use super::sealing::Stands;
+use super::webhooks::Webhooks;
 use crate::domain::ids::{Organization, WebhookId};
+use crate::domain::secret::KeyId;
 use crate::domain::webhook::{InvalidWebhook, WebhookKey};
 use crate::store::Unavailable;
 
@@ -94,8 +96,25 @@ impl Tally {
     }
 }
 
+impl Webhooks {
+    /// The ids of the keys, the one that encrypts first.
+    pub fn key_ids(&self) -> Vec<KeyId> {
+        self.reader.cipher().key_ids().collect()
+    }
+
+    /// Goes through the webhooks of all organizations: which keys they are sealed with. If that is the
+    /// purpose, they are sealed anew with the first. `report` is told how far it is, and may end it.
+    pub async fn sweep(
+        &self,
+        purpose: Purpose,
+        report: &mut (dyn FnMut(&Tally) -> ControlFlow<()> + Send),
+    ) -> Result<Tally, Unavailable> {
+        sweep(&*self.documents, &self.reader, purpose, report).await
+    }
+}
+
 /// Goes through all webhooks. `report` is told after each how far it is, and may end it.
-pub(super) async fn sweep(
+async fn sweep(
     store: &dyn DocumentStore,
     reader: &DocumentReader,
     purpose: Purpose,

@@ -1,6 +1,5 @@
 //! The registered webhooks, for commands and the API.
 
-use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,13 +13,11 @@ use super::patch::Effect;
 pub use super::patch::WebhookPatch;
 use super::secrets::CipherError;
 pub use super::stored::{Listed, NewWebhook, StoredWebhook};
-use super::sweep::{Purpose, Tally, sweep};
 pub use super::version::{Target, Version};
 use crate::domain::ids::{Organization, WebhookId};
-use crate::domain::secret::{KeyId, Secret};
+use crate::domain::secret::Secret;
 use crate::domain::stored_secret::{StoredSecret, rotate};
 use crate::domain::webhook::{InvalidWebhook, WebhookDocument, WebhookKey};
-use crate::store::Unavailable;
 
 /// How often a change is made anew on top of somebody else's before it is given up.
 const TRIES: usize = 5;
@@ -28,8 +25,8 @@ const TRIES: usize = 5;
 /// Registers, lists and changes webhooks. No call waits for a store that is away.
 #[derive(Debug, Clone)]
 pub struct Webhooks {
-    documents: Arc<dyn DocumentStore>,
-    reader: DocumentReader,
+    pub(super) documents: Arc<dyn DocumentStore>,
+    pub(super) reader: DocumentReader,
 }
 
 impl Webhooks {
@@ -41,21 +38,6 @@ impl Webhooks {
     /// Says whether a webhook could be registered with this URL.
     pub fn check_url(&self, url: &str) -> Result<(), InvalidWebhook> {
         self.reader.check_url(url)
-    }
-
-    /// The ids of the keys, the one that encrypts first.
-    pub fn key_ids(&self) -> Vec<KeyId> {
-        self.reader.cipher().key_ids().collect()
-    }
-
-    /// Goes through the webhooks of all organizations: which keys they are sealed with. If that is the
-    /// purpose, they are sealed anew with the first. `report` is told how far it is, and may end it.
-    pub async fn sweep(
-        &self,
-        purpose: Purpose,
-        report: &mut (dyn FnMut(&Tally) -> ControlFlow<()> + Send),
-    ) -> Result<Tally, Unavailable> {
-        sweep(&*self.documents, &self.reader, purpose, report).await
     }
 
     /// Registers a webhook under a new id.
