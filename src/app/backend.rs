@@ -37,7 +37,8 @@ pub trait Backend: Send + Sync {
     /// Puts attempts on record.
     fn log_writer(&self) -> Result<Arc<dyn LogWriter>, ServerError>;
 
-    /// Sets up what an engine needs, the source of messages last. Waits for servers that are away;
+    /// Sets up what an engine needs, the source of messages last, once it is known that the settings
+    /// have the keys that webhooks are sealed with. Waits for servers that are away;
     /// an error is one that waiting does not mend.
     async fn set_to_work(&self, engine: ForEngine) -> Result<AtWork, StartError>;
 

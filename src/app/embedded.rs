@@ -58,6 +58,7 @@ impl Backend for OnEmbedded {
     }
 
     async fn set_to_work(&self, engine: ForEngine) -> Result<AtWork, StartError> {
+        super::keys::check(&self.0.webhooks()).await?;
         let ports = self.0.ports(engine.sender, engine.faults);
         let (source, handle) = self.0.source();
         let behind = Box::new(BehindEngine {

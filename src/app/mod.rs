@@ -6,11 +6,13 @@
 //! | [`backend`] | opens what the mode asks for, here and nowhere else |
 //! | `servers`, `embedded` | the two backends: RabbitMQ and Redis, or SQLite |
 //! | `worker`, `run` | start and stop a worker; and one process that does everything |
+//! | `keys` | checks at start whether the settings have the keys that webhooks are sealed with |
 //! | [`handles`] | shares the open files among those who need them |
 
 pub mod backend;
 mod embedded;
 pub mod handles;
+mod keys;
 mod run;
 mod servers;
 mod worker;
@@ -20,6 +22,7 @@ use std::sync::Arc;
 use backend::{Backend, NoData};
 use embedded::OnEmbedded;
 use handles::Shares;
+pub use keys::LacksKeys;
 pub use run::{Run, Scope};
 use servers::OnServers;
 pub use servers::{publisher, webhooks};
@@ -81,6 +84,9 @@ pub enum StartError {
     /// There is no embedded data.
     #[error(transparent)]
     NoData(#[from] NoData),
+    /// Webhooks are sealed with other keys.
+    #[error(transparent)]
+    Keys(#[from] LacksKeys),
     /// API and page cannot be served.
     #[error(transparent)]
     Api(#[from] crate::web::ServeError),

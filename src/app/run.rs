@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::backend::{self, Backend};
 use super::handles::{self, Shares};
-use super::{StartError, Worker};
+use super::{StartError, Worker, keys};
 use crate::config::Config;
 use crate::engine::faults::Faults;
 use crate::operations::deployment::Deployment;
@@ -96,10 +96,10 @@ impl Run {
     }
 
     /// Runs until told to stop; then takes nothing more, finishes what is in flight, and tells what
-    /// was done. An error is one of starting the worker, and ends everything.
+    /// was done. An error is one of starting, and ends everything.
     pub async fn run(self) -> Result<String, StartError> {
         if self.scope == Scope::Api {
-            return Ok(self.serve().await);
+            return self.serve().await;
         }
         let (config, shares, stop) = (self.config, self.shares, self.stop);
         let (started, faults) = (self.state.started.clone(), self.state.faults.clone());
@@ -126,11 +126,27 @@ impl Run {
         result
     }
 
-    /// Serves API and page alone.
-    async fn serve(self) -> String {
-        self.state.started.cancel();
-        self.listener.serve(self.state, self.stop).await;
+    /// Serves API and page alone. It is ready once it is known that it has the right keys.
+    async fn serve(self) -> Result<String, StartError> {
+        let webhooks = self.state.deployment.webhooks.clone();
+        let started = self.state.started.clone();
+        let checking = async {
+            match keys::check(&webhooks).await {
+                Ok(()) => {
+                    started.cancel();
+                    std::future::pending().await
+                }
+                Err(error) => error,
+            }
+        };
+        let result = tokio::select! {
+            () = self.listener.serve(self.state, self.stop.clone()) => Ok("the API".to_owned()),
+            error = checking => {
+                self.stop.cancel();
+                Err(error.into())
+            }
+        };
         self.backend.close().await;
-        "the API".to_owned()
+        result
     }
 }

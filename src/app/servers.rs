@@ -105,6 +105,9 @@ impl Backend for OnServers {
         let server = super::server(config, &engine.worker)?;
         let topology = Arc::new(super::topology(config));
         let (redis, keys) = (redis(config)?, keys(config));
+        let reader = super::document_reader(config);
+        let webhooks = redis_webhooks::webhooks(redis.clone(), keys.clone(), reader.clone());
+        super::keys::check(&webhooks).await?;
 
         let faults = engine.faults;
         let pauses = Arc::new(RedisPauses::new(redis.clone(), keys.clone()));
@@ -124,7 +127,7 @@ impl Backend for OnServers {
             subscriptions: Arc::new(RedisSubscriptions::start(
                 redis,
                 keys,
-                super::document_reader(config),
+                reader,
                 SubscriptionsSettings {
                     max_organizations: config.subscriptions.max_organizations,
                     max_age: config.subscriptions.max_age,

@@ -16,6 +16,7 @@ pub mod ready;
 pub mod relay;
 pub mod run;
 pub mod schema;
+pub mod secret_keys;
 pub mod secret_text;
 pub mod signals;
 mod store_commands;
@@ -67,6 +68,7 @@ enum Command {
     Attempts(attempts::AttemptsArgs),
     Deliveries(deliveries::DeliveriesArgs),
     DeadLetters(dead_letters::DeadLettersArgs),
+    SecretKeys(secret_keys::SecretKeysArgs),
     Topology(topology::TopologyArgs),
     Config(ConfigArgs),
     Schema(schema::SchemaArgs),
@@ -206,7 +208,9 @@ impl From<app::ServerError> for Failure {
 impl From<app::StartError> for Failure {
     fn from(error: app::StartError) -> Self {
         let kind = match &error {
-            app::StartError::Server(_) | app::StartError::NoData(_) => ExitReason::Settings,
+            app::StartError::Server(_) | app::StartError::NoData(_) | app::StartError::Keys(_) => {
+                ExitReason::Settings
+            }
             app::StartError::Sender(_) => ExitReason::Failed,
             app::StartError::Source(_) => ExitReason::Unavailable,
             app::StartError::Embedded(_) => ExitReason::Unavailable,

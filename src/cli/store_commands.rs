@@ -15,7 +15,9 @@ use crate::store::Unavailable;
 use super::console::Console;
 use super::failure::{ExitReason, Failure};
 use super::relay::RelayRequest;
-use super::{Command, Program, attempts, dead_letters, deliveries, publish, relay, webhooks};
+use super::{
+    Command, Program, attempts, dead_letters, deliveries, publish, relay, secret_keys, webhooks,
+};
 
 /// Asks what the settings name, or the process that has the embedded store open.
 pub(super) async fn run(
@@ -86,6 +88,7 @@ async fn ask(
         Command::DeadLetters(args) => {
             dead_letters::run(args, &*backend.dead_letters()?, console).await
         }
+        Command::SecretKeys(args) => secret_keys::run(args, &backend.webhooks()?, console).await,
         Command::Publish(args) => {
             let rules = app::event_rules(config);
             publish::run(args, &*backend.intake()?, &rules, console).await

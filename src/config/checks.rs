@@ -148,9 +148,9 @@ fn warn(keys: &[&'static str], reason: impl Into<String>) -> Warning {
 }
 
 fn unencrypted(c: &Config) -> Option<Warning> {
-    let reason = "is not set: the webhooks' secrets are stored unencrypted; make a key with openssl rand -hex 32";
+    let reason = "is not set: the webhooks' secrets, values of headers and queries of URLs are stored unencrypted; make a key with openssl rand -hex 32";
     c.secret_key
-        .is_none()
+        .is_empty()
         .then(|| warn(&["secret_key"], reason))
 }
 

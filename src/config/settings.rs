@@ -11,7 +11,7 @@ use ipnet::IpNet;
 
 use super::kinds::{
     ApiTokens, Choice, ConnectionUrl, Directory, DurationIn, EventTypes, Factor, ListenAddress,
-    LogFilter, Namespace, Networks, Optional, SecretKeyText, Size, Switch, Whole, WorkerName,
+    LogFilter, Namespace, Networks, Optional, SecretKeys, Size, Switch, Whole, WorkerName,
 };
 use super::reader::settings;
 use super::secret::{ApiToken, Redacted};
@@ -47,10 +47,11 @@ settings! {
         /// Where API and page listen. Any address but loopback needs `api.token`.
         listen: SocketAddr = SocketAddr::from(([127, 0, 0, 1], 8080)), ListenAddress;
 
-        /// The key that encrypts the webhooks' secrets at rest. Without it they are stored as
-        /// they are. All processes of a deployment need the same one. Better given by
-        /// environment variable than kept in a file.
-        secret_key: Option<SecretKey> = None, Optional(SecretKeyText);
+        /// What encrypts at rest what is secret of webhooks: signing secrets, values of headers,
+        /// queries of URLs. One key, or several with commas: the first encrypts, every one
+        /// decrypts. Without any they are stored as they are. All processes of a deployment need
+        /// the same ones. Better given by environment variable than kept in a file.
+        secret_key: Vec<SecretKey> = Vec::new(), SecretKeys;
 
         /// Whether a webhook's URL may be http:// too. Off, because what is sent is then readable
         /// on the way.

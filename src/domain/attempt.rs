@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::delivery::{Delivery, LastAttempt, Trigger};
+use super::endpoint::shown;
 use super::ids::{DeliveryId, EventId, EventType, Organization, WebhookId};
 use super::outcome::{Outcome, Reply};
 use super::webhook::Webhook;
@@ -24,7 +25,8 @@ pub struct Attempt {
     pub organization: Organization,
     /// The webhook.
     pub webhook_id: WebhookId,
-    /// Its endpoint at the time.
+    /// Its endpoint at the time, its query [hidden](shown).
+    #[serde(deserialize_with = "hidden")]
     pub url: String,
     /// The number of the attempt, from 1.
     pub attempt: u32,
@@ -79,7 +81,7 @@ impl Attempt {
             event_type: delivery.event.event_type.clone(),
             organization: delivery.event.organization.clone(),
             webhook_id: webhook.id.clone(),
-            url: webhook.url.to_string(),
+            url: shown(webhook.url.as_str()),
             attempt: delivery.attempt,
             trigger: delivery.trigger,
             outcome: outcome.name().to_owned(),
@@ -117,6 +119,11 @@ impl Attempt {
     pub fn duration_ms(&self) -> f64 {
         milliseconds::of(self.duration)
     }
+}
+
+/// Reads an endpoint. Earlier versions recorded its query, which is not to be shown either.
+fn hidden<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    String::deserialize(deserializer).map(|url| shown(&url))
 }
 
 mod milliseconds {

@@ -10,6 +10,25 @@ pub fn fingerprint(url: &Url) -> u64 {
     u64::from_be_bytes(std::array::from_fn(|index| digest[index]))
 }
 
+/// What stands in the place of a query that is not shown.
+const HIDDEN_QUERY: &str = "***";
+
+/// An endpoint as it is shown and put on record: its query may hold a credential, and is hidden.
+pub fn shown(url: &str) -> String {
+    match url.split_once(['?', '#']) {
+        // A fragment is never sent.
+        Some((rest, _)) if !url[rest.len()..].starts_with('?') => rest.to_owned(),
+        Some((rest, query)) if !query.is_empty() => format!("{rest}?{HIDDEN_QUERY}"),
+        _ => url.to_owned(),
+    }
+}
+
+/// Whether the query of an endpoint is hidden.
+pub fn is_hidden(url: &str) -> bool {
+    url.split_once('?')
+        .is_some_and(|(_, query)| query == HIDDEN_QUERY)
+}
+
 /// Which endpoints this deployment allows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct EndpointRules {
@@ -54,6 +73,12 @@ pub enum InvalidUrl {
     /// A whole URL stands behind the scheme.
     #[error("the URL has its scheme twice; write it once")]
     TwoSchemes,
+    /// Its query is the mask of one that is not shown.
+    #[error(
+        "the URL's query stands as {HIDDEN_QUERY}, which is how one is hidden: write it in full, or \
+         leave the URL as it was"
+    )]
+    Hidden,
     /// The URL is longer than receivers accept.
     #[error("the URL has {0} characters; at most 2048 are accepted")]
     TooLong(usize),
@@ -90,6 +115,9 @@ pub fn endpoint(text: &str, rules: EndpointRules) -> Result<Url, InvalidUrl> {
         return Err(InvalidUrl::Credentials);
     }
     check_host(&url)?;
+    if url.query() == Some(HIDDEN_QUERY) {
+        return Err(InvalidUrl::Hidden);
+    }
     url.set_fragment(None);
     Ok(url)
 }
@@ -146,6 +174,25 @@ mod tests {
     }
 
     #[test]
+    fn of_an_endpoint_everything_is_shown_but_its_query() {
+        for (url, expected) in [
+            ("https://example.com/a/b", "https://example.com/a/b"),
+            (
+                "https://example.com/a?token=x&y=%20",
+                "https://example.com/a?***",
+            ),
+            ("https://example.com/a?x?y", "https://example.com/a?***"),
+            ("https://example.com/a?", "https://example.com/a?"),
+            ("https://example.com/a#b?c", "https://example.com/a"),
+            ("https://example.com/a?b#c", "https://example.com/a?***"),
+            ("no url?secret", "no url?***"),
+        ] {
+            assert_eq!(shown(url), expected);
+            assert_eq!(shown(expected), expected, "to hide twice is to hide once");
+        }
+    }
+
+    #[test]
     fn what_was_hardly_meant_is_refused() {
         let host = |name: &str| InvalidUrl::Host(name.to_owned());
         for (text, problem) in [
@@ -164,6 +211,7 @@ mod tests {
             ("https://exa\tmple.com/", InvalidUrl::Blank),
             ("https://example.com/a b", InvalidUrl::Blank),
             ("https://user@example.com/", InvalidUrl::Credentials),
+            ("https://example.com/a?***", InvalidUrl::Hidden),
         ] {
             assert_eq!(endpoint(text, HTTP).unwrap_err(), problem, "{text:?}");
         }

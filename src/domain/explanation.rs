@@ -40,6 +40,9 @@ pub enum Obstacle {
          the reason webhook-invalid"
     )]
     Invalid(String),
+    /// Its document cannot be opened here.
+    #[error("{0}; until then its deliveries are put off, and nothing is lost")]
+    Unopened(String),
 }
 
 impl Obstacle {
@@ -51,6 +54,7 @@ impl Obstacle {
             Self::Disabled(_) => "disabled",
             Self::AddressRefused(_) => "address-refused",
             Self::Invalid(_) => "invalid",
+            Self::Unopened(_) => "unopened",
         }
     }
 }

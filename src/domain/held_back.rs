@@ -174,7 +174,7 @@ impl Why {
             Self::Slow => {
                 "its receiver is slow, and its organization has as many slow requests open as it may"
             }
-            Self::OwnFault => "no requests can be made here",
+            Self::OwnFault => "no request can be made here, or what it takes cannot be opened",
         }
     }
 }

@@ -27,6 +27,9 @@ pub struct Unusable {
     pub id: String,
     /// What is wrong with the document.
     pub problem: String,
+    /// Whether nothing may be wrong with it, and this process lacks the key that opens it: then its
+    /// deliveries are put off.
+    pub for_want_of_key: bool,
     /// The event subscriptions, if that much can be read of an enabled webhook: its deliveries are
     /// kept as dead letters until the document is mended.
     pub event_subscriptions: Option<Vec<EventSubscription>>,
@@ -50,6 +53,7 @@ impl Unusable {
         Self {
             id,
             problem: problem.to_string(),
+            for_want_of_key: problem.is_for_want_of_key(),
             event_subscriptions,
         }
     }
@@ -69,12 +73,20 @@ impl OrganizationWebhooks {
 
     /// Returns what is wrong with the document of this id, if something is.
     pub fn problem(&self, id: &WebhookId) -> Option<&str> {
-        let found = self
-            .invalid
-            .iter()
-            .find(|unusable| unusable.id == id.as_str());
-        let problem = found.map(|unusable| unusable.problem.as_str());
+        let problem = self.unusable(id).map(|unusable| unusable.problem.as_str());
         problem.or(self.unreadable.as_deref())
+    }
+
+    /// Whether this process lacks the key that opens the document of this id.
+    pub fn lacks_key(&self, id: &WebhookId) -> bool {
+        self.unusable(id)
+            .is_some_and(|unusable| unusable.for_want_of_key)
+    }
+
+    fn unusable(&self, id: &WebhookId) -> Option<&Unusable> {
+        self.invalid
+            .iter()
+            .find(|unusable| unusable.id == id.as_str())
     }
 
     /// The webhooks that an event of this type is to be delivered to.

@@ -3,7 +3,8 @@
 //! A fault is ours if no endpoint can mend it and it strikes whoever is next: no file handles, no
 //! memory, no local ports, no resolver, no network. What strikes one endpoint alone is its own,
 //! whatever it is called: a name that its servers do not answer for, an address that nobody routes
-//! to. A fault that is taken for an endpoint's costs an attempt, of which there are ten; one that
+//! to. The exception is a secret key that this process lacks: it strikes the webhooks that were sealed
+//! with it, and none of them can mend it. A fault that is taken for an endpoint's costs an attempt, of which there are ten; one that
 //! is taken for ours is put off for ever. So in doubt it is the endpoint's.
 
 use std::fmt;
@@ -22,6 +23,8 @@ pub enum OwnFault {
     Resolver,
     /// A network.
     Network,
+    /// The key that opens what is secret of a webhook.
+    SecretKey,
 }
 
 impl OwnFault {
@@ -33,6 +36,7 @@ impl OwnFault {
             Self::Ports => "no_local_ports",
             Self::Resolver => "no_resolver",
             Self::Network => "no_network",
+            Self::SecretKey => "no_secret_key",
         }
     }
 }
@@ -58,6 +62,10 @@ impl fmt::Display for OwnFault {
                  see /etc/resolv.conf"
             }
             Self::Network => "this machine has no network: no route leads out of it",
+            Self::SecretKey => {
+                "webhooks are sealed with a secret key that this process does not have: add it to \
+                 PRISM_SECRET_KEY, behind the first (`prism-webhooks secret-keys check` names them)"
+            }
         })
     }
 }

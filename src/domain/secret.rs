@@ -6,6 +6,7 @@ use base64::Engine as _;
 use base64::engine::DecodePaddingMode;
 use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig, STANDARD};
 use rand::RngExt as _;
+use sha2::{Digest as _, Sha256};
 
 /// The prefix of a secret in the Standard Webhooks form, whose rest is Base64.
 pub const STANDARD_PREFIX: &str = "whsec_";
@@ -86,7 +87,7 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// The key that encrypts webhook secrets at rest: 32 bytes that print as `***`.
+/// A key that encrypts what is secret of webhooks at rest: 32 bytes that print as `***`.
 #[derive(Clone, PartialEq, Eq)]
 pub struct SecretKey([u8; 32]);
 
@@ -99,6 +100,33 @@ impl SecretKey {
     /// The key's bytes, for the cipher.
     pub fn expose(&self) -> &[u8; 32] {
         &self.0
+    }
+
+    /// What names the key where it may be seen: a digest, from which it cannot be had.
+    pub fn id(&self) -> KeyId {
+        let mut digest = Sha256::new_with_prefix("prism-webhooks secret key\0");
+        digest.update(self.0);
+        let digest = digest.finalize();
+        KeyId(std::array::from_fn(|index| digest[index]))
+    }
+}
+
+/// Names a [`SecretKey`]: 8 hexadecimal digits. Two keys have the same one in one of 2^32 cases.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct KeyId([u8; 4]);
+
+impl KeyId {
+    /// Takes an id as it is written.
+    pub fn parse(text: &str) -> Option<Self> {
+        let mut id = [0; 4];
+        hex::decode_to_slice(text, &mut id).ok()?;
+        Some(Self(id))
+    }
+}
+
+impl fmt::Display for KeyId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&hex::encode(self.0))
     }
 }
 
@@ -116,6 +144,17 @@ mod tests {
     fn a_secret_is_not_printed() {
         let secret = Secret::new("hunter2").unwrap();
         assert!(!format!("{secret:?}").contains("hunter2"));
+    }
+
+    #[test]
+    fn a_key_has_a_name_that_tells_it_from_others_and_nothing_of_it() {
+        let (one, other) = (SecretKey::new([1; 32]), SecretKey::new([2; 32]));
+        assert_ne!(one.id(), other.id());
+        let text = one.id().to_string();
+        assert_eq!(KeyId::parse(&text), Some(SecretKey::new([1; 32]).id()));
+        assert!(text.len() == 8 && !text.contains("0101"), "{text}");
+        assert_eq!(KeyId::parse("0102"), None);
+        assert_eq!(KeyId::parse("not hex!"), None);
     }
 
     #[test]

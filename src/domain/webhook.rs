@@ -19,7 +19,7 @@ use super::ids::{EventType, InvalidId, Organization, WebhookId};
 use super::matching::{self, CoversNothing, EventSubscription};
 use super::rate_limit::{InvalidRateLimit, RateLimit};
 use super::retry::RetryOverrides;
-use super::secret::Secret;
+use super::secret::{InvalidSecret, Secret};
 use super::stored_secret::StoredSecret;
 
 /// A webhook as it is stored: the value in the hash of its organization, under its id.
@@ -30,7 +30,8 @@ pub struct WebhookDocument {
     pub id: String,
     /// What people call it: 1 to 200 characters, unique in its organization.
     pub name: String,
-    /// The endpoint: an absolute URL without credentials; https unless the deployment allows http.
+    /// The endpoint: an absolute URL without credentials; https unless the deployment allows http. Its
+    /// query is stored in its encrypted form when secrets are encrypted at rest.
     pub url: String,
     /// What it is for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -41,7 +42,8 @@ pub struct WebhookDocument {
     /// The signing secrets, newest first. None: requests are not signed.
     #[serde(default, deserialize_with = "null_is_none")]
     pub secrets: Vec<StoredSecret>,
-    /// Request headers of the webhook's own.
+    /// Request headers of the webhook's own. Their values are stored in their encrypted form when
+    /// secrets are encrypted at rest.
     #[serde(default, deserialize_with = "null_is_none")]
     pub headers: BTreeMap<String, String>,
     /// Whether it gets deliveries.
@@ -158,6 +160,14 @@ pub enum InvalidWebhook {
         /// Why.
         problem: String,
     },
+    /// Something sealed in it cannot be opened.
+    #[error("{what} cannot be read: {problem}")]
+    Unopened {
+        /// Which part of it, for people.
+        what: String,
+        /// Why.
+        problem: Unopened,
+    },
     /// The retry overrides make no sense.
     #[error("retry: {0}")]
     Retry(String),
@@ -166,9 +176,37 @@ pub enum InvalidWebhook {
     RateLimit(#[from] InvalidRateLimit),
 }
 
+/// Why something that is stored sealed could not be opened, in the cipher's words.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Unopened {
+    /// This process may lack the key: that is its own fault, and no fault of the webhook's.
+    #[error("{0}")]
+    ForWantOfKey(String),
+    /// What is stored is wrong.
+    #[error("{0}")]
+    Wrong(String),
+}
+
+impl From<InvalidSecret> for Unopened {
+    fn from(error: InvalidSecret) -> Self {
+        Self::Wrong(error.to_string())
+    }
+}
+
+impl InvalidWebhook {
+    /// Whether the document may be in order, and this process lacks the key that opens it.
+    pub fn is_for_want_of_key(&self) -> bool {
+        let Self::Unopened { problem, .. } = self else {
+            return false;
+        };
+        matches!(problem, Unopened::ForWantOfKey(_))
+    }
+}
+
 impl Webhook {
-    /// Checks a stored document. `open` turns a stored secret's value into the secret.
-    pub fn from_document<E: std::fmt::Display>(
+    /// Checks a stored document, whose URL and headers are open. `open` turns a stored secret's value
+    /// into the secret.
+    pub fn from_document<E: Into<Unopened>>(
         document: &WebhookDocument,
         rules: EndpointRules,
         open: impl Fn(&str) -> Result<Secret, E>,
@@ -185,9 +223,13 @@ impl Webhook {
             return Err(InvalidWebhook::Description);
         }
         let secrets = document.secrets.iter().enumerate().map(|(index, stored)| {
-            let secret = open(&stored.value).map_err(|error| InvalidWebhook::Secret {
-                position: index + 1,
-                problem: error.to_string(),
+            let position = index + 1;
+            let secret = open(&stored.value).map_err(|error| match error.into() {
+                Unopened::Wrong(problem) => InvalidWebhook::Secret { position, problem },
+                problem => InvalidWebhook::Unopened {
+                    what: format!("secret {position}"),
+                    problem,
+                },
             })?;
             Ok((secret, stored.expires_at))
         });

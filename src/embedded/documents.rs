@@ -17,12 +17,15 @@ use super::writer::{WhenFull, Write, WriteError};
 use crate::domain::ids::Organization;
 use crate::domain::organization::OrganizationWebhooks;
 use crate::domain::webhook::{WebhookDocument, WebhookKey};
-use crate::registry::documents::{self, Change, DocumentStore, Replacement};
+use crate::registry::documents::{self, Change, DocumentStore, Replacement, SomeOrganizations};
 use crate::store::Unavailable;
 
 /// What is known of each organization, in a cell that the first who asks fills. A change removes
 /// the cell, so a load that began before it ends where nobody looks any more.
 type Known = Cache<Organization, Arc<OnceCell<Arc<OrganizationWebhooks>>>>;
+
+/// So many organizations are listed in one step.
+const ORGANIZATIONS: usize = 1000;
 
 /// The documents of all organizations.
 #[derive(Debug, Clone)]
@@ -103,8 +106,20 @@ impl Documents {
         organization: &Organization,
         run: impl FnMut(&Connection) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T, Unavailable> {
+        self.change_told(true, organization, run).await
+    }
+
+    /// Makes a change, and if it is to be told, has everybody forget what they knew before.
+    async fn change_told<T: Send + 'static>(
+        &self,
+        told: bool,
+        organization: &Organization,
+        run: impl FnMut(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, Unavailable> {
         let changed = self.store.submit(Write::new(WhenFull::Refuse), run).await;
-        self.known.invalidate(organization);
+        if told {
+            self.known.invalidate(organization);
+        }
         changed.map_err(Unavailable::new)
     }
 
@@ -140,6 +155,12 @@ impl Documents {
 
 #[async_trait]
 impl DocumentStore for Documents {
+    async fn organizations(&self, after: &str) -> Result<SomeOrganizations, Unavailable> {
+        let after = after.to_owned();
+        self.read(move |connection| organizations(connection, &after))
+            .await
+    }
+
     async fn all(
         &self,
         organization: &Organization,
@@ -198,7 +219,8 @@ impl DocumentStore for Documents {
         let (old, new) = (replacement.old.to_vec(), replacement.new.to_owned());
         let name = replacement.name.map(str::to_owned);
         let fresh = replacement.forget_health;
-        self.change(&webhook.organization, move |connection| {
+        let told = !replacement.means_the_same;
+        self.change_told(told, &webhook.organization, move |connection| {
             let WebhookKey { organization, id } = &key;
             match one(connection, organization, id.as_str())? {
                 None => return Ok(Change::Gone),
@@ -251,6 +273,22 @@ fn all(
         Ok((row.get(0)?, row.get(1)?))
     })?;
     rows.collect()
+}
+
+/// Some of the organizations behind `after`, by name. What is none can have no webhooks either.
+fn organizations(connection: &Connection, after: &str) -> rusqlite::Result<SomeOrganizations> {
+    let sql = "SELECT DISTINCT organization FROM webhooks WHERE organization > ? \
+               ORDER BY organization LIMIT ?";
+    let mut rows = connection.prepare_cached(sql)?;
+    let rows = rows.query_map(params![after, ORGANIZATIONS], |row| row.get(0))?;
+    let names: Vec<String> = rows.collect::<rusqlite::Result<_>>()?;
+    let organizations = names.iter().filter_map(|name| Organization::new(name).ok());
+    Ok(SomeOrganizations {
+        organizations: organizations.collect(),
+        next: (names.len() == ORGANIZATIONS)
+            .then(|| names.last().cloned())
+            .flatten(),
+    })
 }
 
 fn one(

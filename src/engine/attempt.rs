@@ -52,7 +52,7 @@ impl Engine {
             Admitted::Go(place) => Box::pin(self.make(delivery, webhook, place, origin)).await,
             Admitted::Later(deferral) => {
                 let deferral = self.placed(&key(delivery), deferral).await?;
-                Box::pin(self.put_off(delivery, webhook, deferral, origin)).await?;
+                Box::pin(self.put_off(delivery, deferral, origin)).await?;
                 Ok(None)
             }
         }
@@ -74,6 +74,11 @@ impl Engine {
                 drop(place);
                 let asking = self.ask(delivery, &webhook, origin.kind());
                 self.attempt(delivery, &webhook, asking, origin).await
+            }
+            Eligibility::Unopened => {
+                drop(place);
+                self.put_off_unopened(delivery, origin).await?;
+                Ok(None)
             }
             Eligibility::Over(reason, detail) => {
                 drop(place);
@@ -114,7 +119,7 @@ impl Engine {
                     why: Why::OwnFault,
                     in_line: None,
                 };
-                self.put_off(delivery, webhook, deferral, origin).await?;
+                self.put_off(delivery, deferral, origin).await?;
                 return Ok(None);
             }
         };

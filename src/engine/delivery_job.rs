@@ -36,6 +36,11 @@ impl Engine {
                     .await?;
                 None
             }
+            Eligibility::Unopened => {
+                let origin = Origin::Message(&receipt);
+                self.put_off_unopened(&delivery, origin).await?;
+                None
+            }
             Eligibility::Wanted(webhook) => match delivery.remaining_wait {
                 Some(rest) => {
                     self.wait_on(&delivery, rest, &receipt).await?;

@@ -17,6 +17,8 @@ use super::Engine;
 pub(super) enum Eligibility {
     /// The delivery is wanted, and this is its webhook as it is now.
     Wanted(Arc<Webhook>),
+    /// It is not known, for this process lacks the key that opens the webhook.
+    Unopened,
     /// Nobody wants it any more: why, in a word and a sentence.
     Over(Reason, String),
 }
@@ -34,6 +36,9 @@ impl Engine {
                 State::Enabled => Eligibility::Wanted(webhook.clone()),
                 State::Disabled(why) => Eligibility::Over(Reason::WebhookDisabled, why.clone()),
             };
+        }
+        if webhooks.lacks_key(&delivery.webhook) {
+            return Eligibility::Unopened;
         }
         match webhooks.problem(&delivery.webhook) {
             Some(problem) => Eligibility::Over(Reason::WebhookInvalid, problem.to_owned()),

@@ -124,7 +124,8 @@ impl Engine {
     }
 
     /// A webhook whose document cannot be used gets no request, and loses nothing: what it would
-    /// have been sent can be requeued once the document is mended.
+    /// have been sent can be requeued once the document is mended. One that only we cannot open gets
+    /// it as soon as we can.
     async fn keep_for_unusable(
         &self,
         webhooks: &OrganizationWebhooks,
@@ -142,6 +143,10 @@ impl Engine {
             }
             let origin = Origin::Event(siblings, receipt);
             let delivery = siblings.first(&id);
+            if unusable.for_want_of_key {
+                self.put_off_unopened(&delivery, origin).await?;
+                continue;
+            }
             let delivery = self.told_apart(&delivery, origin).await;
             let problem = unusable.problem.clone();
             self.dead_letter_without_attempt(&delivery, Reason::WebhookInvalid, problem, receipt)

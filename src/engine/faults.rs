@@ -16,6 +16,8 @@ pub struct Faults {
     outages: Mutex<Outages>,
     /// Whether there is an outage: what every request asks, without the lock.
     any: AtomicBool,
+    /// What is put off for want of a secret key. Apart: that requests are made ends none of it.
+    keys: Mutex<Outages>,
     /// Why no messages are to be had, if so.
     no_messages: Mutex<Option<String>>,
     /// How many messages wait for the record to take something.
@@ -25,10 +27,14 @@ pub struct Faults {
 impl Faults {
     /// A request could not be made, by `fault`. Gives how long its delivery is put off.
     pub fn hit(&self, fault: OwnFault) -> Duration {
-        let mut outages = self.lock();
-        let hit = outages.hit(fault, Instant::now().into_std());
-        self.any.store(true, Ordering::Relaxed);
-        drop(outages);
+        let now = Instant::now().into_std();
+        let hit = if fault == OwnFault::SecretKey {
+            locked(&self.keys).hit(fault, now)
+        } else {
+            let mut outages = self.lock();
+            self.any.store(true, Ordering::Relaxed);
+            outages.hit(fault, now)
+        };
         if hit.news {
             tracing::error!(
                 fault = fault.name(),
@@ -50,12 +56,21 @@ impl Faults {
         if self.any.load(Ordering::Relaxed) {
             self.end(Outages::passed);
         }
+        let over = locked(&self.keys).passed(Instant::now().into_std());
+        if let Some(over) = over {
+            tracing::info!(
+                lasted = ?over.lasted,
+                put_off = over.faults,
+                "nothing is put off for want of a secret key any more"
+            );
+        }
     }
 
     /// The fault that lasts now, if any.
     pub fn current(&self) -> Option<OwnFault> {
         self.passed();
-        self.lock().current()
+        let requests = self.lock().current();
+        requests.or_else(|| locked(&self.keys).current())
     }
 
     /// No messages can be taken from their queues, for this reason; `None`: they can.

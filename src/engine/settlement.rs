@@ -13,11 +13,12 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::domain::admission::Deferral;
+use crate::domain::admission::{Deferral, Why};
 use crate::domain::attempt::Attempt;
 use crate::domain::dead_letter::{Content, DeadLetter, Reason};
 use crate::domain::delivery::Delivery;
 use crate::domain::delivery_state::DeliveryState;
+use crate::domain::own_fault::OwnFault;
 use crate::domain::verdict::Verdict;
 use crate::domain::webhook::{Webhook, WebhookKey};
 
@@ -70,7 +71,7 @@ impl Engine {
         let failed_ever = failed || delivery.has_a_past();
         let entry = Entry {
             attempt: (!failed).then_some(made.attempt),
-            ..self.entry(delivery, made.webhook, state, failed_ever, origin)
+            ..self.entry(delivery, state, failed_ever, origin)
         };
         self.ports.log.write(entry).await;
         // Last: once it is disabled, an event that comes again no longer finds the webhook, and
@@ -134,7 +135,6 @@ impl Engine {
     pub(super) async fn put_off(
         &self,
         delivery: &Delivery,
-        webhook: &Webhook,
         deferral: Deferral,
         origin: Origin<'_>,
     ) -> Result<(), Stopped> {
@@ -148,7 +148,7 @@ impl Engine {
         self.hand_over(follow_up, origin.receipt()).await?;
         tracing::debug!(
             delivery_id = %delivery.id,
-            webhook_id = %webhook.id,
+            webhook_id = %delivery.webhook,
             ?delay,
             because = deferral.why.name(),
             "deferred"
@@ -156,11 +156,27 @@ impl Engine {
         self.counters.put_off(deferral.why);
         let state = DeliveryState::Waiting(self.due(delay));
         let failed = delivery.has_a_past();
-        let entry = self.entry(&unsettled(delivery), webhook, state, failed, origin);
+        let entry = self.entry(&unsettled(delivery), state, failed, origin);
         if entry.mark.is_some() || entry.delivery.is_some() {
             self.ports.log.write(entry).await;
         }
         Ok(())
+    }
+
+    /// Puts a delivery off until this process, or another, has the key that opens its webhook.
+    pub(super) async fn put_off_unopened(
+        &self,
+        delivery: &Delivery,
+        origin: Origin<'_>,
+    ) -> Result<(), Stopped> {
+        let delay = self.ports.faults.hit(OwnFault::SecretKey);
+        let deferral = Deferral {
+            // What its receiver asked for holds as well.
+            delay: delay.max(delivery.remaining_wait.unwrap_or_default()),
+            why: Why::OwnFault,
+            in_line: None,
+        };
+        self.put_off(delivery, deferral, origin).await
     }
 
     /// Keeps the rest of a wait that no single delay queue could keep.
@@ -267,13 +283,12 @@ impl Engine {
     fn entry(
         &self,
         delivery: &Delivery,
-        webhook: &Webhook,
         state: DeliveryState,
         failed: bool,
         origin: Origin<'_>,
     ) -> Entry {
         let mark = match origin {
-            Origin::Event(siblings, _) => siblings.settling(&webhook.id),
+            Origin::Event(siblings, _) => siblings.settling(&delivery.webhook),
             Origin::Message(_) => None,
         };
         // A first attempt that went well leaves no record of the delivery: the hot path. Only where

@@ -53,7 +53,10 @@ pub async fn explain(
         Err(WebhooksError::Invalid(reason)) => Ok(Explained {
             explanation: Explanation {
                 covered_by: None,
-                obstacles: vec![Obstacle::Invalid(reason.to_string())],
+                obstacles: vec![match reason.is_for_want_of_key() {
+                    true => Obstacle::Unopened(reason.to_string()),
+                    false => Obstacle::Invalid(reason.to_string()),
+                }],
             },
             held_back: None,
         }),

@@ -6,6 +6,7 @@ use redis::Cmd;
 
 use super::texts::{Texts, Unreadable};
 use crate::domain::attempt::Attempt;
+use crate::domain::endpoint::shown;
 
 /// How many fields there are. All of them are always written, in the same order, empty if there is
 /// no value: a stream stores the names once for all entries that have the same.
@@ -77,7 +78,8 @@ pub(super) fn read(texts: &Texts) -> Result<Attempt, Unreadable> {
         event_type: texts.required("event_type")?,
         organization: texts.required("organization")?,
         webhook_id: texts.required("webhook_id")?,
-        url: texts.text("url")?.to_owned(),
+        // Earlier versions recorded the query.
+        url: shown(texts.text("url")?),
         attempt: texts.required("attempt")?,
         trigger: texts.required("trigger")?,
         outcome: texts.text("outcome")?.to_owned(),
@@ -165,6 +167,13 @@ mod tests {
             ..attempt()
         };
         assert_eq!(read_back(&bare), Ok(bare));
+    }
+
+    #[test]
+    fn the_query_of_an_endpoint_that_an_earlier_version_recorded_is_not_shown() {
+        let url = "https://example.com/hook?token=hunter2".to_owned();
+        let read = read_back(&Attempt { url, ..attempt() }).unwrap();
+        assert_eq!(read.url, "https://example.com/hook?***");
     }
 
     #[test]

@@ -16,8 +16,11 @@ use super::keys::Keys;
 use super::{names, statistics};
 use crate::domain::ids::Organization;
 use crate::domain::webhook::{WebhookDocument, WebhookKey};
-use crate::registry::documents::{Change, DocumentStore, Replacement};
+use crate::registry::documents::{Change, DocumentStore, Replacement, SomeOrganizations};
 use crate::store::Unavailable;
+
+/// So many keys of every kind are looked at in one step: less than a millisecond of the server's time.
+const SCANNED: u32 = 1000;
 
 /// The documents of all organizations.
 #[derive(Debug, Clone)]
@@ -64,6 +67,21 @@ impl Documents {
         Ok(all.into_iter().map(|(id, raw)| (text(id), raw)).collect())
     }
 
+    /// Some of the organizations that have webhooks, and the server's cursor if there are more.
+    async fn organizations(&self, after: &str) -> Result<SomeOrganizations, StoreError> {
+        let mut command = cmd("SCAN");
+        command.arg(if after.is_empty() { "0" } else { after });
+        command.arg("MATCH").arg(self.keys.all_webhooks());
+        command.arg("COUNT").arg(SCANNED).arg("TYPE").arg("hash");
+        let (cursor, keys): (String, Vec<Vec<u8>>) = self.connection.call(&command).await?;
+        let texts = keys.iter().filter_map(|key| std::str::from_utf8(key).ok());
+        let organizations = texts.filter_map(|key| self.keys.organization(key));
+        Ok(SomeOrganizations {
+            organizations: organizations.collect(),
+            next: (cursor != "0").then_some(cursor),
+        })
+    }
+
     /// One document as it is stored.
     pub(super) async fn get(
         &self,
@@ -103,7 +121,11 @@ impl Documents {
         call.arg(replacement.old).arg(replacement.new);
         call.arg(replacement.name.unwrap_or_default());
         call.arg(u8::from(replacement.forget_health));
-        call.arg(self.keys.changed()).arg(organization.as_str());
+        let channel = match replacement.means_the_same {
+            true => String::new(),
+            false => self.keys.changed(),
+        };
+        call.arg(channel).arg(organization.as_str());
         self.knowing_names(organization, &call).await
     }
 
@@ -154,6 +176,11 @@ impl Documents {
 
 #[async_trait]
 impl DocumentStore for Documents {
+    async fn organizations(&self, after: &str) -> Result<SomeOrganizations, Unavailable> {
+        let some = Self::organizations(self, after).await;
+        some.map_err(Unavailable::new)
+    }
+
     async fn all(
         &self,
         organization: &Organization,

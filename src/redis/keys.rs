@@ -33,6 +33,17 @@ impl Keys {
         format!("{}:{{{organization}}}:names", self.prefix)
     }
 
+    /// What the hashes of all organizations' webhooks match: no identifier can hold a brace.
+    pub fn all_webhooks(&self) -> String {
+        format!("{}:{{*}}", self.prefix)
+    }
+
+    /// The organization whose webhooks a key is for.
+    pub fn organization(&self, key: &str) -> Option<Organization> {
+        let name = key.strip_prefix(&*self.prefix)?.strip_prefix(":{")?;
+        Organization::new(name.strip_suffix('}')?).ok()
+    }
+
     /// Channel: the name of an organization whose webhooks changed.
     pub fn changed(&self) -> String {
         format!("{}:changed", self.prefix)
@@ -142,6 +153,9 @@ mod tests {
         let organization = Organization::new("acme").unwrap();
         let id = WebhookId::new("w1").unwrap();
         assert_eq!(keys.webhooks(&organization), "prism:webhooks:{acme}");
+        let acme = keys.organization("prism:webhooks:{acme}");
+        assert_eq!(acme.as_ref(), Some(&organization));
+        assert_eq!(keys.organization("prism:webhooks:{acme}:bodies"), None);
         assert_eq!(keys.changed(), "prism:webhooks:changed");
         assert_eq!(keys.attempts(), "prism:webhooks:attempts");
         assert_eq!(

@@ -142,6 +142,7 @@ impl RedisSubscriptions {
             new: &new,
             name: None,
             forget_health: true,
+            means_the_same: false,
         };
         match self.documents.replace(webhook, &replacement).await {
             Ok(Change::Done) => Ok(Tried::Settled(true)),

@@ -12,6 +12,7 @@ use serde::de::Error as _;
 
 use super::fields::Fields;
 use super::limits::Limits;
+use super::sealing::Sealer;
 use super::secrets::SecretCipher;
 use crate::domain::egress::Egress;
 use crate::domain::endpoint::{EndpointRules, endpoint};
@@ -48,11 +49,25 @@ pub struct Replacement<'a> {
     pub name: Option<&'a str>,
     /// Whether the record of its failures is to begin anew.
     pub forget_health: bool,
+    /// Whether it says the same, so that nobody need be told.
+    pub means_the_same: bool,
+}
+
+/// A part of the organizations that have webhooks.
+#[derive(Debug, Default)]
+pub struct SomeOrganizations {
+    /// Which; one may be in several parts.
+    pub organizations: Vec<Organization>,
+    /// What to ask for the next part with; `None`: this was the last.
+    pub next: Option<String>,
 }
 
 /// Keeps the documents of all organizations.
 #[async_trait]
 pub trait DocumentStore: std::fmt::Debug + Send + Sync {
+    /// Some of the organizations that have webhooks; the first part is asked for with an empty text.
+    async fn organizations(&self, after: &str) -> Result<SomeOrganizations, Unavailable>;
+
     /// Every document of an organization with the id that it stands under, ordered by that.
     async fn all(
         &self,
@@ -105,7 +120,7 @@ struct Registering {
 }
 
 impl DocumentReader {
-    /// Decrypts secrets with `cipher` and allows the endpoints that `rules` allow.
+    /// Decrypts with `cipher` what is secret, and allows the endpoints that `rules` allow.
     pub fn new(cipher: SecretCipher, rules: EndpointRules) -> Self {
         Self {
             cipher,
@@ -170,14 +185,20 @@ impl DocumentReader {
         &self.cipher
     }
 
-    /// Reads and checks the document that stands under `field`.
+    /// Seals and opens the parts of a webhook.
+    pub(super) fn sealer<'a>(&'a self, webhook: &'a WebhookKey) -> Sealer<'a> {
+        let cipher = &self.cipher;
+        Sealer { cipher, webhook }
+    }
+
+    /// Reads and checks the document that stands under `field`. Its URL and headers are opened.
     pub fn read(
         &self,
         organization: &Organization,
         field: &str,
         json: &[u8],
     ) -> Result<(WebhookDocument, Webhook), InvalidWebhook> {
-        let document = parse(json)?;
+        let mut document = parse(json)?;
         if document.id != field {
             return Err(InvalidWebhook::IdDiffers {
                 inside: document.id,
@@ -188,6 +209,9 @@ impl DocumentReader {
             organization: organization.clone(),
             id: WebhookId::new(field)?,
         };
+        let sealer = self.sealer(&key);
+        document.url = sealer.open_url(&document.url)?;
+        document.headers = sealer.open_headers(document.headers)?;
         let decrypt = |stored: &str| self.cipher.decrypt(stored, &key);
         let webhook = Webhook::from_document(&document, self.rules, decrypt)?;
         Ok((document, webhook))
@@ -208,6 +232,13 @@ impl DocumentReader {
                         tracing::warn!(%organization, webhook_id = id, "{warning}");
                     }
                     known.webhooks.push(Arc::new(webhook));
+                }
+                Err(reason) if reason.is_for_want_of_key() => {
+                    tracing::error!(
+                        %organization, webhook_id = id, %reason,
+                        "a webhook cannot be opened; its deliveries are put off until it can be"
+                    );
+                    known.invalid.push(Unusable::of(id, &json, &reason));
                 }
                 Err(reason) => {
                     tracing::error!(
@@ -278,7 +309,8 @@ pub(super) fn mark_disabled(
     fields.set("disabled_at", &now)
 }
 
-fn quiet(error: &serde_json::Error, problem: &str) -> serde_json::Error {
+/// An error of the JSON library that quotes nothing of what it read.
+pub(super) fn quiet(error: &serde_json::Error, problem: &str) -> serde_json::Error {
     let place = format!("line {} column {}", error.line(), error.column());
     serde_json::Error::custom(format!("{problem} ({place})"))
 }

@@ -77,8 +77,8 @@ pub enum WebhooksError {
     /// The webhook would not, or does not, make sense.
     #[error(transparent)]
     Invalid(#[from] InvalidWebhook),
-    /// Its secret cannot be stored.
-    #[error("the secret cannot be stored: {0}")]
+    /// Something secret of it cannot be stored.
+    #[error("it cannot be stored as it is: {0}")]
     Secret(#[from] CipherError),
     /// The store gave no answer, or refused.
     #[error(transparent)]

@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use super::error::WebhooksError;
 use super::fields::Fields;
+use super::sealing::Sealer;
+use crate::domain::endpoint::{is_hidden, shown};
 use crate::domain::matching::EventSubscription;
 use crate::domain::rate_limit::RateLimit;
 use crate::domain::retry::RetryOverrides;
@@ -27,6 +30,26 @@ pub struct WebhookPatch {
 }
 
 impl WebhookPatch {
+    /// The patch as it is to be stored in a document: what is secret is sealed. A URL that is given as
+    /// it is shown, without its query, stays what it is.
+    pub(super) fn to_be_stored(
+        &self,
+        fields: &Fields,
+        sealer: &Sealer<'_>,
+    ) -> Result<Self, WebhooksError> {
+        let stored = fields.get::<String>("url").unwrap_or_default();
+        let as_shown = |url: &String| is_hidden(url.trim()) && url.trim() == shown(&stored);
+        let url = self.url.as_ref().filter(|url| !as_shown(url));
+        let url = url.map(|url| sealer.url(url.trim())).transpose()?;
+        let headers = self.headers.as_ref();
+        let headers = headers.map(|headers| sealer.headers(headers)).transpose()?;
+        Ok(Self {
+            url,
+            headers,
+            ..self.clone()
+        })
+    }
+
     /// Changes a document's fields.
     pub(super) fn apply(&self, fields: &mut Fields) -> Result<Effect, serde_json::Error> {
         if let Some(name) = &self.name {

@@ -34,7 +34,8 @@ pub struct NewWebhook {
 /// A registered webhook.
 #[derive(Debug, Clone)]
 pub struct StoredWebhook {
-    /// The document as it is stored, secrets sealed if they are.
+    /// The document as it is stored, its secrets sealed if they are; URL and headers are opened, and
+    /// not to be [shown](crate::domain::endpoint::shown) as they are.
     pub document: WebhookDocument,
     /// The webhook that the engine makes of the document.
     pub webhook: Webhook,
@@ -57,7 +58,7 @@ pub enum Listed {
 }
 
 impl StoredWebhook {
-    /// The document with its secrets as they are: what moves a webhook somewhere else.
+    /// The document with everything secret as it is: what moves a webhook somewhere else.
     pub fn exported(self) -> WebhookDocument {
         let secrets = self.webhook.secrets.iter();
         let secrets = secrets.map(|(secret, expires_at)| StoredSecret {

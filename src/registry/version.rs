@@ -1,10 +1,14 @@
 //! Which version of a webhook somebody has seen, so that what others changed since is not undone.
 
+use std::collections::BTreeMap;
+
 use hex::encode;
+use serde::de::IgnoredAny;
 use sha2::{Digest as _, Sha256};
 
 use super::documents;
 use super::fields::Fields;
+use crate::domain::endpoint::shown;
 
 /// How many bytes of the digest name a version: two that differ are told apart, by accident
 /// or not, in all but one of 2^64 cases.
@@ -25,13 +29,17 @@ impl Version {
         &self.0
     }
 
-    /// The version of a document. The secrets' values do not enter into it: a short one could be
-    /// guessed from the digest. Whoever changes a secret changes `updated_at` as well.
+    /// The version of a document. The values of secrets and headers and the URL's query do not enter
+    /// into it: a short one could be guessed from the digest, and they are other bytes whenever they
+    /// are sealed anew. Whoever changes one changes `updated_at` as well.
     pub(super) fn of(json: &[u8]) -> Result<Self, serde_json::Error> {
         let mut fields: Fields = documents::fields(json)?;
         let secrets = documents::secrets(&fields)?;
         let ends: Vec<_> = secrets.iter().map(|secret| secret.expires_at).collect();
         fields.set("secrets", &ends)?;
+        let headers = fields.get::<BTreeMap<String, IgnoredAny>>("headers")?;
+        fields.set("headers", &headers.into_keys().collect::<Vec<_>>())?;
+        fields.set("url", &shown(&fields.get::<String>("url")?))?;
         let digest = Sha256::digest(fields.to_json()?);
         Ok(Self(encode(digest.get(..BYTES).unwrap_or_default())))
     }
@@ -71,16 +79,23 @@ mod tests {
     }
 
     #[test]
-    fn every_change_but_that_of_a_secrets_value_is_another_version() {
-        let one = version(r#"{"id":"w","name":"n","x":1,"secrets":[{"value":"a"}]}"#);
-        let same = version(r#"{"name":"n","id":"w","x":1,"secrets":[{"value":"b"}]}"#);
+    fn every_change_but_that_of_a_secret_value_is_another_version() {
+        let one = version(
+            r#"{"id":"w","name":"n","url":"u?a","x":1,"secrets":[{"value":"a"}],"headers":{"h":"a"}}"#,
+        );
+        let same = version(
+            r#"{"name":"n","id":"w","url":"u?b","x":1,"headers":{"h":"b"},"secrets":[{"value":"b"}]}"#,
+        );
         assert_eq!(one, same);
         assert_eq!(one.as_str().len(), 16);
         for other in [
-            r#"{"id":"w","name":"m","x":1,"secrets":[{"value":"a"}]}"#,
-            r#"{"id":"w","name":"n","x":2,"secrets":[{"value":"a"}]}"#,
-            r#"{"id":"w","name":"n","x":1,"secrets":[]}"#,
-            r#"{"id":"w","name":"n","x":1}"#,
+            r#"{"id":"w","name":"m","url":"u?a","x":1,"secrets":[{"value":"a"}],"headers":{"h":"a"}}"#,
+            r#"{"id":"w","name":"n","url":"v?a","x":1,"secrets":[{"value":"a"}],"headers":{"h":"a"}}"#,
+            r#"{"id":"w","name":"n","url":"u","x":1,"secrets":[{"value":"a"}],"headers":{"h":"a"}}"#,
+            r#"{"id":"w","name":"n","url":"u?a","x":2,"secrets":[{"value":"a"}],"headers":{"h":"a"}}"#,
+            r#"{"id":"w","name":"n","url":"u?a","x":1,"secrets":[],"headers":{"h":"a"}}"#,
+            r#"{"id":"w","name":"n","url":"u?a","x":1,"secrets":[{"value":"a"}],"headers":{"i":"a"}}"#,
+            r#"{"id":"w","name":"n","url":"u?a","x":1}"#,
         ] {
             assert_ne!(version(other), one, "{other}");
         }

@@ -25,8 +25,8 @@ const TRIES: usize = 5;
 /// Registers, lists and changes webhooks. No call waits for a store that is away.
 #[derive(Debug, Clone)]
 pub struct Webhooks {
-    documents: Arc<dyn DocumentStore>,
-    reader: DocumentReader,
+    pub(super) documents: Arc<dyn DocumentStore>,
+    pub(super) reader: DocumentReader,
 }
 
 impl Webhooks {
@@ -60,14 +60,15 @@ impl Webhooks {
             value,
             expires_at: None,
         };
+        let sealer = self.reader.sealer(&key);
         let document = WebhookDocument {
             id: key.id.to_string(),
             name: new.name.trim().to_owned(),
-            url: new.url.trim().to_owned(),
+            url: sealer.url(new.url.trim())?,
             description: new.description,
             event_subscriptions: new.events.iter().map(ToString::to_string).collect(),
             secrets: secret.map(stored).into_iter().collect(),
-            headers: new.headers,
+            headers: sealer.headers(&new.headers)?,
             enabled: true,
             disabled_reason: None,
             disabled_at: None,
@@ -93,8 +94,8 @@ impl Webhooks {
         }
     }
 
-    /// Registers a webhook as it was somewhere else: id, state and secrets, which are given as they
-    /// are. One with the same id is left as it is, and in the way.
+    /// Registers a webhook as it was somewhere else: id, state and what is secret, which is given as
+    /// it is. One with the same id is left as it is, and in the way.
     pub async fn import(
         &self,
         organization: &Organization,
@@ -112,6 +113,9 @@ impl Webhooks {
             })?;
             stored.value = self.encrypt(&secret, &key)?;
         }
+        let sealer = self.reader.sealer(&key);
+        document.url = sealer.url(&document.url)?;
+        document.headers = sealer.headers(&document.headers)?;
         let json = serde_json::to_string(&document)?;
         let stored = self.read(organization, key.id.as_str(), json.as_bytes())?;
         match self.store(organization, &document, &json).await? {
@@ -153,7 +157,10 @@ impl Webhooks {
         patch: &WebhookPatch,
         now: Timestamp,
     ) -> Result<StoredWebhook, WebhooksError> {
-        let edit = |fields: &mut Fields, _: &WebhookKey| Ok(patch.apply(fields)?);
+        let edit = |fields: &mut Fields, key: &WebhookKey| {
+            let patch = patch.to_be_stored(fields, &self.reader.sealer(key))?;
+            Ok(patch.apply(fields)?)
+        };
         self.change(organization, target.into(), now, edit).await
     }
 
@@ -349,6 +356,7 @@ impl Webhooks {
                 new: &new,
                 name: effect.new_name.then_some(&stored.document.name),
                 forget_health: effect.forget_health,
+                means_the_same: false,
             };
             match self.documents.replace(&key, &replacement).await? {
                 Change::Done => return Ok(stored),

@@ -55,9 +55,13 @@ impl HasStatus for WebhooksError {
             | Self::TooMany { .. }
             | Self::Conflict { .. } => StatusCode::CONFLICT,
             Self::Changed { .. } => StatusCode::PRECONDITION_FAILED,
+            // It may be in order: this process is not.
+            Self::Invalid(invalid) if invalid.is_for_want_of_key() => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
             Self::Invalid(_)
             | Self::TooLarge { .. }
-            | Self::Secret(CipherError::ReservedPrefix | CipherError::TooLong) => {
+            | Self::Secret(CipherError::ReservedPrefix { .. } | CipherError::TooLong) => {
                 StatusCode::UNPROCESSABLE_ENTITY
             }
             Self::Secret(_) => StatusCode::INTERNAL_SERVER_ERROR,

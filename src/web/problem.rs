@@ -7,6 +7,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::domain::webhook::InvalidWebhook;
+use crate::registry::secrets::CipherError;
 use crate::registry::webhooks::WebhooksError;
 use crate::store::Unavailable;
 use crate::store::intake::NotAccepted;
@@ -146,6 +147,7 @@ impl From<WebhooksError> for Problem {
 pub(crate) fn field(error: &WebhooksError) -> Option<&'static str> {
     let invalid = match error {
         WebhooksError::NameTaken { .. } => return Some("name"),
+        WebhooksError::Secret(CipherError::ReservedPrefix { field }) => return Some(field),
         WebhooksError::Secret(_) => return Some("secret"),
         WebhooksError::Invalid(invalid) => invalid,
         _ => return None,
@@ -159,6 +161,8 @@ pub(crate) fn field(error: &WebhooksError) -> Option<&'static str> {
         InvalidWebhook::Id(_) | InvalidWebhook::CoversNothing(_) => "event_subscriptions",
         InvalidWebhook::Retry(_) => "retry",
         InvalidWebhook::RateLimit(_) => "rate_limit",
-        InvalidWebhook::Unreadable(_) | InvalidWebhook::IdDiffers { .. } => return None,
+        InvalidWebhook::Unreadable(_)
+        | InvalidWebhook::IdDiffers { .. }
+        | InvalidWebhook::Unopened { .. } => return None,
     })
 }

@@ -13,6 +13,7 @@ use prism_webhooks::domain::webhook::WebhookKey;
 use prism_webhooks::engine::ports::{
     Board, Calendars, Handover, LogWriter, Pauses, Source, Subscriptions,
 };
+use prism_webhooks::registry::secrets::SecretCipher;
 use prism_webhooks::registry::webhooks::Webhooks;
 use prism_webhooks::store::dead_letters::{Action, Filter, Found, Options, Progress};
 use prism_webhooks::store::delivery_log::{AttemptFilter, Recorded, RecordedAttempt};
@@ -66,6 +67,12 @@ pub trait Adapter: Sized {
     /// where there may be several.
     fn subscriptions_and_pauses(&self) -> (Arc<dyn Subscriptions>, Arc<dyn Pauses>);
     fn webhooks(&self) -> Webhooks;
+
+    /// The same for a process that has keys.
+    fn webhooks_with(&self, cipher: SecretCipher) -> Webhooks;
+
+    /// A document as it is stored.
+    fn stored(&self, id: &str) -> impl Future<Output = String>;
 
     /// Registers a webhook of this name.
     fn registered(&self, name: &str) -> impl Future<Output = WebhookKey> {

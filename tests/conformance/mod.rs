@@ -13,6 +13,7 @@ mod messages;
 mod pauses;
 mod rabbitmq_and_redis;
 mod record;
+mod sealing;
 mod sqlite;
 mod webhooks;
 
@@ -67,6 +68,12 @@ macro_rules! all_conform {
                 a_webhook_that_is_too_large_is_refused_and_one_that_stands_can_be_disabled_and_mended,
                 a_name_is_free_once_its_webhook_has_another_or_is_gone,
                 a_name_that_another_program_gave_is_taken,
+            }
+            sealing::{
+                what_is_secret_of_a_webhook_lies_sealed_in_the_store,
+                a_url_as_it_is_shown_stays_what_it_is,
+                everything_is_sealed_anew_while_others_go_on,
+                whoever_lacks_the_key_knows_that_it_is_its_own_fault,
             }
             bodies::{
                 beyond_the_budget_the_oldest_bodies_go_and_their_states_stay,

@@ -22,6 +22,7 @@ use prism_webhooks::redis::deliveries::Deliveries;
 use prism_webhooks::redis::log_writer::RedisLogWriter;
 use prism_webhooks::redis::statistics::Statistics;
 use prism_webhooks::redis::subscriptions::RedisSubscriptions;
+use prism_webhooks::registry::secrets::SecretCipher;
 use prism_webhooks::registry::webhooks::Webhooks;
 use prism_webhooks::store::dead_letters::{Action, Filter, Found, Options, Progress};
 use prism_webhooks::store::delivery_log::{AttemptFilter, Recorded, RecordedAttempt};
@@ -141,6 +142,15 @@ impl Adapter for RabbitAndRedis {
 
     fn webhooks(&self) -> Webhooks {
         self.space.webhooks()
+    }
+
+    fn webhooks_with(&self, cipher: SecretCipher) -> Webhooks {
+        self.space.webhooks_with(cipher)
+    }
+
+    async fn stored(&self, id: &str) -> String {
+        let key = self.space.keys.webhooks(&organization());
+        self.space.ask(&["HGET", &key, id]).await
     }
 
     async fn flush(&self) {

@@ -16,7 +16,7 @@ use prism_webhooks::engine::clock::Clock;
 use prism_webhooks::engine::ports::{
     Board, Calendars, Handover, LogWriter, Pauses, Source, Subscriptions,
 };
-use prism_webhooks::registry::documents::DocumentReader;
+use prism_webhooks::registry::documents::{DocumentReader, DocumentStore as _};
 use prism_webhooks::registry::secrets::SecretCipher;
 use prism_webhooks::registry::webhooks::Webhooks;
 use prism_webhooks::store::dead_letters::{Action, Filter, Found, Options, Progress};
@@ -166,6 +166,17 @@ impl<P: Place> Adapter for Sqlite<P> {
 
     fn webhooks(&self) -> Webhooks {
         self.embedded().webhooks()
+    }
+
+    fn webhooks_with(&self, cipher: SecretCipher) -> Webhooks {
+        let reader = DocumentReader::new(cipher, EndpointRules { allow_http: true });
+        Webhooks::new(Arc::new(self.embedded().documents().clone()), reader)
+    }
+
+    async fn stored(&self, id: &str) -> String {
+        let embedded = self.embedded();
+        let stored = embedded.documents().get(&organization(), id).await;
+        String::from_utf8(stored.unwrap().unwrap()).unwrap()
     }
 
     async fn flush(&self) {

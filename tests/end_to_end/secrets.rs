@@ -110,14 +110,11 @@ async fn sealed_secrets_sign_and_no_plain_text_is_in_redis() {
     let mut get = redis::cmd("HVALS");
     get.arg(format!("{}:webhooks:{{default}}", deployment.namespace()));
     let stored: Vec<String> = get.query_async(&mut redis).await.expect("an answer");
-    assert!(stored[0].contains("sealed:v1:"), "{stored:?}");
+    assert!(stored[0].contains("sealed:v2:"), "{stored:?}");
     assert!(!stored[0].contains("s3cr3t"), "{stored:?}");
     assert!(!stored[0].contains(key));
 
-    let other = Deployment::new(
-        "sealed-other",
-        &[("PRISM_NAMESPACE", deployment.namespace().as_str())],
-    );
+    let other = beside(&deployment, &[]);
     let said = other.refused(&["webhooks", "show", "w"], 1);
     assert!(
         said.contains("set PRISM_SECRET_KEY to the key that it was sealed with"),
@@ -132,10 +129,11 @@ async fn no_secret_is_in_any_output_or_log_whatever_the_level() {
     let mut deployment = Deployment::start("secrecy", &settings).await;
     let broker = deployment.broker().await;
     let receiver = Receiver::start(|_| Answer::status(500));
-    let secrets = ["s3cr3t-one", "s3cr3t-two", "bearer-s3cr3t", key];
-    let [one, two, bearer, _] = secrets;
+    let query = "s3cr3t-query";
+    let secrets = ["s3cr3t-one", "s3cr3t-two", "bearer-s3cr3t", query, key];
+    let [one, two, bearer, ..] = secrets;
     let header = format!("Authorization: {bearer}");
-    let url = receiver.url();
+    let url = format!("{}?token={query}", receiver.url());
     let mut said: Vec<String> = Vec::new();
     for (name, json) in [("json", &["--json"][..]), ("text", &[])] {
         let create = ["create", "--name", name, "--url", &url, "--secret", one];
@@ -158,6 +156,10 @@ async fn no_secret_is_in_any_output_or_log_whatever_the_level() {
         &[&refused[..], &[one, "--name", "text"]].concat()[..],
         &[&refused[..], &["whsec_s3cr3t-one!", "--name", "new"]].concat(),
         &[&refused[..], &[one]].concat(),
+        &["webhooks", "test", "text"],
+        &["deliveries", "explain", "text", "error.occurred"],
+        &["secret-keys", "check"],
+        &["secret-keys", "reencrypt", "--json"],
         &["publish", "error.occurred"],
         &["config", "show"],
         &["config", "check"],
@@ -188,6 +190,132 @@ async fn no_secret_is_in_any_output_or_log_whatever_the_level() {
             assert_eq!(line, None, "{secret}");
         }
     }
+}
+
+#[tokio::test]
+async fn nothing_secret_of_a_webhook_and_no_query_of_an_attempt_is_in_redis() {
+    let key = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
+    let deployment = Deployment::start("at-rest", &[("PRISM_SECRET_KEY", key)]).await;
+    let broker = deployment.broker().await;
+    let receiver = Receiver::start(|_| Answer::status(500));
+    let url = format!("{}?token=s3cr3t-query", receiver.url());
+    let header = "Authorization: Bearer s3cr3t-header";
+    let retries = ["--retry-max-attempts", "1", "--secret", "s3cr3t-signing"];
+    deployment.webhook("w", &url, &[&["--header", header][..], &retries].concat());
+    deployment.publish(&["error.occurred"]);
+    let letters = deployment.dead_letters_when(&broker, 1).await;
+    let request = &receiver.requests()[0];
+    assert!(request.path().ends_with("?token=s3cr3t-query"));
+    assert_eq!(
+        request.header("authorization").as_deref(),
+        Some("Bearer s3cr3t-header")
+    );
+    let attempts = deployment.attempts_when(1, &[]).await;
+    assert!(
+        string(&attempts[0]["url"]).ends_with("?***"),
+        "{attempts:?}"
+    );
+    assert!(!format!("{letters:?}").contains("s3cr3t"), "{letters:?}");
+    let mut redis = super::redis_connection().await;
+    let mut keys = redis::cmd("KEYS");
+    keys.arg(format!("{}:*", deployment.namespace()));
+    let keys: Vec<String> = keys.query_async(&mut redis).await.expect("an answer");
+    assert!(keys.len() >= 4, "{keys:?}");
+    for key in keys {
+        let mut dump = redis::cmd("DUMP");
+        dump.arg(&key);
+        let dump: Option<Vec<u8>> = dump.query_async(&mut redis).await.expect("an answer");
+        let dump = String::from_utf8_lossy(&dump.unwrap_or_default()).into_owned();
+        assert!(!dump.contains("s3cr3t"), "{key}: {dump}");
+    }
+}
+
+#[tokio::test]
+async fn whoever_lacks_a_key_that_webhooks_need_does_not_start_and_says_which() {
+    let (old, new) = ("11".repeat(32), "22".repeat(32));
+    let settings = [("PRISM_SECRET_KEY", old.as_str())];
+    let deployment = Deployment::new("keys", &settings);
+    let broker = deployment.broker().await;
+    deployment.text(&["topology", "apply"]);
+    let receiver = Receiver::ok();
+    deployment.webhook("w", &receiver.url(), &["--secret", "s3cr3t"]);
+    let (old_id, _) = deployment.exits(&["secret-keys", "check", "--json"], 0);
+    let old_id: serde_json::Value = serde_json::from_str(&old_id).expect("JSON");
+    let old_id = string(&old_id["keys"][0]);
+    deployment.publish(&["error.occurred"]);
+    for lacking in ["", new.as_str()] {
+        let other = beside(&deployment, &[("PRISM_SECRET_KEY", lacking)]);
+        for command in ["worker", "run", "api"] {
+            let (_, said) = other.exits(&[command], 3);
+            assert!(
+                said.contains(&format!("sealed with key {old_id}")),
+                "{said}"
+            );
+            assert!(said.contains("PRISM_SECRET_KEY"), "{said}");
+        }
+        let (found, _) = other.exits(&["secret-keys", "check"], 1);
+        assert!(
+            found.contains("webhook ") && found.contains(&old_id),
+            "{found}"
+        );
+    }
+    // Both, the new one first: it delivers, and what is sealed anew needs the old one no more.
+    let both = format!("{new},{old}");
+    let mut changed = beside(&deployment, &[("PRISM_SECRET_KEY", &both)]);
+    changed.start_worker().await;
+    assert_signed(&receiver.wait_for(1, SOON).await[0], &["s3cr3t"]);
+    let anew = changed.text(&["secret-keys", "reencrypt"]);
+    assert!(
+        anew.starts_with("1 webhooks: 0 as they should be, 1 encrypted anew"),
+        "{anew}"
+    );
+    let again = changed.text(&["secret-keys", "reencrypt"]);
+    assert!(
+        again.contains("1 as they should be") && again.contains("the others can go"),
+        "{again}"
+    );
+    let mut after = beside(&deployment, &[("PRISM_SECRET_KEY", &new)]);
+    after.start_worker().await;
+    deployment.publish(&["error.occurred"]);
+    receiver.wait_for(2, SOON).await;
+    deployment.refused(&["worker"], 3);
+    assert!(deployment.dead_letters(&[]).is_empty());
+    drop(broker);
+    let none = beside(&deployment, &[]);
+    let said = none.refused(&["secret-keys", "reencrypt"], 3);
+    assert!(said.contains("PRISM_SECRET_KEY is not set"), "{said}");
+}
+
+#[tokio::test]
+async fn what_is_sealed_with_a_key_that_a_worker_lacks_waits_for_one_that_has_it() {
+    let (old, new) = ("11".repeat(32), "22".repeat(32));
+    let mut deployment = Deployment::start("late-key", &[("PRISM_SECRET_KEY", &old)]).await;
+    let receiver = Receiver::ok();
+    let both = format!("{new},{old}");
+    let mut newer = beside(&deployment, &[("PRISM_SECRET_KEY", &both)]);
+    newer.webhook("w", &receiver.url(), &["--secret", "s3cr3t"]);
+    deployment.publish(&["error.occurred"]);
+    eventually(SOON, "the worker says so", async || {
+        let said = deployment.worker().stderr();
+        said.contains("no_secret_key").then_some(())
+    })
+    .await;
+    assert_eq!(receiver.count(), 0);
+    deployment.stop_worker().await;
+    newer.start_worker().await;
+    let request = receiver.wait_for(1, SOON).await.remove(0);
+    assert_signed(&request, &["s3cr3t"]);
+    assert_eq!(request.header("x-prism-attempt").as_deref(), Some("1"));
+    assert!(newer.dead_letters(&[]).is_empty());
+}
+
+/// The same deployment, as a process with other settings sees it.
+fn beside(deployment: &Deployment, settings: &[(&str, &str)]) -> Deployment {
+    let own = [
+        ("PRISM_NAMESPACE", deployment.namespace().as_str()),
+        ("PRISM_LISTEN", "127.0.0.1:0"),
+    ];
+    Deployment::new("beside", &[&own, settings].concat())
 }
 
 /// What a command prints to standard output and standard error, however it ends.

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use prism_webhooks::domain::dead_letter::Reason;
+use prism_webhooks::domain::delivery::Delivery;
 use prism_webhooks::domain::delivery_state::DeliveryState;
+use prism_webhooks::domain::own_fault::OwnFault;
 use prism_webhooks::engine::ports::Keep;
 
 use super::fixtures::{self, event, webhook};
@@ -110,6 +112,41 @@ async fn an_event_for_a_webhook_that_cannot_be_used_is_kept_as_a_dead_letter() {
         "{steps:?}"
     );
     assert!(steps.contains(&Step::sent("a", 1)), "{steps:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_event_for_a_webhook_whose_key_is_lacking_is_put_off_without_an_attempt() {
+    let mut world = World::lacking_key(vec![webhook("a")], "sealed", "request.completed");
+    world.publish(event("1"), false);
+    let steps = world.run().await;
+    let deferred = Step::Deferred("sealed".to_owned(), 1, 2);
+    assert!(steps.contains(&deferred), "{steps:?}");
+    assert!(steps.contains(&Step::sent("a", 1)), "{steps:?}");
+    assert!(
+        !steps.iter().any(|step| matches!(step, Step::Dead(_))),
+        "{steps:?}"
+    );
+    assert_eq!(world.faults.current(), Some(OwnFault::SecretKey));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_delivery_whose_webhook_cannot_be_opened_waits_for_the_key() {
+    let mut world = World::lacking_key(vec![], "sealed", "request.completed");
+    let delivery = fixtures::delivery("sealed", "1");
+    world.deliver(delivery.clone());
+    world.deliver(Delivery {
+        remaining_wait: Some(Duration::from_secs(60)),
+        ..fixtures::delivery("sealed", "2")
+    });
+    let steps = world.run().await;
+    for seconds in [2, 60] {
+        let deferred = Step::Deferred("sealed".to_owned(), delivery.attempt, seconds);
+        assert!(steps.contains(&deferred), "{steps:?}");
+    }
+    assert!(
+        !steps.iter().any(|step| matches!(step, Step::Dead(_))),
+        "{steps:?}"
+    );
 }
 
 #[tokio::test(start_paused = true)]

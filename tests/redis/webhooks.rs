@@ -58,7 +58,7 @@ async fn a_sealed_secret_is_nowhere_in_redis_and_is_read_back() {
     let key = space.keys.webhooks(&organization());
     let stored: String = space.ask(&["HGET", &key, &created.document.id]).await;
     assert!(
-        stored.contains("sealed:v1:") && !stored.contains("hunter2"),
+        stored.contains("sealed:v2:") && !stored.contains("hunter2"),
         "{stored}"
     );
     let found = webhooks.get(&organization(), "n").await.unwrap();

@@ -16,6 +16,7 @@ mod long_log;
 mod modes;
 mod page;
 mod rates;
+mod sealing;
 mod servers;
 pub mod site;
 mod unable;

@@ -7,11 +7,12 @@ use serde::Serialize;
 
 use crate::cli::failure::Failure;
 use crate::cli::table;
+use crate::domain::endpoint::shown;
 use crate::domain::retry::RetryOverrides;
 use crate::registry::webhooks::{Listed, StoredWebhook};
 
 /// A webhook as the commands show it: everything but secrets, which are write-only, and the values
-/// of its headers, which may be credentials.
+/// of its headers and the query of its URL, which may be credentials.
 #[derive(Debug, Serialize)]
 pub(super) struct View {
     pub(super) id: String,
@@ -49,7 +50,7 @@ impl View {
             invalid: None,
             webhook: Some(ValidView {
                 name: document.name,
-                url: document.url,
+                url: shown(&document.url),
                 description: document.description,
                 event_subscriptions: document.event_subscriptions,
                 signed: !document.secrets.is_empty(),

@@ -10,7 +10,7 @@ mod token;
 pub(super) use address::{ConnectionUrl, ListenAddress, Networks};
 pub(super) use number::{DurationIn, Factor, Size, Switch, Whole};
 pub(super) use text::{
-    Choice, Directory, EventTypes, LogFilter, Namespace, SecretKeyText, WorkerName,
+    Choice, Directory, EventTypes, LogFilter, Namespace, SecretKeys, WorkerName,
 };
 pub(super) use token::ApiTokens;
 

@@ -1,5 +1,5 @@
-//! Kinds that are text with a rule: names, choices, directories, event types, the log filter, the
-//! secret key.
+//! Kinds that are text with a rule: names, choices, directories, event types, the log filter, secret
+//! keys.
 
 use std::path::PathBuf;
 
@@ -182,10 +182,22 @@ impl ValueKind for Directory {
     }
 }
 
-/// A key of 32 bytes as text.
-pub(in crate::config) struct SecretKeyText;
+/// Keys of 32 bytes, each as text.
+pub(in crate::config) struct SecretKeys;
 
-impl SecretKeyText {
+impl SecretKeys {
+    /// Reads one. The decoders' own errors quote characters of the key, so they are not passed on.
+    fn read(text: &str) -> Result<SecretKey, String> {
+        let bytes = match text.len() {
+            64 => hex::decode(text).ok(),
+            _ => Self::from_base64(text),
+        };
+        let key = bytes
+            .and_then(|bytes| bytes.try_into().ok())
+            .map(SecretKey::new);
+        key.ok_or_else(|| "make one with: openssl rand -hex 32".into())
+    }
+
     /// Reads either alphabet of Base64, with or without its padding.
     fn from_base64(text: &str) -> Option<Vec<u8>> {
         let decode = |alphabet: &Alphabet| {
@@ -197,36 +209,33 @@ impl SecretKeyText {
     }
 }
 
-impl ValueKind for SecretKeyText {
-    type Value = SecretKey;
+impl ValueKind for SecretKeys {
+    type Value = Vec<SecretKey>;
 
-    fn parse(&self, given: &Value) -> Result<SecretKey, String> {
-        let text = text_of(given)?;
-        // The decoders' own errors quote characters of the key, so they are not passed on.
-        let bytes = match text.len() {
-            64 => hex::decode(text).ok(),
-            _ => Self::from_base64(text),
-        };
-        let key = bytes
-            .and_then(|bytes| bytes.try_into().ok())
-            .map(SecretKey::new);
-        key.ok_or_else(|| "make one with: openssl rand -hex 32".into())
+    fn parse(&self, given: &Value) -> Result<Vec<SecretKey>, String> {
+        let keys = each_of(&items_of(given)?, Self::read)?;
+        match keys
+            .iter()
+            .enumerate()
+            .find(|(index, key)| keys[..*index].contains(key))
+        {
+            Some((_, twice)) => Err(format!("key {} is there twice: leave one out", twice.id())),
+            None => Ok(keys),
+        }
     }
 
-    fn print(&self, _: &SecretKey) -> Option<Value> {
-        Some(Value::String("***".into()))
+    /// Each by its id, which says nothing of it.
+    fn print(&self, keys: &Vec<SecretKey>) -> Option<Value> {
+        let shown: Vec<_> = keys.iter().map(|key| format!("{}:***", key.id())).collect();
+        list(&shown)
     }
 
     fn allowed(&self) -> String {
-        "32 bytes as 64 hex digits or as Base64".into()
+        "a list of keys, each 32 bytes as 64 hex digits or as Base64".into()
     }
 
     fn show_given(&self, _: &Value) -> String {
         "***".into()
-    }
-
-    fn example(&self) -> &'static str {
-        "64 hex digits, as openssl rand -hex 32 prints them"
     }
 }
 
@@ -312,19 +321,28 @@ mod tests {
             &url_safe,
         ] {
             assert_eq!(
-                SecretKeyText.parse(&text(good)).as_ref(),
-                Ok(&key),
+                SecretKeys.parse(&text(good)).as_deref(),
+                Ok(&[key.clone()][..]),
                 "{good}"
             );
         }
+        let (first, second) = ("fb".repeat(32), "0a".repeat(32));
+        let both = SecretKeys.parse(&text(&format!("{first}, {second}")));
+        assert_eq!(both, Ok(vec![key.clone(), SecretKey::new([0x0a; 32])]));
+        let shown = format!("{:?}", SecretKeys.print(&both.unwrap()));
+        assert!(shown.contains(&format!("{}:***", key.id())), "{shown}");
+        assert!(!shown.contains("fbfb"), "{shown}");
+        let twice = SecretKeys.parse(&text(&format!("{first},{standard}")));
+        assert!(twice.unwrap_err().contains("twice"));
+        assert_eq!(SecretKeys.parse(&text("")), Ok(Vec::new()));
         for wrong in [
-            "",
+            &format!("{first},"),
             &"fb".repeat(31),
             &"zz".repeat(32),
             "hunter2hunter2",
             &"A".repeat(48),
         ] {
-            let reason = SecretKeyText.parse(&text(wrong)).expect_err(wrong);
+            let reason = SecretKeys.parse(&text(wrong)).expect_err(wrong);
             assert!(wrong.is_empty() || !reason.contains(wrong), "{reason}");
         }
     }

@@ -1,4 +1,5 @@
--- Replaces a webhook's document if it is still the one that was read, and tells everybody.
+-- Replaces a webhook's document if it is still the one that was read, and tells everybody, unless
+-- there is no channel for that.
 -- KEYS: the organization's webhooks, the index of their names, the webhook's health.
 -- ARGV: id, JSON read, JSON to store, new name or '', '1' to forget its health, channel,
 --       organization.
@@ -15,5 +16,5 @@ if ARGV[4] ~= '' then
 end
 redis.call('HSET', KEYS[1], ARGV[1], ARGV[3])
 if ARGV[5] == '1' then redis.call('UNLINK', KEYS[3]) end
-redis.call('PUBLISH', ARGV[6], ARGV[7])
+if ARGV[6] ~= '' then redis.call('PUBLISH', ARGV[6], ARGV[7]) end
 return {'done', ARGV[1]}

@@ -16,6 +16,7 @@ use super::layout::{flash, time};
 use super::secret::{overlap, rotation, shown_once};
 use super::visitor::Visitor;
 use super::webhook::{Tab, about, find};
+use crate::domain::endpoint::shown;
 use crate::operations::disabling::{BY_HAND, LONGEST_REASON};
 use crate::registry::webhooks::{StoredWebhook, Target, Version, WebhookPatch, WebhooksError};
 use crate::web::state::AppState;
@@ -117,7 +118,7 @@ pub async fn save(
         (StatusCode::UNPROCESSABLE_ENTITY, page).into_response()
     };
     // One that is registered stays as it is.
-    let check_url = |url: &str| match url == webhook.document.url {
+    let check_url = |url: &str| match url == shown(&webhook.document.url) {
         true => Ok(()),
         false => app.deployment.webhooks.check_url(url),
     };
@@ -158,7 +159,7 @@ fn patch(webhook: &StoredWebhook, typed: &Typed, fields: Fields) -> WebhookPatch
     let document = &webhook.document;
     WebhookPatch {
         name: (fields.name.trim() != document.name).then_some(fields.name),
-        url: (fields.url != document.url).then_some(fields.url),
+        url: (fields.url != shown(&document.url)).then_some(fields.url),
         description: (fields.description != document.description).then_some(fields.description),
         events: Some(fields.events),
         headers: Some(headers),

@@ -7,6 +7,7 @@ use super::error::PageError;
 use super::layout::{page, time};
 use super::visitor::Visitor;
 use crate::domain::attempt::Attempt;
+use crate::domain::endpoint::shown;
 use crate::domain::held_back::{HeldBack, Phase};
 use crate::domain::ids::WebhookId;
 use crate::registry::webhooks::StoredWebhook;
@@ -74,7 +75,7 @@ pub fn about(
         div.head {
             div {
                 h1 { (document.name) " " (state(document.enabled)) }
-                p.quiet { code { (document.url) } }
+                p.quiet { code { (shown(&document.url)) } }
             }
             form.inline method="post" action={ "/webhooks/" (document.id) "/test" } {
                 button { "Send test" }

@@ -17,6 +17,7 @@ use super::overview::success_rate;
 use super::visitor::Visitor;
 use super::webhook::{held_back_badge, last_attempt, state};
 use crate::domain::attempt::Attempt;
+use crate::domain::endpoint::shown;
 use crate::domain::held_back::HeldBack;
 use crate::domain::ids::WebhookId;
 use crate::domain::webhook::WebhookDocument;
@@ -138,7 +139,7 @@ fn valid(
                     @if let Some(description) = &webhook.description { div.small.quiet { (description) } }
                 }
             }
-            td.wide role="cell" data-label=(COLUMNS[1]) { code { (webhook.url) } }
+            td.wide role="cell" data-label=(COLUMNS[1]) { code { (shown(&webhook.url)) } }
             td role="cell" data-label=(COLUMNS[2]) {
                 @if webhook.event_subscriptions.is_empty() { span.quiet { "all" } }
                 @else { span.chips { @for name in &webhook.event_subscriptions { code { (name) } } } }

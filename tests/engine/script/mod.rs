@@ -106,10 +106,20 @@ impl World {
 
     /// A world in which the document of `unusable`, which wants events of this type, cannot be used.
     pub fn with_unusable(webhooks: Vec<Webhook>, unusable: &str, event_type: &str) -> Self {
+        Self::with(webhooks, unusable, event_type, false)
+    }
+
+    /// The same, but the worker only lacks the key that opens the document.
+    pub fn lacking_key(webhooks: Vec<Webhook>, unopened: &str, event_type: &str) -> Self {
+        Self::with(webhooks, unopened, event_type, true)
+    }
+
+    fn with(webhooks: Vec<Webhook>, id: &str, event_type: &str, for_want_of_key: bool) -> Self {
         let world = Self::new(webhooks);
         let invalid = vec![Unusable {
-            id: unusable.to_owned(),
+            id: id.to_owned(),
             problem: "scripted".to_owned(),
+            for_want_of_key,
             event_subscriptions: Some(vec![EventSubscription::parse(event_type).unwrap()]),
         }];
         let ports = Scripted {

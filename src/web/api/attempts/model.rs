@@ -19,7 +19,7 @@ pub(in crate::web::api) struct AttemptView {
     organization: String,
     /// The webhook.
     webhook_id: String,
-    /// Its endpoint at the time.
+    /// Its endpoint at the time; a query is shown as `***`.
     url: String,
     /// The number of the attempt, from 1.
     attempt: u32,

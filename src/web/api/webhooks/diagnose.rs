@@ -83,7 +83,7 @@ pub(in crate::web::api) struct ExplanationView {
 /// Something that stands in the way.
 #[derive(Debug, Serialize, ToSchema)]
 struct ObstacleView {
-    /// Which: `unknown-event-type`, `not-subscribed`, `disabled`, `address-refused`, `invalid`.
+    /// Which: `unknown-event-type`, `not-subscribed`, `disabled`, `address-refused`, `invalid`, `unopened`.
     kind: &'static str,
     /// What it is and what mends it, in a sentence.
     detail: String,

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::held_back::HeldBackView;
+use crate::domain::endpoint::shown;
 use crate::domain::held_back::HeldBack;
 use crate::domain::matching::EventSubscription;
 use crate::domain::rate_limit::InvalidRateLimit;
@@ -67,7 +68,7 @@ pub(in crate::web::api) struct UpdateWebhook {
     #[serde(default, deserialize_with = "present")]
     #[schema(value_type = String, required = false, min_length = 1, max_length = 200)]
     name: Option<String>,
-    /// A new endpoint.
+    /// A new endpoint. The one that is shown, with `***` for its query, changes nothing.
     #[serde(default, deserialize_with = "present")]
     #[schema(value_type = String, required = false, format = "uri", min_length = 1, max_length = 2048)]
     url: Option<String>,
@@ -129,14 +130,14 @@ pub(in crate::web::api) struct RetryPolicy {
     max_attempts: Option<u32>,
 }
 
-/// A webhook. Secrets and the values of headers are never shown.
+/// A webhook. Secrets, the values of headers and the query of the URL are never shown.
 #[derive(Debug, Serialize, ToSchema)]
 pub(in crate::web::api) struct WebhookView {
     /// Its id.
     pub id: String,
     /// What people call it.
     name: String,
-    /// The endpoint.
+    /// The endpoint. A query is shown as `***`, for it may hold a credential.
     url: String,
     /// What it is for.
     description: Option<String>,
@@ -258,7 +259,7 @@ impl WebhookView {
         Self {
             id: document.id,
             name: document.name,
-            url: document.url,
+            url: shown(&document.url),
             description: document.description,
             event_subscriptions: document.event_subscriptions,
             signed: !document.secrets.is_empty(),

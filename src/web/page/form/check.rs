@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::domain::endpoint::shown;
 use crate::domain::matching::EventSubscription;
 use crate::domain::rate_limit::{InvalidRateLimit, RateLimit};
 use crate::domain::secret::Secret;
@@ -67,7 +68,7 @@ impl Typed {
     pub fn of(document: &WebhookDocument, version: &str) -> Self {
         Self {
             name: document.name.clone(),
-            url: document.url.clone(),
+            url: shown(&document.url),
             description: document.description.clone().unwrap_or_default(),
             events: document.event_subscriptions.clone(),
             rate_limit: document.rate_limit.clone().unwrap_or_default(),

@@ -3,6 +3,7 @@
 use maud::{Markup, html};
 
 use super::check::{Errors, Typed};
+use crate::domain::endpoint::is_hidden;
 use crate::web::page::layout::DROPPED;
 use crate::web::state::AppState;
 
@@ -22,12 +23,21 @@ pub fn alert(errors: &Errors, text: &str) -> Markup {
 pub fn shared(app: &AppState, typed: &Typed, errors: &Errors, secret: &Markup) -> Markup {
     html! {
         (line("name", "Name", "What people call it; unique in the organization.", "text", &typed.name, true, errors))
-        (line("url", "URL", "Where to post to: https, unless the deployment allows http.", "url", &typed.url, true, errors))
+        (line("url", "URL", where_to(typed), "url", &typed.url, true, errors))
         (secret)
         (description(typed, errors))
         (events(app, typed, errors))
         (headers(typed, errors))
         (line("rate_limit", "Rate limit (optional)", "At most so many requests, evenly spaced: 10/s, 300/min or 50/h. Empty: as many as the receiver answers in time.", "text", &typed.rate_limit, false, errors))
+    }
+}
+
+fn where_to(typed: &Typed) -> &'static str {
+    match is_hidden(&typed.url) {
+        true => {
+            "Where to post to. Its query is not shown, for it may be a credential: leave the URL as it is, or write it in full."
+        }
+        false => "Where to post to: https, unless the deployment allows http.",
     }
 }
 
