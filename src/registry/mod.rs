@@ -5,6 +5,7 @@
 //! | [`webhooks`] | registering, finding and changing webhooks, for commands and the API |
 //! | `stored` | a webhook to be registered, and one that is |
 //! | [`documents`] | what a store of documents does, and how a document is read |
+//! | `rotation` | staging, promoting and dropping secrets |
 //! | [`secrets`] | how signing secrets are encrypted at rest |
 //! | `error` | why a webhook could not be found or changed |
 //! | [`limits`] | how many webhooks an organization may have, and how large one may be |
@@ -19,6 +20,7 @@ mod error;
 mod fields;
 pub mod limits;
 mod patch;
+mod rotation;
 pub mod secrets;
 mod stored;
 mod version;

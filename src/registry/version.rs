@@ -29,9 +29,11 @@ impl Version {
     /// guessed from the digest. Whoever changes a secret changes `updated_at` as well.
     pub(super) fn of(json: &[u8]) -> Result<Self, serde_json::Error> {
         let mut fields: Fields = documents::fields(json)?;
-        let secrets = documents::secrets(&fields)?;
-        let ends: Vec<_> = secrets.iter().map(|secret| secret.expires_at).collect();
-        fields.set("secrets", &ends)?;
+        let mut secrets = documents::secrets(&fields)?;
+        for secret in &mut secrets {
+            secret.value.clear();
+        }
+        fields.set("secrets", &secrets)?;
         let digest = Sha256::digest(fields.to_json()?);
         Ok(Self(encode(digest.get(..BYTES).unwrap_or_default())))
     }
@@ -79,6 +81,7 @@ mod tests {
         for other in [
             r#"{"id":"w","name":"m","x":1,"secrets":[{"value":"a"}]}"#,
             r#"{"id":"w","name":"n","x":2,"secrets":[{"value":"a"}]}"#,
+            r#"{"id":"w","name":"n","x":1,"secrets":[{"value":"a","staged":true}]}"#,
             r#"{"id":"w","name":"n","x":1,"secrets":[]}"#,
             r#"{"id":"w","name":"n","x":1}"#,
         ] {

@@ -1,7 +1,6 @@
 //! The registered webhooks, for commands and the API.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use jiff::Timestamp;
 use uuid::Uuid;
@@ -16,7 +15,7 @@ pub use super::stored::{Listed, NewWebhook, StoredWebhook};
 pub use super::version::{Target, Version};
 use crate::domain::ids::{Organization, WebhookId};
 use crate::domain::secret::Secret;
-use crate::domain::stored_secret::{StoredSecret, rotate};
+use crate::domain::stored_secret::StoredSecret;
 use crate::domain::webhook::{InvalidWebhook, WebhookDocument, WebhookKey};
 
 /// How often a change is made anew on top of somebody else's before it is given up.
@@ -26,7 +25,7 @@ const TRIES: usize = 5;
 #[derive(Debug, Clone)]
 pub struct Webhooks {
     documents: Arc<dyn DocumentStore>,
-    reader: DocumentReader,
+    pub(super) reader: DocumentReader,
 }
 
 impl Webhooks {
@@ -56,17 +55,13 @@ impl Webhooks {
             .secret
             .map(|secret| self.encrypt(&secret, &key))
             .transpose()?;
-        let stored = |value| StoredSecret {
-            value,
-            expires_at: None,
-        };
         let document = WebhookDocument {
             id: key.id.to_string(),
             name: new.name.trim().to_owned(),
             url: new.url.trim().to_owned(),
             description: new.description,
             event_subscriptions: new.events.iter().map(ToString::to_string).collect(),
-            secrets: secret.map(stored).into_iter().collect(),
+            secrets: secret.map(StoredSecret::new).into_iter().collect(),
             headers: new.headers,
             enabled: true,
             disabled_reason: None,
@@ -188,31 +183,6 @@ impl Webhooks {
         self.change(organization, target.into(), now, edit).await
     }
 
-    /// Makes `new` the signing secret. The one before it goes on signing beside it for `overlap`.
-    pub async fn rotate_secret(
-        &self,
-        organization: &Organization,
-        target: impl Into<Target<'_>>,
-        new: &Secret,
-        overlap: Duration,
-        now: Timestamp,
-    ) -> Result<StoredWebhook, WebhooksError> {
-        let edit = |fields: &mut Fields, key: &WebhookKey| {
-            let rotated = rotate(
-                &documents::secrets(fields)?,
-                self.encrypt(new, key)?,
-                now,
-                overlap,
-            );
-            fields.set("secrets", &rotated)?;
-            Ok(Effect {
-                measured: true,
-                ..Effect::default()
-            })
-        };
-        self.change(organization, target.into(), now, edit).await
-    }
-
     /// Removes a webhook with the record of its attempts. Returns its id.
     pub async fn delete(
         &self,
@@ -262,7 +232,11 @@ impl Webhooks {
         }
     }
 
-    fn encrypt(&self, secret: &Secret, webhook: &WebhookKey) -> Result<String, CipherError> {
+    pub(super) fn encrypt(
+        &self,
+        secret: &Secret,
+        webhook: &WebhookKey,
+    ) -> Result<String, CipherError> {
         self.reader.cipher().encrypt(secret, webhook)
     }
 
@@ -312,7 +286,7 @@ impl Webhooks {
     }
 
     /// Applies `edit` to what is stored, again on top of what others stored meanwhile.
-    async fn change(
+    pub(super) async fn change(
         &self,
         organization: &Organization,
         target: Target<'_>,
