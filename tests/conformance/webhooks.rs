@@ -147,7 +147,8 @@ pub async fn a_rotated_secret_is_staged_promoted_and_the_old_one_ends(adapter: &
     };
     let by_hand = rotation(Promote::ByHand);
     let secret = |text| Secret::new(text).unwrap();
-    let rotating = webhooks.rotate_secret(&acme, "n", &secret("new"), by_hand, at(10));
+    let new = secret("new");
+    let rotating = webhooks.rotate_secret(&acme, "n", &new, by_hand, at(10));
     rotating.await.unwrap();
     assert_eq!(stored(1_000).await, ["old", "new"]);
     let promoting = webhooks.promote_secret(&acme, "n", None, at(20));
@@ -155,7 +156,8 @@ pub async fn a_rotated_secret_is_staged_promoted_and_the_old_one_ends(adapter: &
     assert_eq!(stored(79).await, ["new", "old"]);
     assert_eq!(stored(80).await, ["new"]);
     let set = rotation(Promote::At(at(200)));
-    let rotating = webhooks.rotate_secret(&acme, "n", &secret("third"), set, at(100));
+    let third = secret("third");
+    let rotating = webhooks.rotate_secret(&acme, "n", &third, set, at(100));
     rotating.await.unwrap();
     assert_eq!(stored(199).await, ["new", "third"]);
     assert_eq!(stored(200).await, ["third", "new"]);
@@ -168,7 +170,7 @@ pub async fn a_rotated_secret_is_staged_promoted_and_the_old_one_ends(adapter: &
         none,
         Err(WebhooksError::Rotation(RotationError::NoneStaged))
     ));
-    let again = webhooks.rotate_secret(&acme, "n", &secret("new"), by_hand, at(152));
+    let again = webhooks.rotate_secret(&acme, "n", &new, by_hand, at(152));
     assert!(matches!(
         again.await,
         Err(WebhooksError::Rotation(RotationError::Current))
