@@ -39,7 +39,7 @@ impl SecretText {
 /// Where a command has a secret from.
 #[derive(Debug, Args)]
 pub struct SecretArgs {
-    /// The signing secret: any text, or the Standard Webhooks form whsec_<base64>. While the command runs,
+    /// The signing secret: any text, or the Standard Webhooks form, whsec_ and Base64. While the command runs,
     /// others on this machine can see it in the process list, and shells keep what was typed:
     /// --secret-file shows it to nobody
     #[arg(long, value_name = "S", conflicts_with = "secret_file")]
