@@ -1,6 +1,6 @@
 """The receivers of docs/receivers, each with a `run` of the real program that delivers to it.
 
-With the right secret they answer 200, with a wrong one 401; and 401 to whatever else has no
+With either of the two secrets that they know they answer 200, with a wrong one 401; and 401 to whatever else has no
 signature of ours. Run in an environment that has fastapi, uvicorn and flask. Go is tried where it
 is installed.
 
@@ -31,6 +31,7 @@ RECEIVERS = {
 }
 
 SECRET = "a-secret-of-theirs"
+OTHER = "the-one-that-takes-over"
 
 SETTINGS = {
     "PRISM_ALLOW_HTTP": "true",
@@ -47,7 +48,12 @@ def receiving(command, name, scratch):
     with log.open("w") as output:
         process = subprocess.Popen(
             [*command, HERE.parent / "docs" / "receivers" / name],
-            env={**os.environ, "PRISM_WEBHOOK_SECRET": SECRET, "PORT": str(port)},
+            env={
+                **os.environ,
+                "PRISM_WEBHOOK_SECRET": SECRET,
+                "PRISM_WEBHOOK_OTHER_SECRET": OTHER,
+                "PORT": str(port),
+            },
             stdout=output,
             stderr=subprocess.STDOUT,
             # `go run` starts another process: both are ended.
@@ -93,6 +99,7 @@ def attempt(program, scratch, webhook):
 def check(name, url, program, base, scratch):
     for kind, secret, outcome, status in (
         ("right", SECRET, "delivered", 200),
+        ("other", OTHER, "delivered", 200),
         ("wrong", "another secret", "rejected", 401),
     ):
         webhook = {"name": f"{name} {kind}", "url": url, "secret": secret}
@@ -104,7 +111,7 @@ def check(name, url, program, base, scratch):
         assert post(f"{base}/api/v1/events", body, {})[0] == 202
         made = soon("an attempt", lambda: attempt(program, scratch, answer["id"]))
         assert (made["outcome"], made["status_code"]) == (outcome, status), (name, made)
-        if kind == "right":
+        if kind != "wrong":
             assert json.loads(made["response_body"]) == {"received": True}, (name, made)
         delete = [program, "webhooks", "delete", answer["id"]]
         subprocess.run(delete, env=settings(scratch, SETTINGS), check=True, capture_output=True)

@@ -11,7 +11,21 @@ import (
 	"os"
 )
 
-var secret = []byte(os.Getenv("PRISM_WEBHOOK_SECRET"))
+// Two while one takes over from the other: what either signed is taken.
+var secrets [][]byte
+
+func signed(body []byte, given string) bool {
+	for _, secret := range secrets {
+		mac := hmac.New(sha256.New, secret)
+		mac.Write(body)
+		expected := "sha256=" + hex.EncodeToString(mac.Sum(nil))
+		// In constant time: how long it takes must not tell how much of a guess is right.
+		if hmac.Equal([]byte(expected), []byte(given)) {
+			return true
+		}
+	}
+	return false
+}
 
 func receive(w http.ResponseWriter, r *http.Request) {
 	// The bytes as they came: JSON that was parsed and written again has another signature.
@@ -20,11 +34,7 @@ func receive(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "the body did not come whole", http.StatusBadRequest)
 		return
 	}
-	mac := hmac.New(sha256.New, secret)
-	mac.Write(body)
-	expected := "sha256=" + hex.EncodeToString(mac.Sum(nil))
-	// In constant time: how long it takes must not tell how much of a guess is right.
-	if !hmac.Equal([]byte(expected), []byte(r.Header.Get("X-Prism-Signature"))) {
+	if !signed(body, r.Header.Get("X-Prism-Signature")) {
 		http.Error(w, "wrong signature", http.StatusUnauthorized)
 		return
 	}
@@ -35,7 +45,12 @@ func receive(w http.ResponseWriter, r *http.Request) {
 }
 
 func main() {
-	if len(secret) == 0 {
+	for _, name := range []string{"PRISM_WEBHOOK_SECRET", "PRISM_WEBHOOK_OTHER_SECRET"} {
+		if secret := os.Getenv(name); secret != "" {
+			secrets = append(secrets, []byte(secret))
+		}
+	}
+	if len(secrets) == 0 {
 		log.Fatal("PRISM_WEBHOOK_SECRET is not set")
 	}
 	port := os.Getenv("PORT")

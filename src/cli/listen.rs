@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -14,7 +15,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::printable::printable;
-use super::secret_text::SecretText;
+use super::secret_text::{self, SecretError, SecretText};
 use crate::domain::secret::InvalidSecret;
 use crate::receiver::{Answer, Behaviour, BindError, Manner, Received, Receiver, Verification};
 
@@ -27,7 +28,8 @@ pub struct ListenArgs {
     /// The address to listen on.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9000")]
     pub listen: SocketAddr,
-    /// The signing secret to verify with; give it twice while it rotates.
+    /// The signing secret to verify with; give both while a webhook changes from one to another. Others on
+    /// this machine can see it in the process list: --secret-file shows it to nobody.
     #[arg(
         long = "secret",
         value_name = "SECRET",
@@ -35,6 +37,10 @@ pub struct ListenArgs {
         hide_env_values = true
     )]
     pub secrets: Vec<SecretText>,
+    /// Read a secret to verify with from a file; - is standard input. Can be given several times, and
+    /// beside --secret.
+    #[arg(long = "secret-file", value_name = "PATH")]
+    pub secret_files: Vec<PathBuf>,
     /// The status to answer with [default: 200, or 500 with --fail-first].
     #[arg(long, value_name = "CODE", value_parser = value_parser!(u16).range(200..=599))]
     pub status: Option<u16>,
@@ -89,6 +95,9 @@ pub enum ListenError {
     /// A secret cannot be one.
     #[error("--secret: {0}")]
     Secret(#[from] InvalidSecret),
+    /// A secret cannot be read from a file.
+    #[error(transparent)]
+    SecretFile(#[from] SecretError),
     /// The address cannot be listened on.
     #[error(transparent)]
     Bind(#[from] BindError),
@@ -112,11 +121,11 @@ pub async fn run_to(
     out: impl Write,
 ) -> Result<ListenSummary, ListenError> {
     let behaviour = behaviour(&args);
-    let secrets = args
-        .secrets
-        .iter()
-        .map(|text| text.secret())
-        .collect::<Result<_, _>>()?;
+    let given = args.secrets.iter().map(SecretText::secret);
+    let mut secrets = given.collect::<Result<Vec<_>, _>>()?;
+    for path in &args.secret_files {
+        secrets.push(secret_text::read(path, &mut tokio::io::stdin()).await?);
+    }
     let (reports, received) = mpsc::channel(BACKLOG);
     let receiver = Receiver::bind(args.listen, secrets, behaviour, reports).await?;
     let mut printer = Printer {

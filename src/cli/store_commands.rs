@@ -39,15 +39,14 @@ pub(super) async fn run(
             result
         }
         Err(StartError::Embedded(embedded::StartError::Open(OpenError::InUse { .. }))) => {
-            let arguments = match &command {
-                Command::Publish(args) => {
-                    let file = match args.path() {
-                        Some(path) => Some(publish::open(path).await?),
-                        None => None,
-                    };
-                    lend_file(arguments, file, console)
-                }
-                _ => arguments,
+            let (option, file) = match &command {
+                Command::Publish(args) => ("--file", args.path()),
+                Command::Webhooks(args) => ("--secret-file", args.secret_file()),
+                _ => ("", None),
+            };
+            let arguments = match file {
+                Some(path) => lend_file(arguments, option, publish::open(path).await?, console),
+                None => arguments,
             };
             relay::ask(&config.data_dir, arguments, console).await
         }
@@ -100,20 +99,21 @@ async fn ask(
 /// Has the other process read from the input what this one reads from a file of its user's.
 fn lend_file(
     arguments: Vec<String>,
-    file: Option<tokio::fs::File>,
+    option: &str,
+    file: tokio::fs::File,
     console: &mut Console,
 ) -> Vec<String> {
-    let Some(file) = file else { return arguments };
     console.input = Box::new(file);
     let mut named = false;
     let replaced = arguments.into_iter().map(|argument| {
-        let is_name = std::mem::replace(&mut named, argument == "--file");
+        let is_name = std::mem::replace(&mut named, argument == option);
         if is_name {
-            "-".to_owned()
-        } else if argument.starts_with("--file=") {
-            "--file=-".to_owned()
-        } else {
-            argument
+            return "-".to_owned();
+        }
+        let given = argument.strip_prefix(option);
+        match given.is_some_and(|rest| rest.starts_with('=')) {
+            true => format!("{option}=-"),
+            false => argument,
         }
     });
     replaced.collect()

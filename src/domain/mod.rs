@@ -15,7 +15,7 @@
 //! | [`custom_headers`] | which request headers a webhook may add |
 //! | [`explanation`] | whether a webhook would get events of a type, and if not, why |
 //! | [`secret`], [`signature`] | how a request is signed |
-//! | [`stored_secret`] | which secrets a webhook has, and how one takes over from another |
+//! | [`stored_secret`], [`rotation`] | which secrets a webhook has and which signs what; how one takes over from another |
 //! | [`request`] | which headers a request carries |
 //! | [`trace_context`] | how a trace is carried on |
 //! | [`egress`] | which addresses may be posted to |
@@ -59,6 +59,7 @@ pub mod request;
 pub mod retry;
 pub mod retry_after;
 pub mod returns;
+pub mod rotation;
 pub mod secret;
 pub mod signature;
 pub mod slots;

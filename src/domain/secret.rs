@@ -11,6 +11,9 @@ use sha2::{Digest as _, Sha256};
 /// The prefix of a secret in the Standard Webhooks form, whose rest is Base64.
 pub const STANDARD_PREFIX: &str = "whsec_";
 
+/// How many characters a secret has at most.
+pub const LONGEST: usize = 512;
+
 /// People paste secrets with and without the padding.
 const LENIENT: GeneralPurpose = GeneralPurpose::new(
     &base64::alphabet::STANDARD,
@@ -28,8 +31,11 @@ pub struct Secret {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidSecret {
     /// The text has no characters, or far too many.
-    #[error("a secret has 1 to 512 characters")]
+    #[error("a secret has 1 to {LONGEST} characters")]
     Length,
+    /// There is white space at an end of the text: pasted with it, as a rule, and lost elsewhere.
+    #[error("a secret has no white space at its ends, and this one does; remove it")]
+    WhiteSpace,
     /// The text has the prefix of the Standard Webhooks form, but not the form.
     #[error(
         "a secret that starts with whsec_ must go on in Base64; take another prefix for one that does not"
@@ -38,9 +44,9 @@ pub enum InvalidSecret {
 }
 
 impl Secret {
-    /// Takes a secret as its owner wrote it.
+    /// Takes a secret as it is stored.
     pub fn new(text: &str) -> Result<Self, InvalidSecret> {
-        if !(1..=512).contains(&text.len()) {
+        if !(1..=LONGEST).contains(&text.chars().count()) {
             return Err(InvalidSecret::Length);
         }
         let standard_key = match text.strip_prefix(STANDARD_PREFIX) {
@@ -54,6 +60,15 @@ impl Secret {
             text: text.to_owned(),
             standard_key,
         })
+    }
+
+    /// Takes a secret that somebody chooses now. What is stored already may have white space at its
+    /// ends: it signs as it is.
+    pub fn choose(text: &str) -> Result<Self, InvalidSecret> {
+        if text.trim() != text {
+            return Err(InvalidSecret::WhiteSpace);
+        }
+        Self::new(text)
     }
 
     /// A new secret in the Standard Webhooks form, of 32 bytes from `rng`.
@@ -165,6 +180,28 @@ mod tests {
         assert_eq!(Secret::new("whsec_!"), Err(InvalidSecret::NotBase64));
         assert_eq!(Secret::new("whsec_"), Err(InvalidSecret::NotBase64));
         assert_eq!(Secret::new(""), Err(InvalidSecret::Length));
+    }
+
+    #[test]
+    fn nobody_chooses_a_secret_with_white_space_at_its_ends_and_one_that_is_stored_signs_as_it_is()
+    {
+        for text in [" s", "s ", "s\n", "s\r\n", "\ts", "\u{a0}s", " "] {
+            assert_eq!(
+                Secret::choose(text),
+                Err(InvalidSecret::WhiteSpace),
+                "{text:?}"
+            );
+            assert_eq!(Secret::new(text).unwrap().key(), text.as_bytes());
+        }
+        assert_eq!(Secret::choose("a b"), Secret::new("a b"));
+        assert_eq!(Secret::choose(""), Err(InvalidSecret::Length));
+    }
+
+    #[test]
+    fn the_length_of_a_secret_is_counted_in_characters() {
+        let (longest, longer) = ("ü".repeat(LONGEST), "ü".repeat(LONGEST + 1));
+        assert_eq!(Secret::new(&longest).unwrap().key().len(), 2 * LONGEST);
+        assert_eq!(Secret::new(&longer), Err(InvalidSecret::Length));
     }
 
     #[test]

@@ -20,7 +20,7 @@ use super::matching::{self, CoversNothing, EventSubscription};
 use super::rate_limit::{InvalidRateLimit, RateLimit};
 use super::retry::RetryOverrides;
 use super::secret::{InvalidSecret, Secret};
-use super::stored_secret::StoredSecret;
+use super::stored_secret::{MOST_ACTIVE, Standing, StoredSecret, Term, active, standings};
 
 /// A webhook as it is stored: the value in the hash of its organization, under its id.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -39,7 +39,8 @@ pub struct WebhookDocument {
     /// Event types to receive: exact names, `guardrail.*`, or `*`. Empty: every event type.
     #[serde(default, deserialize_with = "null_is_none")]
     pub event_subscriptions: Vec<String>,
-    /// The signing secrets, newest first. None: requests are not signed.
+    /// The signing secrets; none: requests are not signed. The first that is active and not staged signs
+    /// X-Prism-Signature, up to ten that are active sign webhook-signature.
     #[serde(default, deserialize_with = "null_is_none")]
     pub secrets: Vec<StoredSecret>,
     /// Request headers of the webhook's own. Their values are stored in their encrypted form when
@@ -96,8 +97,8 @@ pub struct Webhook {
     pub url: Url,
     /// Which event types it wants; none: all.
     pub event_subscriptions: Vec<EventSubscription>,
-    /// The signing secrets with the end of each, newest first.
-    pub secrets: Vec<(Secret, Option<Timestamp>)>,
+    /// The signing secrets, with when each signs.
+    pub secrets: Vec<(Secret, Term)>,
     /// Request headers of its own.
     pub headers: Vec<(HeaderName, HeaderValue)>,
     /// Whether it gets deliveries, and if not, why.
@@ -231,7 +232,7 @@ impl Webhook {
                     problem,
                 },
             })?;
-            Ok((secret, stored.expires_at))
+            Ok((secret, stored.term()))
         });
         let event_subscriptions = document
             .event_subscriptions
@@ -264,12 +265,24 @@ impl Webhook {
         })
     }
 
-    /// The secrets that sign at `now`, newest first.
+    /// The secrets that sign at `now`, the current one first.
     pub fn active_secrets(&self, now: Timestamp) -> impl Iterator<Item = &Secret> {
-        self.secrets
-            .iter()
-            .filter(move |(_, end)| end.is_none_or(|end| now < end))
+        let active = active(&self.secrets, |(_, term)| *term, now);
+        active
+            .into_iter()
+            .take(MOST_ACTIVE)
             .map(|(secret, _)| secret)
+    }
+
+    /// What each of its active secrets does at `now`, the current one first.
+    pub fn secret_standings(&self, now: Timestamp) -> Vec<Standing> {
+        let terms: Vec<Term> = self.secrets.iter().map(|(_, term)| *term).collect();
+        standings(&terms, now)
+    }
+
+    /// Whether its requests are signed at `now`.
+    pub fn is_signed(&self, now: Timestamp) -> bool {
+        self.secrets.iter().any(|(_, term)| term.is_active(now))
     }
 
     /// Whether the webhook gets deliveries at all.
@@ -294,10 +307,7 @@ pub struct WebhookKey {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
-    use crate::domain::stored_secret::rotate;
 
     fn document() -> WebhookDocument {
         serde_json::from_str(r#"{"id":"w1","name":"n","url":"https://example.com/h"}"#).unwrap()
@@ -355,10 +365,7 @@ mod tests {
 
     #[test]
     fn a_document_that_makes_no_sense_is_refused_without_quoting_secrets() {
-        let secrets = vec![StoredSecret {
-            value: "whsec_hunter2!".to_owned(),
-            expires_at: None,
-        }];
+        let secrets = vec![StoredSecret::new("whsec_hunter2!".to_owned())];
         let error = check(&WebhookDocument {
             secrets,
             ..document()
@@ -377,28 +384,5 @@ mod tests {
             })
             .is_err()
         );
-    }
-
-    #[test]
-    fn a_rotated_secret_signs_until_its_overlap_ends() {
-        let start: Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
-        let day = Duration::from_secs(86_400);
-        let first = rotate(&[], "one".to_owned(), start, day);
-        let second = rotate(&first, "two".to_owned(), start, day);
-        let webhook = check(&WebhookDocument {
-            secrets: second.clone(),
-            ..document()
-        })
-        .unwrap();
-        let active = |at: Timestamp| {
-            webhook
-                .active_secrets(at)
-                .map(|s| s.expose().to_owned())
-                .collect::<Vec<_>>()
-        };
-        assert_eq!(active(start), ["two", "one"]);
-        assert_eq!(active(start + day), ["two"]);
-        let third = rotate(&second, "three".to_owned(), start + day, day);
-        assert_eq!(third.len(), 2, "what has ended is dropped");
     }
 }

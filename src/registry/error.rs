@@ -2,6 +2,7 @@
 
 use super::secrets::CipherError;
 use crate::domain::ids::{InvalidId, Organization};
+use crate::domain::rotation::RotationError;
 use crate::domain::webhook::InvalidWebhook;
 use crate::store::Unavailable;
 
@@ -80,6 +81,9 @@ pub enum WebhooksError {
     /// Something secret of it cannot be stored.
     #[error("it cannot be stored as it is: {0}")]
     Secret(#[from] CipherError),
+    /// Its secrets cannot be rotated as asked.
+    #[error(transparent)]
+    Rotation(#[from] RotationError),
     /// The store gave no answer, or refused.
     #[error(transparent)]
     Store(#[from] Unavailable),

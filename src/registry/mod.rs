@@ -5,6 +5,7 @@
 //! | [`webhooks`] | registering, finding and changing webhooks, for commands and the API |
 //! | `stored` | a webhook to be registered, and one that is |
 //! | [`documents`] | what a store of documents does, and how a document is read |
+//! | `rotation` | staging, promoting and dropping secrets |
 //! | [`secrets`] | how what is secret is encrypted at rest |
 //! | `cipher_error` | why something could not be encrypted or decrypted |
 //! | [`sealing`] | which parts of a document that is |
@@ -23,6 +24,7 @@ mod error;
 mod fields;
 pub mod limits;
 mod patch;
+mod rotation;
 pub mod sealing;
 pub mod secrets;
 mod stored;

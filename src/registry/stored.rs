@@ -60,10 +60,11 @@ pub enum Listed {
 impl StoredWebhook {
     /// The document with everything secret as it is: what moves a webhook somewhere else.
     pub fn exported(self) -> WebhookDocument {
-        let secrets = self.webhook.secrets.iter();
-        let secrets = secrets.map(|(secret, expires_at)| StoredSecret {
+        let opened = self.webhook.secrets.iter();
+        let secrets = self.document.secrets.iter().zip(opened);
+        let secrets = secrets.map(|(stored, (secret, _))| StoredSecret {
             value: secret.expose().to_owned(),
-            expires_at: *expires_at,
+            ..stored.clone()
         });
         WebhookDocument {
             secrets: secrets.collect(),

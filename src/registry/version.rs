@@ -34,9 +34,11 @@ impl Version {
     /// are sealed anew. Whoever changes one changes `updated_at` as well.
     pub(super) fn of(json: &[u8]) -> Result<Self, serde_json::Error> {
         let mut fields: Fields = documents::fields(json)?;
-        let secrets = documents::secrets(&fields)?;
-        let ends: Vec<_> = secrets.iter().map(|secret| secret.expires_at).collect();
-        fields.set("secrets", &ends)?;
+        let mut secrets = documents::secrets(&fields)?;
+        for secret in &mut secrets {
+            secret.value.clear();
+        }
+        fields.set("secrets", &secrets)?;
         let headers = fields.get::<BTreeMap<String, IgnoredAny>>("headers")?;
         fields.set("headers", &headers.into_keys().collect::<Vec<_>>())?;
         fields.set("url", &shown(&fields.get::<String>("url")?))?;
@@ -93,6 +95,7 @@ mod tests {
             r#"{"id":"w","name":"n","url":"v?a","x":1,"secrets":[{"value":"a"}],"headers":{"h":"a"}}"#,
             r#"{"id":"w","name":"n","url":"u","x":1,"secrets":[{"value":"a"}],"headers":{"h":"a"}}"#,
             r#"{"id":"w","name":"n","url":"u?a","x":2,"secrets":[{"value":"a"}],"headers":{"h":"a"}}"#,
+            r#"{"id":"w","name":"n","url":"u?a","x":1,"secrets":[{"value":"a","staged":true}],"headers":{"h":"a"}}"#,
             r#"{"id":"w","name":"n","url":"u?a","x":1,"secrets":[],"headers":{"h":"a"}}"#,
             r#"{"id":"w","name":"n","url":"u?a","x":1,"secrets":[{"value":"a"}],"headers":{"i":"a"}}"#,
             r#"{"id":"w","name":"n","url":"u?a","x":1}"#,

@@ -1,7 +1,6 @@
 //! The registered webhooks, for commands and the API.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use jiff::Timestamp;
 use uuid::Uuid;
@@ -16,7 +15,7 @@ pub use super::stored::{Listed, NewWebhook, StoredWebhook};
 pub use super::version::{Target, Version};
 use crate::domain::ids::{Organization, WebhookId};
 use crate::domain::secret::Secret;
-use crate::domain::stored_secret::{StoredSecret, rotate};
+use crate::domain::stored_secret::StoredSecret;
 use crate::domain::webhook::{InvalidWebhook, WebhookDocument, WebhookKey};
 
 /// How often a change is made anew on top of somebody else's before it is given up.
@@ -56,10 +55,6 @@ impl Webhooks {
             .secret
             .map(|secret| self.encrypt(&secret, &key))
             .transpose()?;
-        let stored = |value| StoredSecret {
-            value,
-            expires_at: None,
-        };
         let sealer = self.reader.sealer(&key);
         let document = WebhookDocument {
             id: key.id.to_string(),
@@ -67,7 +62,7 @@ impl Webhooks {
             url: sealer.url(new.url.trim())?,
             description: new.description,
             event_subscriptions: new.events.iter().map(ToString::to_string).collect(),
-            secrets: secret.map(stored).into_iter().collect(),
+            secrets: secret.map(StoredSecret::new).into_iter().collect(),
             headers: sealer.headers(&new.headers)?,
             enabled: true,
             disabled_reason: None,
@@ -195,31 +190,6 @@ impl Webhooks {
         self.change(organization, target.into(), now, edit).await
     }
 
-    /// Makes `new` the signing secret. The one before it goes on signing beside it for `overlap`.
-    pub async fn rotate_secret(
-        &self,
-        organization: &Organization,
-        target: impl Into<Target<'_>>,
-        new: &Secret,
-        overlap: Duration,
-        now: Timestamp,
-    ) -> Result<StoredWebhook, WebhooksError> {
-        let edit = |fields: &mut Fields, key: &WebhookKey| {
-            let rotated = rotate(
-                &documents::secrets(fields)?,
-                self.encrypt(new, key)?,
-                now,
-                overlap,
-            );
-            fields.set("secrets", &rotated)?;
-            Ok(Effect {
-                measured: true,
-                ..Effect::default()
-            })
-        };
-        self.change(organization, target.into(), now, edit).await
-    }
-
     /// Removes a webhook with the record of its attempts. Returns its id.
     pub async fn delete(
         &self,
@@ -269,7 +239,11 @@ impl Webhooks {
         }
     }
 
-    fn encrypt(&self, secret: &Secret, webhook: &WebhookKey) -> Result<String, CipherError> {
+    pub(super) fn encrypt(
+        &self,
+        secret: &Secret,
+        webhook: &WebhookKey,
+    ) -> Result<String, CipherError> {
         self.reader.cipher().encrypt(secret, webhook)
     }
 
@@ -319,7 +293,7 @@ impl Webhooks {
     }
 
     /// Applies `edit` to what is stored, again on top of what others stored meanwhile.
-    async fn change(
+    pub(super) async fn change(
         &self,
         organization: &Organization,
         target: Target<'_>,

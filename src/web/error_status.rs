@@ -53,6 +53,7 @@ impl HasStatus for WebhooksError {
             | Self::NameTaken { .. }
             | Self::IdTaken { .. }
             | Self::TooMany { .. }
+            | Self::Rotation(_)
             | Self::Conflict { .. } => StatusCode::CONFLICT,
             Self::Changed { .. } => StatusCode::PRECONDITION_FAILED,
             // It may be in order: this process is not.

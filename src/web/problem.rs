@@ -6,6 +6,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::domain::rotation::RotationError;
 use crate::domain::webhook::InvalidWebhook;
 use crate::registry::secrets::CipherError;
 use crate::registry::webhooks::WebhooksError;
@@ -148,7 +149,10 @@ pub(crate) fn field(error: &WebhooksError) -> Option<&'static str> {
     let invalid = match error {
         WebhooksError::NameTaken { .. } => return Some("name"),
         WebhooksError::Secret(CipherError::ReservedPrefix { field }) => return Some(field),
-        WebhooksError::Secret(_) => return Some("secret"),
+        WebhooksError::Secret(_)
+        | WebhooksError::Rotation(RotationError::Current | RotationError::TooMany(_)) => {
+            return Some("secret");
+        }
         WebhooksError::Invalid(invalid) => invalid,
         _ => return None,
     };

@@ -115,7 +115,7 @@ async fn a_rate_limit_is_set_corrected_and_taken_away_again() {
 }
 
 #[tokio::test]
-async fn a_rotated_secret_is_shown_once_and_signs_from_then_on() {
+async fn a_rotated_secret_is_shown_once_and_signs_first_once_it_is_promoted() {
     let (_kept, running) = site::embedded(&[]).await;
     let receiver = Receiver::ok();
     let id = running.webhook("ours", &receiver.url(), Some("old")).await;
@@ -130,8 +130,12 @@ async fn a_rotated_secret_is_shown_once_and_signs_from_then_on() {
     let secret = Secret::new(secret.expect("the secret is shown")).unwrap();
     browser.open(&paths::settings(&id)).await;
     assert!(!browser.text().await.contains(secret.expose()));
+    browser.wait_for_text("A new secret is staged").await;
+    browser.click("button", "Promote the new secret").await;
+    browser.wait_for_text("Promoted.").await;
+    browser.click("button", "Send test").await;
+    browser.wait_for_text("took the test event").await;
 
-    site::publish(&running).await;
     let request = &receiver.wait_for(1, SOON).await[0];
     let header = |name: &str| request.header(name).expect(name);
     let signed = signature::prism(&secret, &request.body);

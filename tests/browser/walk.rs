@@ -134,7 +134,9 @@ async fn the_walk_works(running: Running, script: &str) {
     browser.click("link", "Settings").await;
     browser.fill("New secret", "another").await;
     browser.click("button", "Rotate secret").await;
-    browser.wait_for_text("The secret is rotated").await;
+    browser.wait_for_text("The new secret is staged").await;
+    browser.click("button", "Promote the new secret").await;
+    browser.wait_for_text("Promoted.").await;
     browser.click("button", "Send test").await;
     browser.wait_for_text("did not take the test event").await;
     browser.wait_for_text("401").await;

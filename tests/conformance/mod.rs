@@ -56,7 +56,7 @@ macro_rules! all_conform {
                 a_change_acts_within_a_second,
                 a_webhook_is_found_by_id_and_name_and_names_are_unique,
                 changes_made_at_once_do_not_undo_each_other,
-                a_rotated_secret_signs_beside_the_new_one,
+                a_rotated_secret_is_staged_promoted_and_the_old_one_ends,
                 of_many_that_disable_a_webhook_at_once_one_did_it,
                 a_document_that_cannot_be_used_hurts_no_other,
                 an_update_keeps_what_this_version_does_not_know,

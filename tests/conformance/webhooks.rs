@@ -6,6 +6,7 @@ use futures::future::join_all;
 use jiff::{SignedDuration, Timestamp};
 use prism_webhooks::domain::attempt::Attempt;
 use prism_webhooks::domain::matching::EventSubscription;
+use prism_webhooks::domain::rotation::{Promote, Rotation, RotationError};
 use prism_webhooks::domain::secret::Secret;
 use prism_webhooks::engine::ports::Entry;
 use prism_webhooks::registry::webhooks::{Listed, NewWebhook, Target, WebhookPatch, WebhooksError};
@@ -127,24 +128,53 @@ pub async fn changes_made_at_once_do_not_undo_each_other(adapter: &impl Adapter)
     assert_eq!(found.disabled_reason.as_deref(), Some("by its owner"));
 }
 
-pub async fn a_rotated_secret_signs_beside_the_new_one(adapter: &impl Adapter) {
+pub async fn a_rotated_secret_is_staged_promoted_and_the_old_one_ends(adapter: &impl Adapter) {
     let (webhooks, acme) = (adapter.webhooks(), organization());
     let new = NewWebhook {
         secret: Some(Secret::new("old").unwrap()),
         ..new_webhook("n")
     };
     webhooks.create(&acme, new, at(0)).await.unwrap();
-    let secret = Secret::new("new").unwrap();
-    let rotated = webhooks
-        .rotate_secret(&acme, "n", &secret, Duration::from_secs(60), at(10))
-        .await
-        .unwrap();
-    let active = |second| -> Vec<String> {
-        let secrets = rotated.webhook.active_secrets(at(second));
+    // As a worker sees it: from what is stored, at its own time.
+    let stored = async |second| -> Vec<String> {
+        let stored = webhooks.get(&acme, "n").await.unwrap();
+        let secrets = stored.webhook.active_secrets(at(second));
         secrets.map(|secret| secret.expose().to_owned()).collect()
     };
-    assert_eq!(active(69), ["new", "old"]);
-    assert_eq!(active(70), ["new"]);
+    let rotation = |promote| Rotation {
+        promote,
+        overlap: Duration::from_secs(60),
+    };
+    let by_hand = rotation(Promote::ByHand);
+    let secret = |text| Secret::new(text).unwrap();
+    let new = secret("new");
+    let rotating = webhooks.rotate_secret(&acme, "n", &new, by_hand, at(10));
+    rotating.await.unwrap();
+    assert_eq!(stored(1_000).await, ["old", "new"]);
+    let promoting = webhooks.promote_secret(&acme, "n", None, at(20));
+    promoting.await.unwrap();
+    assert_eq!(stored(79).await, ["new", "old"]);
+    assert_eq!(stored(80).await, ["new"]);
+    let set = rotation(Promote::At(at(200)));
+    let third = secret("third");
+    let rotating = webhooks.rotate_secret(&acme, "n", &third, set, at(100));
+    rotating.await.unwrap();
+    assert_eq!(stored(199).await, ["new", "third"]);
+    assert_eq!(stored(200).await, ["third", "new"]);
+    assert_eq!(stored(260).await, ["third"]);
+    let dropping = webhooks.drop_staged_secrets(&acme, "n", at(150));
+    dropping.await.unwrap();
+    assert_eq!(stored(1_000).await, ["new"]);
+    let none = webhooks.promote_secret(&acme, "n", None, at(151)).await;
+    assert!(matches!(
+        none,
+        Err(WebhooksError::Rotation(RotationError::NoneStaged))
+    ));
+    let again = webhooks.rotate_secret(&acme, "n", &new, by_hand, at(152));
+    assert!(matches!(
+        again.await,
+        Err(WebhooksError::Rotation(RotationError::Current))
+    ));
 }
 
 pub async fn of_many_that_disable_a_webhook_at_once_one_did_it(adapter: &impl Adapter) {
@@ -311,7 +341,10 @@ pub async fn a_change_made_on_an_older_version_is_refused(adapter: &impl Adapter
             &acme,
             on(&now.version),
             &Secret::new("s").unwrap(),
-            Duration::ZERO,
+            Rotation {
+                promote: Promote::Now,
+                overlap: Duration::ZERO,
+            },
             at(3),
         )
         .await

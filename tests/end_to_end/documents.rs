@@ -12,6 +12,7 @@ fn has_type(value: &Value, property: &Value) -> bool {
     let name = match value {
         Value::Null => "null",
         Value::Bool(_) => "boolean",
+        Value::Number(number) if number.is_u64() => "integer",
         Value::Number(_) => "number",
         Value::String(_) => "string",
         Value::Array(_) => "array",
@@ -42,7 +43,15 @@ async fn the_published_schema_describes_what_is_stored() {
         "10/s",
     ];
     let id = deployment.webhook("w", "https://example.com", &all);
-    deployment.text(&["webhooks", "rotate-secret", "w", "--secret", "two"]);
+    deployment.text(&[
+        "webhooks",
+        "rotate-secret",
+        "w",
+        "--secret",
+        "two",
+        "--promote",
+    ]);
+    deployment.text(&["webhooks", "rotate-secret", "w", "--promote-after", "1h"]);
     deployment.text(&["webhooks", "disable", "w"]);
     let mut redis = super::redis_connection().await;
     let mut get = redis::cmd("HGET");

@@ -1,6 +1,4 @@
-//! Secrets: rotated with overlap, sealed at rest, and shown nowhere.
-
-use std::time::{Duration, Instant};
+//! Secrets: rotated in steps, sealed at rest, and shown nowhere.
 
 use crate::support::deadline::eventually;
 use crate::support::receiver::{Answer, Received, Receiver};
@@ -21,81 +19,112 @@ fn assert_signed(request: &Received, secrets: &[&str]) {
     );
 }
 
+/// A receiver changes over while events come all the time: at every step it knows what our
+/// documentation says it should know by then, and it never gets a request that it cannot verify.
 #[tokio::test]
-async fn a_rotated_secret_signs_beside_the_new_one_until_the_overlap_is_over() {
+async fn a_receiver_that_changes_over_as_documented_verifies_every_request() {
     let deployment = Deployment::start("rotation", &[]).await;
     let broker = deployment.broker().await;
     let receiver = Receiver::ok();
     deployment.webhook("w", &receiver.url(), &["--secret", "the-old-one"]);
-    deployment.publish(&["error.occurred"]);
-    assert_signed(&receiver.wait_for(1, SOON).await[0], &["the-old-one"]);
-
-    let rotated = Instant::now();
-    let rotate = [
-        "webhooks",
-        "rotate-secret",
-        "w",
-        "--secret",
-        "the-new-one",
-        "--overlap",
-        "2s",
-    ];
-    deployment.text(&rotate);
     let publish = async || {
         let before = receiver.count();
         broker
             .publish(Message::event("error.occurred", "rotated"))
             .await;
-        receiver.wait_for(before + 1, SOON).await.remove(before)
+        let request = receiver.wait_for(before + 1, SOON).await.remove(before);
+        let own = request.header("x-prism-signature").expect("it is signed");
+        let standard = request.header("webhook-signature").expect("it is signed");
+        (request, own, standard)
     };
-    let signatures = |request: &Received| {
-        request
-            .header("webhook-signature")
-            .map_or(0, |value| value.split(' ').count())
+    // Publishes until requests are signed by `secrets`; all on the way must be verifiable by `known`.
+    let signed_by = async |secrets: &[&str], known: &[&str]| {
+        let what = format!("{secrets:?} sign");
+        eventually(SOON, &what, async || {
+            let (request, own, standard) = publish().await;
+            let verifies = |secret: &&str| {
+                own == documented_signature(secret, &request.body)
+                    && standard.contains(&standard_signatures(&request, &[secret]))
+            };
+            assert!(known.iter().any(verifies), "{known:?}: {own} {standard}");
+            (standard == standard_signatures(&request, secrets)
+                && own == documented_signature(secrets[0], &request.body))
+            .then_some(())
+        })
+        .await;
     };
-    // A change acts within a second.
-    let both = eventually(Duration::from_secs(1), "both sign", async || {
-        let request = publish().await;
-        (signatures(&request) == 2).then_some(request)
-    })
-    .await;
-    assert_signed(&both, &["the-new-one", "the-old-one"]);
-    let alone = eventually(SOON, "the old one ends", async || {
-        let request = publish().await;
-        (signatures(&request) == 1).then_some(request)
-    })
-    .await;
-    assert_signed(&alone, &["the-new-one"]);
-    let overlap = alone.arrived - rotated;
-    assert!(
-        overlap >= Duration::from_secs(2),
-        "it ended after {overlap:?}"
-    );
+    signed_by(&["the-old-one"], &["the-old-one"]).await;
+    let new = ["--secret", "the-new-one", "--overlap", "2s"];
+    deployment.text(&[&["webhooks", "rotate-secret", "w"], &new[..]].concat());
+    signed_by(&["the-old-one", "the-new-one"], &["the-old-one"]).await;
+    let shown = deployment.text(&["webhooks", "show", "w"]);
+    assert!(shown.contains("current, staged"), "{shown}");
+    let both = ["the-old-one", "the-new-one"];
+    signed_by(&both, &both).await;
+    deployment.text(&["webhooks", "promote-secret", "w"]);
+    signed_by(&["the-new-one", "the-old-one"], &both).await;
+    signed_by(&["the-new-one"], &["the-new-one"]).await;
 
-    let generated = deployment.json(&[
-        "webhooks",
-        "rotate-secret",
-        "w",
+    // The next one is promoted by itself, with nobody there to say so.
+    let third = [
+        "--secret",
+        "third",
+        "--promote-after",
+        "2s",
         "--overlap",
-        "0s",
-        "--json",
-    ]);
+        "1s",
+    ];
+    deployment.text(&[&["webhooks", "rotate-secret", "w"], &third[..]].concat());
+    let both = ["the-new-one", "third"];
+    signed_by(&["the-new-one", "third"], &both).await;
+    signed_by(&["third", "the-new-one"], &both).await;
+    signed_by(&["third"], &["third"]).await;
+
+    let leaked = ["--promote", "--overlap", "0s", "--json"];
+    let generated = deployment.json(&[&["webhooks", "rotate-secret", "w"], &leaked[..]].concat());
     let secret = string(&generated["secret"]);
-    assert!(
-        secret.starts_with("whsec_"),
-        "the form of the standard, shown this once"
-    );
-    let signed = eventually(
-        Duration::from_secs(1),
-        "the generated one signs",
-        async || {
-            let request = publish().await;
-            let signature = documented_signature(&secret, &request.body);
-            (request.header("x-prism-signature") == Some(signature)).then_some(request)
-        },
-    )
-    .await;
-    assert_signed(&signed, &[&secret]);
+    assert!(secret.starts_with("whsec_"), "shown this once");
+    signed_by(&[&secret], &["third", &secret]).await;
+}
+
+#[tokio::test]
+async fn a_secret_comes_from_a_file_or_standard_input_and_white_space_at_its_ends_is_refused() {
+    let deployment = Deployment::new("secret-file", &[]);
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let path = directory.path().join("secret");
+    let file = path.to_str().expect("a path in UTF-8");
+    let create = [
+        "webhooks",
+        "create",
+        "--url",
+        "https://example.com",
+        "--name",
+    ];
+    std::fs::write(&path, "from-a-file\n").expect("written");
+    deployment.text(&[&create[..], &["w", "--secret-file", file]].concat());
+    let exported = deployment.text(&["webhooks", "export"]);
+    assert!(exported.contains(r#""value":"from-a-file""#), "{exported}");
+    std::fs::write(&path, "another\r\n").expect("written");
+    let rotate = ["webhooks", "rotate-secret", "w", "--secret-file", file];
+    deployment.text(&rotate);
+    let exported = deployment.text(&["webhooks", "export"]);
+    assert!(exported.contains(r#""value":"another""#), "{exported}");
+    assert!(exported.contains(r#""staged":true"#), "{exported}");
+
+    for text in [" s3cr3t", "s3cr3t\t", "s3cr3t\n"] {
+        let refused = [&create[..], &["v", "--secret", text]].concat();
+        let said = deployment.refused(&refused, 1);
+        assert!(said.contains("no white space at its ends"), "{said}");
+        assert!(!said.contains("s3cr3t"), "{said}");
+    }
+    let help = deployment.text(&["webhooks", "create", "--help"]);
+    assert!(help.contains("process list"), "{help}");
+    for wrong in [
+        &["--secret", "a", "--secret-file", file][..],
+        &["--generate-secret", "--secret-file", file],
+    ] {
+        deployment.refused(&[&create[..], &["v"], wrong].concat(), 2);
+    }
 }
 
 #[tokio::test]

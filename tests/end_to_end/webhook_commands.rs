@@ -41,7 +41,9 @@ fn a_webhook_is_registered_looked_at_changed_and_removed() {
     let expected = json!({
         "id": id, "name": "billing", "url": "https://example.com/hooks",
         "description": "what it is for", "event_subscriptions": ["budget.exceeded", "guardrail.*"],
-        "signed": true, "headers": ["X-Team"], "enabled": true, "disabled_reason": null,
+        "signed": true,
+        "secrets": [{"state": "current", "promote_at": null, "expires_at": null}],
+        "headers": ["X-Team"], "enabled": true, "disabled_reason": null,
         "disabled_at": null, "retry": {"max_attempts": 4},
         "rate_limit": "10/s",
         "created_at": created["created_at"], "updated_at": created["updated_at"],

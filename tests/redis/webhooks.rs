@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use prism_webhooks::domain::endpoint::EndpointRules;
 use prism_webhooks::domain::ids::Organization;
+use prism_webhooks::domain::rotation::{Promote, Rotation};
 use prism_webhooks::domain::secret::{Secret, SecretKey};
 use prism_webhooks::engine::ports::LogWriter as _;
 use prism_webhooks::redis::log_writer::{DeliveryLogSettings, RedisLogWriter};
@@ -122,8 +123,12 @@ async fn every_change_is_told() {
     webhooks.disable(&acme, "n", "why", at(2)).await.unwrap();
     webhooks.enable(&acme, "n", at(3)).await.unwrap();
     let secret = Secret::new("new").unwrap();
+    let at_once = Rotation {
+        promote: Promote::Now,
+        overlap: Duration::ZERO,
+    };
     webhooks
-        .rotate_secret(&acme, "n", &secret, Duration::ZERO, at(4))
+        .rotate_secret(&acme, "n", &secret, at_once, at(4))
         .await
         .unwrap();
     webhooks.delete(&acme, "n").await.unwrap();

@@ -1,29 +1,32 @@
-//! The command `webhooks`: create, list, show, update, delete, enable, disable, rotate-secret, test,
-//! export, import.
+//! The command `webhooks`: create, list, show, update, delete, enable, disable, rotate-secret,
+//! promote-secret, drop-staged-secret, test, export, import.
 
 mod export_import;
+mod secrets;
 mod testing;
 mod view;
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use jiff::{SignedDuration, Timestamp};
+use tokio::io::AsyncRead;
 
 use crate::domain::ids::Organization;
 use crate::domain::matching::EventSubscription;
 use crate::domain::rate_limit::RateLimit;
 use crate::domain::retry::RetryOverrides;
-use crate::domain::secret::Secret;
 use crate::operations::test::Tester;
 use crate::registry::webhooks::{NewWebhook, WebhookPatch, Webhooks, WebhooksError};
 
 use super::console::Console;
 use super::failure::{ExitReason, Failure};
-use super::secret_text::SecretText;
+use super::secret_text::SecretArgs;
 use super::table;
 
+use secrets::{PromoteArgs, RotateArgs};
 use view::View;
 
 /// Register webhooks and look after them
@@ -61,8 +64,12 @@ enum WebhooksCommand {
     Import,
     /// Send a test event to a webhook's endpoint now, and print what came back
     Test(Which),
-    /// Sign with a new secret; the old one signs beside it while the receiver changes over
+    /// Stage a new secret, which signs beside the old one until it is promoted
     RotateSecret(RotateArgs),
+    /// Sign first with the secret that is staged; the old one signs beside it for a while, and ends
+    PromoteSecret(PromoteArgs),
+    /// Drop what is staged: a mistake, or known to the wrong people
+    DropStagedSecret(Which),
 }
 
 #[derive(Debug, Args)]
@@ -79,11 +86,10 @@ struct CreateArgs {
     /// Where to post to: https, unless the deployment allows http
     #[arg(long, value_name = "U")]
     url: String,
-    /// The signing secret: any text, or the Standard Webhooks form whsec_<base64>
-    #[arg(long, value_name = "S", conflicts_with = "generate_secret")]
-    secret: Option<SecretText>,
+    #[command(flatten)]
+    secret: SecretArgs,
     /// Generate a secret and print it
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = ["secret", "secret_file"])]
     generate_secret: bool,
     /// What it is for
     #[arg(long, value_name = "D")]
@@ -165,18 +171,6 @@ struct DisableArgs {
     reason: String,
 }
 
-#[derive(Debug, Args)]
-struct RotateArgs {
-    #[command(flatten)]
-    which: Which,
-    /// The new secret; one is generated and printed if none is given
-    #[arg(long, value_name = "S")]
-    secret: Option<SecretText>,
-    /// For how long the old secret signs beside the new one
-    #[arg(long, default_value = "24h", value_name = "DURATION", value_parser = duration)]
-    overlap: Duration,
-}
-
 /// Runs `webhooks …` against `store` at `now`. `tester` is asked for if a test is to be sent.
 pub async fn run(
     args: WebhooksArgs,
@@ -197,32 +191,42 @@ pub async fn run(
             let stored = store.get(organization, &which.webhook).await?;
             return testing::test(&tester()?, organization, &stored, args.json, console).await;
         }
-        WebhooksCommand::List => return list(store, organization, args.json, console).await,
-        WebhooksCommand::Create(create) => self::create(create, store, organization, now).await?,
-        WebhooksCommand::Show(which) => View::of(store.get(organization, &which.webhook).await?),
+        WebhooksCommand::List => return list(store, organization, args.json, now, console).await,
+        WebhooksCommand::Create(create) => {
+            let input = &mut *console.input;
+            self::create(create, store, organization, now, input).await?
+        }
+        WebhooksCommand::Show(which) => {
+            View::of(store.get(organization, &which.webhook).await?, now)
+        }
         WebhooksCommand::Update(update) => {
             let reference = update.which.webhook.clone();
             let patch = update.patch()?;
-            View::of(store.update(organization, &reference, &patch, now).await?)
+            View::of(
+                store.update(organization, &reference, &patch, now).await?,
+                now,
+            )
         }
         WebhooksCommand::Enable(which) => {
-            View::of(store.enable(organization, &which.webhook, now).await?)
+            View::of(store.enable(organization, &which.webhook, now).await?, now)
         }
         WebhooksCommand::Disable(DisableArgs { which, reason }) => View::of(
             store
                 .disable(organization, &which.webhook, &reason, now)
                 .await?,
+            now,
         ),
         WebhooksCommand::RotateSecret(rotate) => {
-            let (secret, generated) = given_or_generated(rotate.secret.as_ref())?;
-            let (which, overlap) = (&rotate.which.webhook, rotate.overlap);
-            let stored = store
-                .rotate_secret(organization, which, &secret, overlap, now)
-                .await?;
-            View {
-                secret: generated,
-                ..View::of(stored)
-            }
+            let input = &mut *console.input;
+            secrets::rotate(&rotate, store, organization, now, input).await?
+        }
+        WebhooksCommand::PromoteSecret(promote) => {
+            secrets::promote(&promote, store, organization, now).await?
+        }
+        WebhooksCommand::DropStagedSecret(which) => {
+            let which = &which.webhook;
+            let stored = store.drop_staged_secrets(organization, which, now).await?;
+            View::of(stored, now)
         }
         WebhooksCommand::Delete(which) => {
             let id = store.delete(organization, &which.webhook).await?;
@@ -242,17 +246,14 @@ async fn create(
     store: &Webhooks,
     organization: &Organization,
     now: Timestamp,
+    input: &mut (dyn AsyncRead + Send + Unpin),
 ) -> Result<View, Failure> {
-    let (secret, generated) = if args.secret.is_some() || args.generate_secret {
-        let (secret, generated) = given_or_generated(args.secret.as_ref())?;
-        (Some(secret), generated)
-    } else {
-        (None, None)
-    };
+    let generated = args.generate_secret.then(secrets::generate);
+    let given = args.secret.secret(input).await?;
     let new = NewWebhook {
         name: args.name,
         url: args.url,
-        secret,
+        secret: given.or_else(|| generated.clone()),
         description: args.description,
         events: args.events,
         headers: args.headers.into_iter().collect(),
@@ -260,36 +261,21 @@ async fn create(
         rate_limit: args.rate_limit,
     };
     let stored = store.create(organization, new, now).await?;
-    Ok(View {
-        secret: generated,
-        ..View::of(stored)
-    })
-}
-
-/// The secret given, or a new one with its text to be shown.
-fn given_or_generated(given: Option<&SecretText>) -> Result<(Secret, Option<String>), Failure> {
-    if let Some(text) = given {
-        let secret = text
-            .secret()
-            .map_err(|error| Failure::caused(ExitReason::Failed, &error))?;
-        return Ok((secret, None));
-    }
-    let secret = Secret::generate(&mut rand::rng());
-    let text = secret.expose().to_owned();
-    Ok((secret, Some(text)))
+    Ok(View::of(stored, now).with_secret(generated.as_ref()))
 }
 
 async fn list(
     store: &Webhooks,
     organization: &Organization,
     json: bool,
+    now: Timestamp,
     console: &mut Console,
 ) -> Result<(), Failure> {
     let views: Vec<View> = store
         .list(organization)
         .await?
         .into_iter()
-        .map(View::listed)
+        .map(|one| View::listed(one, now))
         .collect();
     if json {
         return Ok(table::json_array(&mut console.out, &views)?);
@@ -303,6 +289,17 @@ async fn list(
         views.iter().map(View::row),
         empty,
     )?)
+}
+
+impl WebhooksArgs {
+    /// The file that a secret is to be read from, if it is one.
+    pub fn secret_file(&self) -> Option<&Path> {
+        match &self.command {
+            WebhooksCommand::Create(create) => create.secret.path(),
+            WebhooksCommand::RotateSecret(rotate) => rotate.secret.path(),
+            _ => None,
+        }
+    }
 }
 
 impl UpdateArgs {
@@ -355,6 +352,7 @@ impl From<WebhooksError> for Failure {
             | WebhooksError::NameTaken { .. }
             | WebhooksError::IdTaken { .. }
             | WebhooksError::Changed { .. }
+            | WebhooksError::Rotation(_)
             | WebhooksError::Conflict { .. } => ExitReason::Subject,
             WebhooksError::Invalid(_)
             | WebhooksError::Secret(_)

@@ -9,6 +9,8 @@ use crate::cli::failure::Failure;
 use crate::cli::table;
 use crate::domain::endpoint::shown;
 use crate::domain::retry::RetryOverrides;
+use crate::domain::secret::Secret;
+use crate::domain::stored_secret::Standing;
 use crate::registry::webhooks::{Listed, StoredWebhook};
 
 /// A webhook as the commands show it: everything but secrets, which are write-only, and the values
@@ -32,6 +34,7 @@ pub(super) struct ValidView {
     description: Option<String>,
     event_subscriptions: Vec<String>,
     signed: bool,
+    secrets: Vec<SecretView>,
     headers: Vec<String>,
     enabled: bool,
     disabled_reason: Option<String>,
@@ -43,7 +46,8 @@ pub(super) struct ValidView {
 }
 
 impl View {
-    pub(super) fn of(stored: StoredWebhook) -> Self {
+    pub(super) fn of(stored: StoredWebhook, now: Timestamp) -> Self {
+        let standings = stored.webhook.secret_standings(now);
         let document = stored.document;
         Self {
             id: document.id,
@@ -53,7 +57,8 @@ impl View {
                 url: shown(&document.url),
                 description: document.description,
                 event_subscriptions: document.event_subscriptions,
-                signed: !document.secrets.is_empty(),
+                signed: !standings.is_empty(),
+                secrets: standings.into_iter().map(SecretView::from).collect(),
                 headers: document.headers.into_keys().collect(),
                 enabled: document.enabled,
                 disabled_reason: document.disabled_reason,
@@ -67,9 +72,15 @@ impl View {
         }
     }
 
-    pub(super) fn listed(listed: Listed) -> Self {
+    /// The same, with the secret that was generated for it.
+    pub(super) fn with_secret(self, secret: Option<&Secret>) -> Self {
+        let secret = secret.map(|secret| secret.expose().to_owned());
+        Self { secret, ..self }
+    }
+
+    pub(super) fn listed(listed: Listed, now: Timestamp) -> Self {
         match listed {
-            Listed::Valid(stored) => Self::of(*stored),
+            Listed::Valid(stored) => Self::of(*stored, now),
             Listed::Invalid { id, reason } => Self {
                 id,
                 invalid: Some(reason.to_string()),
@@ -136,6 +147,10 @@ impl View {
                 "signed",
                 if webhook.signed { "yes" } else { "no" }.to_owned(),
             ));
+            if webhook.secrets.len() > 1 {
+                let secrets: Vec<_> = webhook.secrets.iter().map(SecretView::text).collect();
+                rows.push(("secrets", secrets.join(", ")));
+            }
             if !webhook.headers.is_empty() {
                 rows.push(("headers", webhook.headers.join(", ")));
             }
@@ -155,6 +170,34 @@ impl View {
             writeln!(out, "{label:<12} {}", table::one_line(text))?;
         }
         Ok(())
+    }
+}
+
+/// What a secret does, without the secret.
+#[derive(Debug, Serialize)]
+struct SecretView {
+    state: &'static str,
+    promote_at: Option<Timestamp>,
+    expires_at: Option<Timestamp>,
+}
+
+impl From<Standing> for SecretView {
+    fn from(standing: Standing) -> Self {
+        Self {
+            state: standing.name(),
+            promote_at: standing.promote_at(),
+            expires_at: standing.expires_at(),
+        }
+    }
+}
+
+impl SecretView {
+    fn text(&self) -> String {
+        match (self.promote_at, self.expires_at) {
+            (Some(at), _) => format!("{} (promoted at {at:.0})", self.state),
+            (None, Some(at)) => format!("{} (ends at {at:.0})", self.state),
+            (None, None) => self.state.to_owned(),
+        }
     }
 }
 

@@ -47,6 +47,13 @@ pub(super) struct EventSubscriptionText(String);
 #[expect(dead_code, reason = "documentation: the domain reads the text")]
 pub(super) struct RateLimitText(String);
 
+/// A signing secret: any text without white space at its ends, or the Standard Webhooks form
+/// `whsec_<base64>`.
+#[derive(ToSchema)]
+#[schema(value_type = String, pattern = r"^\S([\s\S]*\S)?$", min_length = 1, max_length = 512)]
+#[expect(dead_code, reason = "documentation: the domain reads the text")]
+pub(super) struct SecretText(String);
+
 #[cfg(test)]
 mod tests {
     use serde_json::Value;
@@ -54,6 +61,7 @@ mod tests {
     use super::*;
     use crate::domain::matching::EventSubscription;
     use crate::domain::rate_limit::RateLimit;
+    use crate::domain::secret;
 
     fn said<T: PartialSchema>(keyword: &str) -> Value {
         serde_json::to_value(T::schema()).unwrap()[keyword].clone()
@@ -66,5 +74,6 @@ mod tests {
         let longest = said::<EventSubscriptionText>("maxLength");
         assert_eq!(longest, EventType::LONGEST);
         assert_eq!(said::<RateLimitText>("pattern"), RateLimit::PATTERN);
+        assert_eq!(said::<SecretText>("maxLength"), secret::LONGEST);
     }
 }

@@ -140,6 +140,10 @@ pub fn flash(word: &str) -> Markup {
         "enabled" => "Enabled. It gets deliveries again; what became dead letters can be requeued.",
         "disabled" => "Disabled. It gets no deliveries until it is enabled again.",
         "deleted" => "The webhook and its Delivery Log are gone.",
+        "promoted" => {
+            "Promoted. The new secret makes X-Prism-Signature within a second; the old one signs beside it until it ends."
+        }
+        "dropped" => "Dropped. What was staged signs no more; the current secret goes on.",
         "retried" => "The delivery starts again from attempt 1. Its result appears in the log.",
         "stopping" => "The job stops. What it has done stays done.",
         _ => return html! {},

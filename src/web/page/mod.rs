@@ -12,7 +12,8 @@
 //! | `overview`, `chart` | how it does, in pictures |
 //! | `log`, `attempts`, `attempt` | the Delivery Log, live; one attempt as a row; one opened |
 //! | `dead_letters`, `jobs` | what was given up; requeues and purges under way |
-//! | `settings`, `secret` | changing a webhook; secrets, shown once |
+//! | `settings` | changing a webhook |
+//! | `secret` | secrets: shown once, rotated, promoted, dropped |
 //! | `verify` | what a receiver needs |
 //! | `test` | a test event, and what came back |
 //! | `assets` | style, script and icon, in the binary |
@@ -69,9 +70,11 @@ pub(crate) fn router(app: &AppState) -> Router<AppState> {
         .route("/webhooks/{id}/verify", get(verify::show))
         .route("/webhooks/{id}/enable", post(settings::enable))
         .route("/webhooks/{id}/disable", post(settings::disable))
+        .route("/webhooks/{id}/rotate-secret", post(secret::rotate))
+        .route("/webhooks/{id}/promote-secret", post(secret::promote))
         .route(
-            "/webhooks/{id}/rotate-secret",
-            post(settings::rotate_secret),
+            "/webhooks/{id}/drop-staged-secret",
+            post(secret::drop_staged),
         )
         .route(
             "/webhooks/{id}/delete",

@@ -1,4 +1,4 @@
-//! The settings of a webhook: changing it, its secret, whether it is enabled, deleting it.
+//! The settings of a webhook: changing it, whether it is enabled, deleting it.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +13,7 @@ use super::error::PageError;
 use super::form::check::{Errors, Fields, Typed, refused};
 use super::form::show::{alert, shared};
 use super::layout::{flash, time};
-use super::secret::{overlap, rotation, shown_once};
+use super::secret::secrets;
 use super::visitor::Visitor;
 use super::webhook::{Tab, about, find};
 use crate::domain::endpoint::shown;
@@ -56,8 +56,7 @@ pub fn page(
 
 fn content(app: &AppState, webhook: &StoredWebhook, typed: &Typed, errors: &Errors) -> Markup {
     let document = &webhook.document;
-    let (id, version) = (&document.id, webhook.version.as_str());
-    let signed = !document.secrets.is_empty();
+    let id = &document.id;
     html! {
         (alert(errors, "It was not saved:"))
         h2 { "Edit" }
@@ -66,8 +65,8 @@ fn content(app: &AppState, webhook: &StoredWebhook, typed: &Typed, errors: &Erro
             (shared(app, typed, errors, &html! {}))
             button.first { "Save" }
         }
-        h2 { "Secret" }
-        (rotation(id, version, signed, errors))
+        h2 #secrets { "Secret" }
+        (secrets(webhook, errors))
         h2 #state { @if document.enabled { "Disable" } @else { "Enable" } }
         (switch(webhook))
         h2 { "Delete" }
@@ -238,49 +237,4 @@ pub async fn delete(
     let webhooks = &app.deployment.webhooks;
     webhooks.delete(&visitor.organization, target).await?;
     Ok(Redirect::to("/webhooks?said=deleted"))
-}
-
-/// Rotates a secret.
-pub async fn rotate_secret(
-    State(app): State<AppState>,
-    visitor: Visitor,
-    Path(id): Path<String>,
-    RawForm(form): RawForm,
-) -> Result<Response, PageError> {
-    let webhook = find(&app, &visitor, &id).await?;
-    let mut typed = Typed::read(&form);
-    typed.generate = typed.secret.is_empty();
-    let (secret, show) = match typed.secret() {
-        Ok(Some(secret)) => secret,
-        Ok(None) => return Err(PageError::not_found("there is no secret to set")),
-        Err(error) => {
-            let errors = Errors::from([("secret", error)]);
-            let page = page(&app, &visitor, &webhook, None, &errors);
-            return Ok((StatusCode::UNPROCESSABLE_ENTITY, page).into_response());
-        }
-    };
-    let version = Version::new(&typed.version);
-    let target = Target {
-        reference: &webhook.document.id,
-        version: Some(&version),
-    };
-    let webhooks = &app.deployment.webhooks;
-    let organization = &visitor.organization;
-    let stored = webhooks
-        .rotate_secret(
-            organization,
-            target,
-            &secret,
-            overlap(&form),
-            Timestamp::now(),
-        )
-        .await?;
-    let content = html! {
-        h2 { "The secret is rotated" }
-        @if show { (shown_once(&stored.document.id, &secret)) }
-        @else {
-            p.card.notice.good role="status" { "Requests are signed with the secret that you typed from now on." }
-        }
-    };
-    Ok(about(&visitor, &stored, Tab::Settings, &content).into_response())
 }

@@ -3,6 +3,7 @@
 
 use axum::extract::{Path, State};
 use axum::response::Html;
+use jiff::Timestamp;
 use maud::{Markup, html};
 
 use super::error::PageError;
@@ -49,7 +50,7 @@ const RECEIVERS: [SampleReceiver; 4] = [
 const HEADERS: [(&str, &str); 7] = [
     (
         "X-Prism-Signature",
-        "sha256= and the hex HMAC-SHA256 of the raw body, keyed with the newest secret",
+        "sha256= and the hex HMAC-SHA256 of the raw body, keyed with the current secret",
     ),
     ("X-Prism-Event", "the event type"),
     (
@@ -78,7 +79,7 @@ pub async fn show(
     let document = &webhook.document;
     let own: Vec<&str> = document.headers.keys().map(String::as_str).collect();
     let content = html! {
-        @if document.secrets.is_empty() {
+        @if !webhook.webhook.is_signed(Timestamp::now()) {
             p.card.notice.bad {
                 "Requests to this webhook are not signed: it has no secret. "
                 a href={ "/webhooks/" (document.id) "/settings" } { "Set one" }
@@ -86,6 +87,11 @@ pub async fn show(
             }
         }
         p { "A receiver computes the signature of the body as it came and compares. The secret is what was shown or typed when it was set; it is not shown again." }
+        p {
+            "While it changes from one secret to another it knows both, the other one as "
+            code { "PRISM_WEBHOOK_OTHER_SECRET" } ", and takes what either signed. "
+            a href={ "/webhooks/" (document.id) "/settings#secrets" } { "How to change the secret" } "."
+        }
         p.chips { @for one in &RECEIVERS { a href={ "#" (one.id) } { (one.name) } } }
         @for one in &RECEIVERS { (receiver(one)) }
         h2 { "What a request carries" }

@@ -13,7 +13,8 @@ in_either_mode! { &[] =>
     a_change_on_a_version_that_is_no_more_is_refused,
     null_means_none_and_white_space_at_the_ends_of_a_url_is_not_stored,
     what_makes_no_webhook_is_refused_field_by_field,
-    a_secret_is_shown_once_and_rotated_with_an_overlap,
+    a_secret_is_shown_once_staged_and_promoted,
+    at_most_ten_secrets_are_active,
     a_test_says_what_the_endpoint_answers_and_is_on_record,
     what_stands_in_the_way_of_an_event_type_is_explained,
     a_long_list_goes_on_by_cursor,
@@ -117,6 +118,9 @@ async fn what_makes_no_webhook_is_refused_field_by_field(running: &Running) {
         (json!({"url": "https://[::ffff:10.0.0.1]/"}), 422, "url"),
         (json!({"secret": ""}), 422, "secret"),
         (json!({"secret": "whsec_!"}), 422, "secret"),
+        (json!({"secret": " s"}), 422, "secret"),
+        (json!({"secret": "s\n"}), 422, "secret"),
+        (json!({"secret": "ü".repeat(513)}), 422, "secret"),
         (
             json!({"event_subscriptions": ["Request Completed"]}),
             422,
@@ -192,7 +196,7 @@ async fn null_means_none_and_white_space_at_the_ends_of_a_url_is_not_stored(runn
     assert_eq!(refused.parts(), ["event_subscriptions"]);
 }
 
-async fn a_secret_is_shown_once_and_rotated_with_an_overlap(running: &Running) {
+async fn a_secret_is_shown_once_staged_and_promoted(running: &Running) {
     let receiver = Receiver::ok();
     let new = json!({"name": "n", "url": receiver.url(), "generate_secret": true});
     let created = running.ask("POST", "/webhooks", Some(new)).await.is(201);
@@ -201,23 +205,67 @@ async fn a_secret_is_shown_once_and_rotated_with_an_overlap(running: &Running) {
     let place = format!("/webhooks/{}", created.body["id"].as_str().unwrap());
     let read = running.get(&place).await.is(200);
     assert_eq!(read.body.get("secret"), None);
+    assert_eq!(read.body["secrets"][0]["state"], "current");
     let path = format!("{place}/rotate-secret");
-    let body = Some(json!({"overlap_seconds": 600}));
-    let rotated = running.ask("POST", &path, body).await.is(200);
-    let second = rotated.body["secret"].as_str().unwrap();
+    let rotated = running.ask("POST", &path, Some(json!({}))).await.is(200);
+    let second = rotated.body["secret"].as_str().unwrap().to_owned();
     assert_ne!(second, first);
-    running
-        .publish(&json!({"event": "request.completed"}))
-        .await;
-    let requests = receiver.wait_for(1, SOON).await;
-    let secret = Secret::new(second).unwrap();
-    let expected = signature::prism(&secret, &requests[0].body);
-    assert_eq!(requests[0].header("x-prism-signature"), Some(expected));
-    let both = requests[0].header("webhook-signature").unwrap();
-    assert_eq!(both.split(' ').count(), 2, "the old one signs beside it");
-    let own = json!({"secret": "of my own", "overlap_seconds": 0});
-    let rotated = running.ask("POST", &path, Some(own)).await.is(200);
+    let states = |body: &Value| -> Vec<String> {
+        let all = body["secrets"].as_array().unwrap().iter();
+        all.map(|one| one["state"].as_str().unwrap().to_owned())
+            .collect()
+    };
+    assert_eq!(states(&rotated.body), ["current", "staged"]);
+    let tested = async |current: &str, both: usize| {
+        let before = receiver.count();
+        let test = format!("{place}/test");
+        running.ask("POST", &test, None).await.is(200);
+        let request = receiver.wait_for(before + 1, SOON).await.remove(before);
+        let expected = signature::prism(&Secret::new(current).unwrap(), &request.body);
+        assert_eq!(request.header("x-prism-signature"), Some(expected));
+        let standard = request.header("webhook-signature").unwrap();
+        assert_eq!(standard.split(' ').count(), both);
+    };
+    tested(&first, 2).await;
+    let promote = format!("{place}/promote-secret");
+    let body = Some(json!({"overlap_seconds": 600}));
+    let promoted = running.ask("POST", &promote, body).await.is(200);
+    assert_eq!(states(&promoted.body), ["current", "old"]);
+    assert_ne!(promoted.body["secrets"][1]["expires_at"], Value::Null);
+    tested(&second, 2).await;
+    running.ask("POST", &promote, Some(json!({}))).await.is(409);
+
+    let later = json!({"secret": "of my own", "promote_after_seconds": 3600});
+    let rotated = running.ask("POST", &path, Some(later)).await.is(200);
     assert_eq!(rotated.body.get("secret"), None);
+    assert_ne!(rotated.body["secrets"][1]["promote_at"], Value::Null);
+    let drop = format!("{place}/drop-staged-secret");
+    let dropped = running.ask("POST", &drop, None).await.is(200);
+    assert_eq!(states(&dropped.body), ["current", "old"]);
+    assert_eq!(dropped.body["secrets"][0]["expires_at"], Value::Null);
+    let leaked = json!({"promote_after_seconds": 0, "overlap_seconds": 0});
+    let rotated = running.ask("POST", &path, Some(leaked)).await.is(200);
+    assert_eq!(states(&rotated.body), ["current"]);
+    tested(rotated.body["secret"].as_str().unwrap(), 1).await;
+}
+
+async fn at_most_ten_secrets_are_active(running: &Running) {
+    let id = running
+        .webhook("n", "https://example.com/", Some("0"))
+        .await;
+    let path = format!("/webhooks/{id}/rotate-secret");
+    for _ in 1..10 {
+        running.ask("POST", &path, Some(json!({}))).await.is(200);
+    }
+    let refused = running.ask("POST", &path, Some(json!({}))).await.is(409);
+    assert_eq!(refused.parts(), ["secret"]);
+    let detail = refused.body["detail"].as_str().unwrap();
+    assert!(
+        detail.contains("promote or drop what is staged"),
+        "{detail}"
+    );
+    let shown = running.get(&format!("/webhooks/{id}")).await;
+    assert_eq!(shown.body["secrets"].as_array().unwrap().len(), 10);
 }
 
 async fn a_test_says_what_the_endpoint_answers_and_is_on_record(running: &Running) {

@@ -1,6 +1,4 @@
-//! Changing webhooks: update, delete, enable, disable, rotate the secret.
-
-use std::time::Duration;
+//! Changing webhooks: update, delete, enable, disable.
 
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -12,7 +10,6 @@ use utoipa::ToSchema;
 use super::model::{UpdateWebhook, WebhookView};
 use super::tag::{IfMatch, tagged};
 use crate::domain::ids::Organization;
-use crate::domain::secret::Secret;
 use crate::operations::disabling::{BY_HAND, LONGEST_REASON};
 use crate::registry::webhooks::StoredWebhook;
 use crate::web::api::answers::{
@@ -36,26 +33,6 @@ pub(in crate::web::api) struct DisableWebhook {
 
 fn by_hand() -> String {
     BY_HAND.to_owned()
-}
-
-/// The longest overlap of two secrets, in seconds: 30 days.
-const LONGEST_OVERLAP: u64 = 30 * 86_400;
-
-/// A new signing secret.
-#[derive(Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(in crate::web::api) struct RotateSecret {
-    /// The new secret; one is generated, and shown in the answer, if none is given.
-    #[schema(write_only, min_length = 1, max_length = 512)]
-    secret: Option<String>,
-    /// For how many seconds the old secret signs beside the new one.
-    #[serde(default = "a_day")]
-    #[schema(default = 86400, maximum = 2592000)]
-    overlap_seconds: u64,
-}
-
-fn a_day() -> u64 {
-    86_400
 }
 
 /// Update a webhook
@@ -181,53 +158,8 @@ pub(in crate::web::api) async fn disable(
     Ok(shown(&app, &organization, stored, None).await)
 }
 
-/// Rotate a webhook's secret
-///
-/// Requests are signed with the new secret from now on; the old one signs beside it in
-/// `webhook-signature` while the receiver changes over.
-#[utoipa::path(
-    post,
-    path = "/webhooks/{id}/rotate-secret",
-    operation_id = "rotate_webhook_secret",
-    tag = "webhooks",
-    params(ForOrganization, Precondition, ("id" = String, Path, description = "Its id, or its name")),
-    request_body = RotateSecret,
-    responses(
-        (status = 200, description = "The webhook, with the secret if it was generated", body = WebhookView,
-         headers(("ETag" = String, description = "Its version"))),
-        Usual, OfWebhook, OfChange, WithBody,
-    )
-)]
-pub(in crate::web::api) async fn rotate_secret(
-    State(app): State<AppState>,
-    CurrentOrganization(organization): CurrentOrganization,
-    Path(id): Path<String>,
-    version: IfMatch,
-    Json(asked): Json<RotateSecret>,
-) -> Result<Response, Problem> {
-    if asked.overlap_seconds > LONGEST_OVERLAP {
-        let detail = format!("at most {LONGEST_OVERLAP}: 30 days");
-        return Err(Problem::field("overlap_seconds", detail));
-    }
-    let (secret, generated) = match asked.secret.as_deref().map(Secret::new) {
-        Some(Ok(secret)) => (secret, None),
-        Some(Err(error)) => return Err(Problem::field("secret", error.to_string())),
-        None => {
-            let secret = Secret::generate(&mut rand::rng());
-            let text = secret.expose().to_owned();
-            (secret, Some(text))
-        }
-    };
-    let webhooks = &app.deployment.webhooks;
-    let overlap = Duration::from_secs(asked.overlap_seconds);
-    let (target, now) = (version.target(&id), Timestamp::now());
-    let stored = webhooks
-        .rotate_secret(&organization, target, &secret, overlap, now)
-        .await?;
-    Ok(shown(&app, &organization, stored, generated).await)
-}
-
-async fn shown(
+/// Answers with a webhook that was changed, and its secret if that was generated.
+pub(super) async fn shown(
     app: &AppState,
     organization: &Organization,
     stored: StoredWebhook,
@@ -256,13 +188,10 @@ mod tests {
     }
 
     #[test]
-    fn the_document_says_how_long_a_reason_and_an_overlap_may_be() {
+    fn the_document_says_how_long_a_reason_may_be() {
         assert_eq!(
             said::<DisableWebhook>("reason")["maxLength"],
             LONGEST_REASON
         );
-        let overlap = said::<RotateSecret>("overlap_seconds");
-        assert_eq!(overlap["maximum"], LONGEST_OVERLAP);
-        assert_eq!(overlap["default"], a_day());
     }
 }

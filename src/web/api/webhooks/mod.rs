@@ -3,7 +3,8 @@
 //! | file | what it does |
 //! |---|---|
 //! | here | create, list, get |
-//! | `change` | update, delete, enable, disable, rotate the secret |
+//! | `change` | update, delete, enable, disable |
+//! | `secret` | rotate, promote, drop secrets |
 //! | `diagnose` | send a test event, explain |
 //! | `held_back` | whether deliveries are held back |
 //! | `statistics` | counts and durations over time |
@@ -14,6 +15,7 @@ pub(super) mod change;
 pub(super) mod diagnose;
 mod held_back;
 mod model;
+pub(super) mod secret;
 pub(super) mod statistics;
 pub(super) mod tag;
 

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::held_back::HeldBackView;
+use super::secret::SecretView;
 use crate::domain::endpoint::shown;
 use crate::domain::held_back::HeldBack;
 use crate::domain::matching::EventSubscription;
@@ -16,7 +17,7 @@ use crate::domain::retry::RetryOverrides;
 use crate::domain::secret::Secret;
 use crate::domain::webhook::null_is_none;
 use crate::registry::webhooks::{NewWebhook, StoredWebhook, WebhookPatch};
-use crate::web::api::texts::{EventSubscriptionText, RateLimitText};
+use crate::web::api::texts::{EventSubscriptionText, RateLimitText, SecretText};
 use crate::web::problem::{PartProblem, Problem};
 
 /// A webhook to be registered.
@@ -35,7 +36,7 @@ pub(in crate::web::api) struct CreateWebhook {
     )]
     url: String,
     /// The signing secret: any text, or the Standard Webhooks form `whsec_<base64>`.
-    #[schema(write_only, min_length = 1, max_length = 512)]
+    #[schema(write_only, value_type = Option<SecretText>)]
     secret: Option<String>,
     /// Whether a secret is to be generated; it is in the answer, this once.
     #[serde(default)]
@@ -145,6 +146,8 @@ pub(in crate::web::api) struct WebhookView {
     event_subscriptions: Vec<String>,
     /// Whether its requests are signed.
     signed: bool,
+    /// The secrets that sign, the current one first.
+    secrets: Vec<SecretView>,
     /// The names of its own request headers.
     headers: Vec<String>,
     /// Whether it gets deliveries.
@@ -189,7 +192,7 @@ impl CreateWebhook {
             let detail = "give a secret or have one generated, not both";
             wrong("generate_secret", detail.to_owned());
         }
-        let given = self.secret.as_deref().map(Secret::new).transpose();
+        let given = self.secret.as_deref().map(Secret::choose).transpose();
         let given = given.unwrap_or_else(|error| {
             wrong("secret", error.to_string());
             None
@@ -255,6 +258,7 @@ fn subscriptions(texts: &[String]) -> Result<Vec<EventSubscription>, String> {
 impl WebhookView {
     /// Returns what is shown of a registered webhook.
     pub fn of(stored: StoredWebhook) -> Self {
+        let standings = stored.webhook.secret_standings(Timestamp::now());
         let document = stored.document;
         Self {
             id: document.id,
@@ -262,7 +266,8 @@ impl WebhookView {
             url: shown(&document.url),
             description: document.description,
             event_subscriptions: document.event_subscriptions,
-            signed: !document.secrets.is_empty(),
+            signed: !standings.is_empty(),
+            secrets: standings.into_iter().map(SecretView::from).collect(),
             headers: document.headers.into_keys().collect(),
             enabled: document.enabled,
             disabled_reason: document.disabled_reason,

@@ -141,7 +141,7 @@ impl Typed {
             ("", false) => Ok(None),
             ("", true) => Ok(Some((Secret::generate(&mut rand::rng()), true))),
             (_, true) => Err("Type a secret or have one generated, not both.".to_owned()),
-            (typed, false) => Secret::new(typed)
+            (typed, false) => Secret::choose(typed)
                 .map(|secret| Some((secret, false)))
                 .map_err(|error| sentence(&error.to_string())),
         }
