@@ -56,7 +56,14 @@ async fn a_delivery_is_shown_with_all_its_attempts_and_sent_again(running: &Runn
     let delivered = in_state(running, &id, "delivered").await;
     let by_hand = (json!(1), json!("manual"));
     assert_eq!(numbers(&delivered), [event, retry, by_hand]);
-    // Its dead letter is still there, and of no more consequence.
+    assert!(
+        running
+            .get("/dead-letters")
+            .await
+            .is(200)
+            .items()
+            .is_empty()
+    );
     running.ask("POST", &path, Some(json!({}))).await.is(409);
     let force = Some(json!({"force": true}));
     running.ask("POST", &path, force).await.is(202);
