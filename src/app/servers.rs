@@ -17,6 +17,7 @@ use crate::rabbitmq::publisher::Publisher;
 use crate::redis::board::RedisBoard;
 use crate::redis::calendars::RedisCalendars;
 use crate::redis::connection::Connection;
+use crate::redis::deliveries::Deliveries;
 use crate::redis::delivery_log::RedisDeliveryLog;
 use crate::redis::keys::Keys;
 use crate::redis::log_writer::RedisLogWriter;
@@ -91,7 +92,9 @@ impl Backend for OnServers {
     fn dead_letters(&self) -> Result<Arc<dyn DeadLetters>, ServerError> {
         let server = super::server(&self.config, self.client)?;
         let topology = Arc::new(super::topology(&self.config));
-        Ok(Arc::new(DeadLetterQueue::new(server, topology)))
+        let deliveries = Deliveries::new(redis(&self.config)?, keys(&self.config));
+        let deliveries = Arc::new(deliveries);
+        Ok(Arc::new(DeadLetterQueue::new(server, topology, deliveries)))
     }
 
     fn log_writer(&self) -> Result<Arc<dyn LogWriter>, ServerError> {

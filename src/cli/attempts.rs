@@ -181,7 +181,7 @@ fn status(text: &str) -> Result<u16, String> {
     }
 }
 
-fn point_in_time(text: &str) -> Result<Timestamp, String> {
+pub(super) fn point_in_time(text: &str) -> Result<Timestamp, String> {
     if let Ok(at) = text.parse() {
         return Ok(at);
     }

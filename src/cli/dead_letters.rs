@@ -5,11 +5,13 @@ use std::io;
 use std::time::Duration;
 
 use clap::{ArgGroup, Args, Subcommand};
+use jiff::Timestamp;
 use tokio::time::Instant;
 
 use crate::domain::dead_letter::Reason;
 use crate::store::dead_letters::{Action, DeadLetters, Filter, Options, Progress};
 
+use super::attempts::point_in_time;
 use super::console::Console;
 use super::failure::{ExitReason, Failure};
 use super::table;
@@ -47,10 +49,10 @@ enum DeadLettersCommand {
 
 #[derive(Debug, Args)]
 #[command(group(ArgGroup::new("which").required(true).multiple(true)
-    .args(["all", "webhook", "event", "reason", "organization", "ids"])))]
+    .args(["all", "webhook", "event", "reason", "organization", "since", "until", "ids"])))]
 struct ChangeArgs {
     /// Every dead letter
-    #[arg(long, conflicts_with_all = ["webhook", "event", "reason", "organization", "ids"])]
+    #[arg(long, conflicts_with_all = ["webhook", "event", "reason", "organization", "since", "until", "ids"])]
     all: bool,
     #[command(flatten)]
     filter: FilterArgs,
@@ -82,6 +84,12 @@ struct FilterArgs {
     /// Of this organization
     #[arg(long, value_name = "O")]
     organization: Option<String>,
+    /// Given up since then: a time (RFC 3339), or how long ago, as in 2h
+    #[arg(long, value_name = "TIME", value_parser = point_in_time)]
+    since: Option<Timestamp>,
+    /// Given up before then
+    #[arg(long, value_name = "TIME", value_parser = point_in_time)]
+    until: Option<Timestamp>,
     /// This one, by the delivery's id, or the event's of what is no delivery; can be repeated
     #[arg(long = "id", value_name = "ID")]
     ids: Vec<String>,
@@ -277,6 +285,8 @@ impl FilterArgs {
             webhook: self.webhook.clone(),
             event_type: self.event.clone(),
             organization: self.organization.clone(),
+            since: self.since,
+            until: self.until,
             ids: (!self.ids.is_empty()).then(|| self.ids.iter().cloned().collect()),
         }
     }

@@ -213,11 +213,15 @@ impl From<ExplainError> for Failure {
 
 impl From<RetryError> for Failure {
     fn from(error: RetryError) -> Self {
-        let kind = match &error {
+        let kind = match error {
+            RetryError::Webhooks(error) => return error.into(),
             RetryError::Unknown(_) => ExitReason::Subject,
-            RetryError::Delivered(_) | RetryError::NoBody(_) | RetryError::Outgrown(_) => {
-                ExitReason::Failed
-            }
+            RetryError::Delivered(_)
+            | RetryError::NoBody(_)
+            | RetryError::Outgrown(_)
+            | RetryError::Disabled { .. }
+            | RetryError::Deleted { .. }
+            | RetryError::UnderWay(_) => ExitReason::Failed,
             RetryError::Unavailable(_) => ExitReason::Unavailable,
         };
         Self::caused(kind, &error)

@@ -244,6 +244,7 @@ fn look(connection: &Connection, after: i64, last: i64) -> rusqlite::Result<Vec<
             event: None,
             delivery: None,
             attempts: None,
+            sequence: None,
             last_outcome: None,
             last_status: None,
             size: row.get(6)?,
@@ -270,6 +271,7 @@ fn describe(kind: i64, head: &[u8], summary: &mut Summary) -> bool {
         summary.event = Some(head.event.to_string());
         summary.delivery = Some(head.delivery.to_string());
         summary.attempts = Some(head.attempt);
+        summary.sequence = Some(head.sequence);
         summary.last_outcome = head.last_outcome;
         summary.last_status = head.last_status;
         return true;

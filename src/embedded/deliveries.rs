@@ -4,13 +4,15 @@ use bytes::Bytes;
 use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::message::{self, Draft};
-use super::millis;
 use super::store::{ReadError, Store};
+use super::writer::{WhenFull, Write, WriteError};
+use super::{millis, millis_of};
 use crate::domain::delivery_state::DeliveryState;
 use crate::domain::ids::{DeliveryId, Organization};
 use crate::engine::clock::Clock;
 use crate::engine::ports::{DeliveryRecord, Keep};
 use crate::store::delivery_log::Recorded;
+use crate::store::retention::RETRY_CLAIMED;
 
 /// Reads the record of deliveries.
 #[derive(Debug, Clone)]
@@ -33,6 +35,9 @@ pub enum DeliveriesError {
     /// The database gave no answer.
     #[error(transparent)]
     Read(#[from] ReadError),
+    /// The database could not be written to.
+    #[error(transparent)]
+    Write(#[from] WriteError),
 }
 
 /// A row as it is read.
@@ -83,6 +88,49 @@ impl Deliveries {
             .map(Some)
             .map_err(|problem| DeliveriesError::Unreadable { id, problem })
     }
+
+    /// Claims the retry of a delivery that has this sequence, for one of any number that ask.
+    pub async fn claim_retry(
+        &self,
+        organization: &Organization,
+        id: &DeliveryId,
+        sequence: u32,
+    ) -> Result<bool, DeliveriesError> {
+        let (organization, id) = (organization.clone(), id.clone());
+        let now = millis(self.clock.now());
+        let claiming = self
+            .store
+            .submit(Write::new(WhenFull::Refuse), move |connection| {
+                let sql = "DELETE FROM retries WHERE expires_at <= ?";
+                connection.prepare_cached(sql)?.execute([now])?;
+                let sql = "INSERT INTO retries (delivery, organization, sequence, expires_at) \
+                       VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING";
+                let expires_at = now.saturating_add(millis_of(RETRY_CLAIMED));
+                let values = params![id.as_str(), organization.as_str(), sequence, expires_at];
+                Ok(connection.prepare_cached(sql)?.execute(values)? == 1)
+            });
+        Ok(claiming.await?)
+    }
+
+    /// Gives such a claim back.
+    pub async fn release_retry(
+        &self,
+        organization: &Organization,
+        id: &DeliveryId,
+        sequence: u32,
+    ) -> Result<(), DeliveriesError> {
+        let (organization, id) = (organization.clone(), id.clone());
+        let releasing = self
+            .store
+            .submit(Write::new(WhenFull::Refuse), move |connection| {
+                let sql =
+                    "DELETE FROM retries WHERE delivery = ? AND organization = ? AND sequence = ?";
+                let values = params![id.as_str(), organization.as_str(), sequence];
+                connection.prepare_cached(sql)?.execute(values)?;
+                Ok(())
+            });
+        Ok(releasing.await?)
+    }
 }
 
 impl Found {
@@ -126,6 +174,8 @@ pub(super) struct Row {
     sequence: u32,
     /// State, reason, next attempt, and the delivery itself, where more than the sequence is kept.
     whole: Option<(&'static str, Option<&'static str>, Option<String>, Draft)>,
+    /// Whether the receiver has it.
+    delivered: bool,
     now: i64,
     expires_at: i64,
     /// How many bytes of bodies the organization may have.
@@ -148,6 +198,7 @@ impl Row {
             id: delivery.id.clone(),
             sequence: delivery.sequence,
             whole,
+            delivered: record.state == DeliveryState::Delivered,
             now,
             expires_at,
             budget,
@@ -164,6 +215,13 @@ impl Row {
     /// it was to be.
     pub(super) fn insert(&self, connection: &Connection) -> rusqlite::Result<()> {
         let (id, organization) = (self.id.as_str(), self.organization.as_str());
+        if self.delivered {
+            // What was given up before and has arrived since is no dead letter any more.
+            let sql = "DELETE FROM dead_letters WHERE delivery = ? AND organization = ?";
+            connection
+                .prepare_cached(sql)?
+                .execute([id, organization])?;
+        }
         let sql = "DELETE FROM deliveries WHERE id = ? AND organization = ? AND expires_at <= ?";
         connection
             .prepare_cached(sql)?

@@ -129,6 +129,14 @@ fn insert_letter(
         draft.head,
         &draft.body[..]
     ])?;
+    supersede(connection, connection.last_insert_rowid())
+}
+
+/// Removes older dead letters of the delivery that `letter` is of: there is one of each.
+pub(super) fn supersede(connection: &Connection, letter: i64) -> rusqlite::Result<()> {
+    let sql = "DELETE FROM dead_letters WHERE id < ?1 AND (organization, delivery) = \
+               (SELECT organization, delivery FROM dead_letters WHERE id = ?1)";
+    connection.prepare_cached(sql)?.execute([letter])?;
     Ok(())
 }
 

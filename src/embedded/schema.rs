@@ -6,7 +6,7 @@
 use rusqlite::{Connection, TransactionBehavior};
 
 /// The steps, oldest first.
-const STEPS: [&str; 6] = [STEP_1, STEP_2, STEP_3, STEP_4, STEP_5, STEP_6];
+const STEPS: [&str; 7] = [STEP_1, STEP_2, STEP_3, STEP_4, STEP_5, STEP_6, STEP_7];
 
 /// Times are milliseconds since 1970. `head` is JSON: everything of a message but its body.
 const STEP_1: &str = "
@@ -156,6 +156,33 @@ UPDATE webhooks SET name = trim(json_extract(CAST(document AS TEXT), '$.name'))
 CREATE INDEX webhooks_by_name ON webhooks (organization, name);
 -- Written and removed to find out whether there is room.
 CREATE TABLE probe (filler BLOB NOT NULL) STRICT;
+";
+
+/// Whose a dead letter is, if that is a text, and of which delivery: there is one of each. Which retries
+/// by hand are under way.
+const STEP_7: &str = "
+-- Of an event the head says text, bytes or other, or nothing where the default one is meant.
+ALTER TABLE dead_letters ADD COLUMN organization TEXT AS (CASE
+    WHEN NOT json_valid(CAST(head AS TEXT)) THEN NULL
+    WHEN json_type(CAST(head AS TEXT), '$.organization') IS NULL THEN iif(kind = 1, NULL, 'default')
+    WHEN json_type(CAST(head AS TEXT), '$.organization') = 'text' AND kind = 1
+        THEN json_extract(CAST(head AS TEXT), '$.organization')
+    WHEN json_type(CAST(head AS TEXT), '$.organization') = 'object'
+        THEN json_extract(CAST(head AS TEXT), '$.organization.text')
+    END);
+ALTER TABLE dead_letters ADD COLUMN delivery TEXT AS (CASE
+    WHEN kind = 1 AND json_valid(CAST(head AS TEXT))
+        THEN json_extract(CAST(head AS TEXT), '$.delivery')
+    END);
+CREATE INDEX dead_letters_of ON dead_letters (organization, delivery);
+
+CREATE TABLE retries (
+    organization TEXT NOT NULL,
+    delivery TEXT NOT NULL,
+    sequence INTEGER NOT NULL,
+    expires_at INTEGER NOT NULL,
+    PRIMARY KEY (organization, delivery, sequence)
+) STRICT, WITHOUT ROWID;
 ";
 
 /// The version that this program writes.

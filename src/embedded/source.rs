@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::due::{More, Row, find};
-use super::handover::LetterKind;
+use super::handover::{LetterKind, supersede};
 use super::message::{self, MessageKind};
 use super::millis;
 use super::store::Store;
@@ -290,6 +290,7 @@ impl Lane {
                  SELECT ?5, ?2, ?3, ?4, head, body FROM messages WHERE id = ?1",
                     params![id, Reason::Poison.name(), POISON_DETAIL, now, kind as i64],
                 )?;
+                supersede(connection, connection.last_insert_rowid())?;
                 connection.execute("DELETE FROM messages WHERE id = ?", [id])?;
                 Ok(())
             });

@@ -3,7 +3,9 @@
 use super::deployment::Deployment;
 use crate::domain::delivery::Delivery;
 use crate::domain::delivery_state::DeliveryState;
-use crate::domain::ids::{DeliveryId, Organization};
+use crate::domain::ids::{DeliveryId, Organization, WebhookId};
+use crate::domain::webhook::State;
+use crate::registry::webhooks::WebhooksError;
 use crate::store::Unavailable;
 use crate::store::delivery_log::Recorded;
 
@@ -32,14 +34,42 @@ pub enum RetryError {
          requeue that. If it waits for its next attempt, that is made all the same"
     )]
     Outgrown(DeliveryId),
+    /// Its webhook takes nothing.
+    #[error(
+        "delivery {id} is not sent again: webhook {webhook} is disabled ({why}); enable it first"
+    )]
+    Disabled {
+        /// The delivery.
+        id: DeliveryId,
+        /// Its webhook.
+        webhook: WebhookId,
+        /// Why that is disabled.
+        why: String,
+    },
+    /// Its webhook is gone.
+    #[error("delivery {id} is not sent again: its webhook {webhook} was deleted")]
+    Deleted {
+        /// The delivery.
+        id: DeliveryId,
+        /// Its webhook.
+        webhook: WebhookId,
+    },
+    /// Another retry of it has not come to its end.
+    #[error(
+        "a retry of delivery {0} is under way already: what comes of it is in the Delivery Log;          another can be asked for once it has"
+    )]
+    UnderWay(DeliveryId),
+    /// Its webhook cannot be looked up, or not be used.
+    #[error(transparent)]
+    Webhooks(WebhooksError),
     /// The store is away.
     #[error(transparent)]
     Unavailable(#[from] Unavailable),
 }
 
-/// Starts a delivery again from attempt 1, at once. Any other copy of it, in a delay queue or among
-/// the dead letters, has the same sequence: whichever is settled first counts, and the other is skipped
-/// when it comes.
+/// Starts a delivery again from attempt 1, at once, if its webhook takes deliveries and no other retry
+/// of it is under way. Any other copy of it, in a delay queue or among the dead letters, has the same
+/// sequence: whichever is settled first counts, and the other is skipped when it comes.
 pub async fn retry(
     deployment: &Deployment,
     organization: &Organization,
@@ -48,7 +78,41 @@ pub async fn retry(
 ) -> Result<(), RetryError> {
     let recorded = deployment.delivery_log.delivery(organization, id).await?;
     let again = decide(id, recorded, force)?;
-    Ok(deployment.intake.enqueue(again).await?)
+    ensure_wanted(deployment, &again).await?;
+    // Once its attempt is on record, the next retry has a higher sequence, and a claim of its own.
+    let log = &deployment.delivery_log;
+    let sequence = again.sequence;
+    if !log.claim_retry(organization, id, sequence).await? {
+        return Err(RetryError::UnderWay(id.clone()));
+    }
+    let enqueued = deployment.intake.enqueue(again).await;
+    if enqueued.is_err() {
+        // Perhaps it was: then its copy is skipped. If this fails too, the claim ends by itself.
+        let _ = log.release_retry(organization, id, sequence).await;
+    }
+    Ok(enqueued?)
+}
+
+/// Refuses a delivery that nobody would take: it would only be given up again.
+async fn ensure_wanted(deployment: &Deployment, delivery: &Delivery) -> Result<(), RetryError> {
+    let (id, webhook) = (delivery.id.clone(), delivery.webhook.clone());
+    let organization = &delivery.event.organization;
+    let found = deployment
+        .webhooks
+        .get(organization, webhook.as_str())
+        .await;
+    let stored = match found {
+        // The reference may be another webhook's name.
+        Ok(stored) if stored.webhook.id == webhook => stored,
+        Ok(_) | Err(WebhooksError::NotFound { .. }) => {
+            return Err(RetryError::Deleted { id, webhook });
+        }
+        Err(error) => return Err(RetryError::Webhooks(error)),
+    };
+    match stored.webhook.state {
+        State::Enabled => Ok(()),
+        State::Disabled(why) => Err(RetryError::Disabled { id, webhook, why }),
+    }
 }
 
 /// Decides what to send of a delivery with this record.

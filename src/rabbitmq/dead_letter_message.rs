@@ -94,6 +94,10 @@ impl DeadLetterMessage {
                 true => None,
                 false => headers.number(header::ATTEMPT).ok().flatten(),
             },
+            sequence: match self.was_event {
+                true => None,
+                false => headers.number(header::SEQUENCE).ok().flatten(),
+            },
             last_outcome: text(header::LAST_OUTCOME),
             last_status: match self.was_event {
                 true => None,

@@ -10,7 +10,9 @@ use super::connection::Server;
 use super::dead_letters::DeadLetters;
 use super::topology::Topology;
 use crate::store::Unavailable;
-use crate::store::dead_letters::{self, Action, Filter, Found, Options, Progress, Report};
+use crate::store::dead_letters::{
+    self, Action, Afterwards, Filter, Found, Options, Progress, Report,
+};
 
 /// How long a look waits for its turn: longer than others need for a look of theirs.
 const LOOK_PATIENCE: Duration = Duration::from_secs(2);
@@ -19,24 +21,27 @@ const LOOK_PATIENCE: Duration = Duration::from_secs(2);
 pub struct DeadLetterQueue {
     server: Server,
     topology: Arc<Topology>,
+    afterwards: Arc<dyn Afterwards>,
     /// Held by whoever takes letters in large numbers, which nobody else sees meanwhile.
     turn: tokio::sync::Mutex<()>,
 }
 
 impl DeadLetterQueue {
     /// The dead letters of a deployment.
-    pub fn new(server: Server, topology: Arc<Topology>) -> Self {
+    pub fn new(server: Server, topology: Arc<Topology>, afterwards: Arc<dyn Afterwards>) -> Self {
         let turn = tokio::sync::Mutex::new(());
         Self {
             server,
             topology,
+            afterwards,
             turn,
         }
     }
 
     async fn connect(&self) -> Result<DeadLetters, Unavailable> {
         let connected = DeadLetters::connect(&self.server, self.topology.clone()).await;
-        connected.map_err(Unavailable::new)
+        let letters = connected.map_err(Unavailable::new)?;
+        Ok(letters.without_superseded(self.afterwards.clone()))
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use async_trait::async_trait;
 use redis::cmd;
 
 use super::connection::Connection;
@@ -11,7 +12,10 @@ use super::keys::Keys;
 use super::texts::Texts;
 pub use super::texts::Unreadable;
 use crate::domain::ids::{DeliveryId, Organization};
+use crate::store::Unavailable;
+use crate::store::dead_letters::{Afterwards, Summary};
 pub use crate::store::delivery_log::Recorded;
+use crate::store::retention::RETRY_CLAIMED;
 
 /// Reads the record of deliveries.
 #[derive(Debug, Clone)]
@@ -66,5 +70,56 @@ impl Deliveries {
         recorded
             .map(Some)
             .map_err(|problem| DeliveriesError::Unreadable { id, problem })
+    }
+
+    /// Claims the retry of a delivery that has this sequence, for one of any number that ask.
+    pub async fn claim_retry(
+        &self,
+        organization: &Organization,
+        id: &DeliveryId,
+        sequence: u32,
+    ) -> Result<bool, DeliveriesError> {
+        let mut command = cmd("SET");
+        command.arg(self.keys.retry(organization, id, sequence));
+        command.arg("").arg("NX");
+        command.arg("EX").arg(RETRY_CLAIMED.as_secs());
+        let set: Option<String> = self.connection.call(&command).await?;
+        Ok(set.is_some())
+    }
+
+    /// Gives such a claim back.
+    pub async fn release_retry(
+        &self,
+        organization: &Organization,
+        id: &DeliveryId,
+        sequence: u32,
+    ) -> Result<(), DeliveriesError> {
+        let mut command = cmd("DEL");
+        command.arg(self.keys.retry(organization, id, sequence));
+        Ok(self.connection.call(&command).await?)
+    }
+}
+
+#[async_trait]
+impl Afterwards for Deliveries {
+    async fn superseded(&self, letter: &Summary) -> Result<bool, Unavailable> {
+        let (Some(organization), Some(delivery), Some(sequence)) =
+            (&letter.organization, &letter.delivery, letter.sequence)
+        else {
+            return Ok(false);
+        };
+        let (Ok(organization), Ok(delivery)) =
+            (Organization::new(organization), DeliveryId::new(delivery))
+        else {
+            return Ok(false);
+        };
+        let mut command = cmd("HMGET");
+        command.arg(self.keys.delivery(&organization, &delivery));
+        command.arg("sequence").arg("state");
+        let found = self.connection.call(&command).await;
+        let (settled, state): (Option<u32>, Option<String>) = found.map_err(Unavailable::new)?;
+        // What waits may yet come to nothing: until then its letter stands.
+        let is_over = matches!(state.as_deref(), Some("delivered" | "dead"));
+        Ok(is_over && settled.is_some_and(|settled| settled > sequence))
     }
 }

@@ -111,4 +111,26 @@ impl DeliveryLog for RedisDeliveryLog {
         let found = self.deliveries.get(organization, id).await;
         found.map_err(Unavailable::new)
     }
+
+    async fn claim_retry(
+        &self,
+        organization: &Organization,
+        id: &DeliveryId,
+        sequence: u32,
+    ) -> Result<bool, Unavailable> {
+        let deliveries = &self.deliveries;
+        let claimed = deliveries.claim_retry(organization, id, sequence).await;
+        claimed.map_err(Unavailable::new)
+    }
+
+    async fn release_retry(
+        &self,
+        organization: &Organization,
+        id: &DeliveryId,
+        sequence: u32,
+    ) -> Result<(), Unavailable> {
+        let deliveries = &self.deliveries;
+        let released = deliveries.release_retry(organization, id, sequence).await;
+        released.map_err(Unavailable::new)
+    }
 }

@@ -97,6 +97,17 @@ impl Keys {
         format!("{}:{{{organization}}}:delivery:", self.prefix)
     }
 
+    /// Text, expires: there while the retry by hand of a delivery that has this sequence is under way.
+    pub fn retry(
+        &self,
+        organization: &Organization,
+        delivery: &DeliveryId,
+        sequence: u32,
+    ) -> String {
+        let prefix = &self.prefix;
+        format!("{prefix}:{{{organization}}}:retry:{delivery}:{sequence}")
+    }
+
     /// Set, expires: the webhooks for which an event is settled while others are still open.
     pub fn settled(&self, organization: &Organization, message: &MessageKey) -> String {
         format!("{}:{{{organization}}}:settled:{message}", self.prefix)

@@ -34,6 +34,13 @@ pub trait DeadLetters: Send + Sync {
     ) -> Result<Progress, Unavailable>;
 }
 
+/// What became of deliveries after they were given up: a letter in a queue does not know.
+#[async_trait]
+pub trait Afterwards: Send + Sync {
+    /// Whether the delivery of `letter` was delivered since, or given up anew, which is another letter.
+    async fn superseded(&self, letter: &Summary) -> Result<bool, Unavailable>;
+}
+
 /// Who is told, now and then, how far a job through the dead letters is.
 pub type Report<'a> = &'a mut (dyn for<'p> FnMut(&'p Progress) + Send + 'a);
 
@@ -58,6 +65,9 @@ pub struct Summary {
     pub delivery: Option<String>,
     /// The number of the last attempt, of a delivery.
     pub attempts: Option<u32>,
+    /// The delivery's [sequence](crate::domain::delivery::Delivery::sequence), of a delivery.
+    #[serde(skip)]
+    pub sequence: Option<u32>,
     /// How the last attempt went.
     pub last_outcome: Option<String>,
     /// The HTTP status of the last attempt.
@@ -77,6 +87,10 @@ pub struct Filter {
     pub event_type: Option<String>,
     /// The organization. A letter that names none belongs to `default`, as an event does.
     pub organization: Option<String>,
+    /// Given up then or later.
+    pub since: Option<Timestamp>,
+    /// Given up before then.
+    pub until: Option<Timestamp>,
     /// One of these: ids of deliveries, or of events for what is no delivery.
     pub ids: Option<BTreeSet<String>>,
 }
@@ -97,10 +111,18 @@ impl Filter {
             && equal(&self.webhook, &letter.webhook)
             && equal(&self.event_type, &letter.event_type)
             && self.is_of_organization(letter)
+            && self.is_of_time(letter)
             && self
                 .ids
                 .as_ref()
                 .is_none_or(|ids| letter.id().is_some_and(|id| ids.contains(id)))
+    }
+
+    /// A letter that does not say since when is of no particular time.
+    fn is_of_time(&self, letter: &Summary) -> bool {
+        let (since, until) = (self.since, self.until);
+        since.is_none_or(|since| letter.dead_at.is_some_and(|at| at >= since))
+            && until.is_none_or(|until| letter.dead_at.is_some_and(|at| at < until))
     }
 
     fn is_of_organization(&self, letter: &Summary) -> bool {
@@ -175,6 +197,8 @@ pub(crate) enum Disposition {
     Kept,
     /// The letter matches, and nothing can come of it.
     Unusable,
+    /// Its delivery was delivered since, or has a newer letter: it goes without a word.
+    Superseded,
 }
 
 impl Progress {
@@ -184,6 +208,7 @@ impl Progress {
         match disposition {
             Disposition::Kept => self.kept += 1,
             Disposition::Unusable => self.unusable += 1,
+            Disposition::Superseded => {}
             Disposition::Done => {
                 self.done += 1;
                 let reason = letter.reason.map_or("unknown", Reason::name);

@@ -79,6 +79,24 @@ pub trait DeliveryLog: Send + Sync {
         organization: &Organization,
         id: &DeliveryId,
     ) -> Result<Option<Recorded>, Unavailable>;
+
+    /// Claims the retry by hand of a delivery that has this sequence. `true` for one of any number that
+    /// ask; for others again after [`RETRY_CLAIMED`](super::retention::RETRY_CLAIMED), or once it is
+    /// released.
+    async fn claim_retry(
+        &self,
+        organization: &Organization,
+        id: &DeliveryId,
+        sequence: u32,
+    ) -> Result<bool, Unavailable>;
+
+    /// Gives a claim back whose retry came to nothing.
+    async fn release_retry(
+        &self,
+        organization: &Organization,
+        id: &DeliveryId,
+        sequence: u32,
+    ) -> Result<(), Unavailable>;
 }
 
 /// Which attempts are wanted; what is `None` does not matter.

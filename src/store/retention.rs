@@ -22,6 +22,10 @@ pub const SERVED_MARKS_KEPT: Duration = Duration::from_secs(120);
 /// How long the sequence of a delivery is kept that has nothing else on record.
 pub const SEQUENCE_KEPT: Duration = Duration::from_secs(3600);
 
+/// How long a retry by hand stands in the way of another of the same delivery, should its attempt not
+/// be on record sooner: its webhook may be held back.
+pub const RETRY_CLAIMED: Duration = Duration::from_secs(300);
+
 /// How many entries one listing looks at before it hands back what it has: a filter that matches next
 /// to nothing must not read a long record in one call. Measured: 80 ms on Redis, 8 ms on SQLite.
 pub const MAX_EXAMINED: usize = 5_000;

@@ -86,7 +86,13 @@ impl HasStatus for RetryError {
     fn status(&self) -> StatusCode {
         match self {
             Self::Unknown(_) => StatusCode::NOT_FOUND,
-            Self::Delivered(_) | Self::NoBody(_) | Self::Outgrown(_) => StatusCode::CONFLICT,
+            Self::Delivered(_)
+            | Self::NoBody(_)
+            | Self::Outgrown(_)
+            | Self::Disabled { .. }
+            | Self::Deleted { .. }
+            | Self::UnderWay(_) => StatusCode::CONFLICT,
+            Self::Webhooks(error) => error.status(),
             Self::Unavailable(error) => error.status(),
         }
     }

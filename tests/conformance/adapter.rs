@@ -16,7 +16,7 @@ use prism_webhooks::engine::ports::{
 use prism_webhooks::registry::secrets::SecretCipher;
 use prism_webhooks::registry::webhooks::Webhooks;
 use prism_webhooks::store::dead_letters::{Action, Filter, Found, Options, Progress};
-use prism_webhooks::store::delivery_log::{AttemptFilter, Recorded, RecordedAttempt};
+use prism_webhooks::store::delivery_log::{AttemptFilter, DeliveryLog, Recorded, RecordedAttempt};
 use prism_webhooks::store::statistics::{Bucket, Detail};
 
 use crate::redis::kit::{at, new_webhook, organization};
@@ -130,6 +130,9 @@ pub trait Adapter: Sized {
     fn delivery(&self, id: &DeliveryId) -> impl Future<Output = Option<Recorded>> {
         async { self.delivery_of(&organization(), id).await }
     }
+
+    /// The record, as those ask who look from outside.
+    fn delivery_log(&self) -> Arc<dyn DeliveryLog>;
 
     fn dead_letters(&self, filter: &Filter) -> impl Future<Output = Found>;
 

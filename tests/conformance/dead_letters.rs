@@ -1,8 +1,12 @@
 //! Dead letters: what they say, and what is sent round again or removed.
 
+use std::time::Duration;
+
+use jiff::Timestamp;
 use prism_webhooks::domain::dead_letter::{Content, DeadLetter, Reason};
 use prism_webhooks::domain::delivery::{Delivery, LastAttempt, Trigger};
-use prism_webhooks::engine::ports::{FollowUp, Message};
+use prism_webhooks::domain::delivery_state::DeliveryState;
+use prism_webhooks::engine::ports::{DeliveryRecord, Entry, FollowUp, Keep, Message};
 use prism_webhooks::store::dead_letters::{Action, Filter, Options};
 
 use super::adapter::Adapter;
@@ -149,4 +153,84 @@ pub async fn a_purge_and_a_dry_run_keep_to_their_filter(adapter: &impl Adapter) 
         .collect();
     left.sort_unstable();
     assert_eq!(left, ["e2", "e4"]);
+}
+
+pub async fn a_requeue_takes_those_that_were_given_up_in_a_period(adapter: &impl Adapter) {
+    bury(adapter, given_up("e1", "w1", Reason::AttemptsExhausted)).await;
+    let found = adapter.dead_letters(&Filter::default()).await;
+    let at = found.letters[0].dead_at.unwrap();
+    let later = at + Duration::from_millis(1);
+    let period = |since, until| Filter {
+        since,
+        until,
+        ..Filter::default()
+    };
+    // A period has its beginning, and not its end.
+    for (since, until, many) in [
+        (Some(at), Some(later), 1),
+        (Some(later), None, 0),
+        (None, Some(at), 0),
+        (Some(at), None, 1),
+        (None, Some(later), 1),
+    ] {
+        let filter = period(since, until);
+        let found = adapter.dead_letters(&filter).await;
+        assert_eq!(found.letters.len(), many, "{since:?} to {until:?}");
+    }
+    let (action, all) = (Action::Purge, Options::default());
+    let none = adapter.process(action, &period(None, Some(at)), &all).await;
+    assert_eq!(none.done, 0);
+    let one = adapter.process(action, &period(Some(at), None), &all).await;
+    assert_eq!(one.done, 1);
+}
+
+pub async fn what_was_delivered_since_or_given_up_anew_is_no_longer_listed(adapter: &impl Adapter) {
+    let reason = Reason::AttemptsExhausted;
+    let mut letter = given_up("e1", "w1", reason);
+    let Content::Delivery(given_up) = &mut letter.content else {
+        unreachable!("a delivery is given up");
+    };
+    let first = given_up.clone();
+    let again = Delivery {
+        attempt: 1,
+        ..first.requeued()
+    };
+    let recorded = async |delivery: &Delivery, state| {
+        let record = DeliveryRecord {
+            delivery: delivery.clone(),
+            state,
+            keep: Keep::Whole,
+        };
+        let entry = Entry {
+            delivery: Some(record),
+            ..Entry::default()
+        };
+        adapter.log().write(entry).await;
+    };
+    let attempts = async || {
+        let found = adapter.dead_letters(&Filter::default()).await;
+        let attempts = found.letters.iter().map(|one| one.attempts.unwrap());
+        attempts.collect::<Vec<_>>()
+    };
+    bury(adapter, letter).await;
+    recorded(&first, DeliveryState::Dead(reason)).await;
+    assert_eq!(attempts().await, [10]);
+    // While a retry by hand waits for its next attempt, it may still come to nothing.
+    let later = Timestamp::now() + Duration::from_secs(60);
+    recorded(&again, DeliveryState::Waiting(later)).await;
+    assert_eq!(attempts().await, [10]);
+    // One dead letter of a delivery, the newest.
+    let anew = DeadLetter {
+        reason,
+        detail: "given up anew".to_owned(),
+        content: Content::Delivery(again.clone()),
+    };
+    bury(adapter, anew).await;
+    recorded(&again, DeliveryState::Dead(reason)).await;
+    assert_eq!(attempts().await, [1]);
+    let (all, how) = (Filter::default(), Options::default());
+    recorded(&again.requeued(), DeliveryState::Delivered).await;
+    assert!(attempts().await.is_empty());
+    let progress = adapter.process(Action::Requeue, &all, &how).await;
+    assert_eq!((progress.done, progress.kept), (0, 0));
 }

@@ -51,6 +51,8 @@ macro_rules! all_conform {
                 a_requeue_starts_again_from_attempt_1_with_a_higher_sequence,
                 what_is_no_event_can_be_requeued_and_what_is_no_delivery_cannot,
                 a_purge_and_a_dry_run_keep_to_their_filter,
+                a_requeue_takes_those_that_were_given_up_in_a_period,
+                what_was_delivered_since_or_given_up_anew_is_no_longer_listed,
             }
             webhooks::{
                 a_change_acts_within_a_second,
@@ -118,6 +120,7 @@ macro_rules! all_conform {
                 enabling_a_webhook_forgets_its_failures,
                 attempts_are_counted_by_the_quarter_of_an_hour,
                 an_attempt_is_found_by_its_entry,
+                of_those_who_retry_a_delivery_at_once_one_may,
             }
         })*
     };

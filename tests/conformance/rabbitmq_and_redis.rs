@@ -19,13 +19,14 @@ use prism_webhooks::redis::attempts::Attempts;
 use prism_webhooks::redis::board::RedisBoard;
 use prism_webhooks::redis::calendars::RedisCalendars;
 use prism_webhooks::redis::deliveries::Deliveries;
+use prism_webhooks::redis::delivery_log::RedisDeliveryLog;
 use prism_webhooks::redis::log_writer::RedisLogWriter;
 use prism_webhooks::redis::statistics::Statistics;
 use prism_webhooks::redis::subscriptions::RedisSubscriptions;
 use prism_webhooks::registry::secrets::SecretCipher;
 use prism_webhooks::registry::webhooks::Webhooks;
 use prism_webhooks::store::dead_letters::{Action, Filter, Found, Options, Progress};
-use prism_webhooks::store::delivery_log::{AttemptFilter, Recorded, RecordedAttempt};
+use prism_webhooks::store::delivery_log::{AttemptFilter, DeliveryLog, Recorded, RecordedAttempt};
 use prism_webhooks::store::retention::DeliveryLogSettings;
 use prism_webhooks::store::statistics::{Bucket, Detail};
 
@@ -45,9 +46,10 @@ pub struct RabbitAndRedis {
 impl RabbitAndRedis {
     async fn letters(&self) -> DeadLetters {
         let topology = Arc::clone(&self.world.topology);
-        DeadLetters::connect(&self.world.server, topology)
-            .await
-            .unwrap()
+        let letters = DeadLetters::connect(&self.world.server, topology).await;
+        let (connection, keys) = (self.space.connection.clone(), self.space.keys.clone());
+        let deliveries = Arc::new(Deliveries::new(connection, keys));
+        letters.unwrap().without_superseded(deliveries)
     }
 }
 
@@ -207,6 +209,11 @@ impl Adapter for RabbitAndRedis {
     async fn delivery_of(&self, organization: &Organization, id: &DeliveryId) -> Option<Recorded> {
         let deliveries = Deliveries::new(self.space.connection.clone(), self.space.keys.clone());
         deliveries.get(organization, id).await.unwrap()
+    }
+
+    fn delivery_log(&self) -> Arc<dyn DeliveryLog> {
+        let (connection, keys) = (&self.space.connection, &self.space.keys);
+        Arc::new(RedisDeliveryLog::new(connection, keys))
     }
 
     async fn dead_letters(&self, filter: &Filter) -> Found {

@@ -11,7 +11,7 @@ use prism_webhooks::domain::dead_letter::Reason;
 use prism_webhooks::domain::delivery::{Delivery, LastAttempt, Trigger};
 use prism_webhooks::domain::delivery_state::DeliveryState;
 use prism_webhooks::domain::event::Event;
-use prism_webhooks::domain::ids::{DeliveryId, MessageKey, WebhookId};
+use prism_webhooks::domain::ids::{DeliveryId, MessageKey, Organization, WebhookId};
 use prism_webhooks::domain::trace_context::TraceParent;
 use prism_webhooks::engine::ports::{DeliveryRecord, Entry, Keep, SettledMarker};
 use prism_webhooks::store::delivery_log::{AttemptFilter, Recorded};
@@ -322,4 +322,21 @@ pub async fn an_attempt_is_found_by_its_entry(adapter: &impl Adapter) {
     }
     let elsewhere = WebhookId::new("w2").unwrap();
     assert_eq!(adapter.entry(&elsewhere, &all[0].entry).await, None);
+}
+
+pub async fn of_those_who_retry_a_delivery_at_once_one_may(adapter: &impl Adapter) {
+    let log = adapter.delivery_log();
+    let (acme, id) = (organization(), DeliveryId::new("d1").unwrap());
+    let asking = (0..5).map(|_| log.claim_retry(&acme, &id, 3));
+    let claimed = futures::future::try_join_all(asking).await.unwrap();
+    assert_eq!(claimed.iter().filter(|one| **one).count(), 1);
+    // The next one, once the attempt of this is on record; another organization's; another delivery.
+    assert!(log.claim_retry(&acme, &id, 4).await.unwrap());
+    let other = Organization::new("other").unwrap();
+    assert!(log.claim_retry(&other, &id, 3).await.unwrap());
+    let two = DeliveryId::new("d2").unwrap();
+    assert!(log.claim_retry(&acme, &two, 3).await.unwrap());
+    // One that came to nothing stands in nobody's way.
+    log.release_retry(&acme, &id, 3).await.unwrap();
+    assert!(log.claim_retry(&acme, &id, 3).await.unwrap());
 }

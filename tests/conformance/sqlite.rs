@@ -20,7 +20,7 @@ use prism_webhooks::registry::documents::{DocumentReader, DocumentStore as _};
 use prism_webhooks::registry::secrets::SecretCipher;
 use prism_webhooks::registry::webhooks::Webhooks;
 use prism_webhooks::store::dead_letters::{Action, Filter, Found, Options, Progress};
-use prism_webhooks::store::delivery_log::{AttemptFilter, Recorded, RecordedAttempt};
+use prism_webhooks::store::delivery_log::{AttemptFilter, DeliveryLog, Recorded, RecordedAttempt};
 use prism_webhooks::store::retention::DeliveryLogSettings;
 use prism_webhooks::store::statistics::{Bucket, Detail};
 use tempfile::TempDir;
@@ -234,6 +234,10 @@ impl<P: Place> Adapter for Sqlite<P> {
     async fn delivery_of(&self, organization: &Organization, id: &DeliveryId) -> Option<Recorded> {
         let deliveries = self.embedded().deliveries();
         deliveries.get(organization, id).await.unwrap()
+    }
+
+    fn delivery_log(&self) -> Arc<dyn DeliveryLog> {
+        Arc::new(self.embedded().clone())
     }
 
     async fn dead_letters(&self, filter: &Filter) -> Found {

@@ -22,8 +22,9 @@ use super::dead_letter_message::DeadLetterMessage;
 use super::declare;
 use super::message::Outgoing;
 use super::topology::Topology;
+use crate::store::Unavailable;
 pub use crate::store::dead_letters::{Action, Filter, Found, Options, Progress, Summary};
-use crate::store::dead_letters::{Disposition, Pace};
+use crate::store::dead_letters::{Afterwards, Disposition, Pace};
 
 /// How many letters a look takes at most: AMQP's largest prefetch.
 const LOOK_LIMIT: u16 = u16::MAX;
@@ -49,6 +50,9 @@ pub enum DeadLettersError {
         /// How far the job was.
         progress: Box<Progress>,
     },
+    /// The record does not say what became of deliveries since.
+    #[error("what became of the deliveries since cannot be read: {0}")]
+    Record(#[source] Unavailable),
     /// A letter could not be published anew. It is still in the queue.
     #[error("stopped after {} of {} letters: {source}", progress.looked_at, progress.total)]
     Publish {
@@ -60,10 +64,10 @@ pub enum DeadLettersError {
 }
 
 /// The dead-letter queue, over a connection of its own.
-#[derive(Debug)]
 pub struct DeadLetters {
     confirmer: Arc<Confirmer>,
     topology: Arc<Topology>,
+    afterwards: Option<Arc<dyn Afterwards>>,
 }
 
 impl DeadLetters {
@@ -73,7 +77,22 @@ impl DeadLetters {
         Ok(Self {
             confirmer: Arc::new(Confirmer::new(connection)),
             topology,
+            afterwards: None,
         })
+    }
+
+    /// The same, but letters whose deliveries came to something else since do not count: they are not
+    /// listed, and go when they are come by.
+    pub fn without_superseded(mut self, afterwards: Arc<dyn Afterwards>) -> Self {
+        self.afterwards = Some(afterwards);
+        self
+    }
+
+    async fn is_superseded(&self, letter: &Summary) -> Result<bool, Unavailable> {
+        match &self.afterwards {
+            Some(afterwards) if letter.delivery.is_some() => afterwards.superseded(letter).await,
+            _ => Ok(false),
+        }
     }
 
     /// Closes the connection.
@@ -98,6 +117,7 @@ impl DeadLetters {
         let scan = QueueScan::start(self.connection(), queue, total, LOOK_LIMIT).await;
         let mut scan = scan.map_err(failed)?;
         let mut found = Found::default();
+        let mut unknown = None;
         while found.letters.len() < limit && found.looked_at < u64::from(LOOK_LIMIT) {
             let Some(message) = scan.next().await.map_err(failed)? else {
                 found.complete = true;
@@ -105,15 +125,26 @@ impl DeadLetters {
             };
             found.looked_at += 1;
             let letter = DeadLetterMessage::new(message.into(), &self.topology).summary();
-            if filter.matches(&letter) {
-                found.letters.push(letter);
+            if !filter.matches(&letter) {
+                continue;
+            }
+            match self.is_superseded(&letter).await {
+                Ok(true) => {}
+                Ok(false) => found.letters.push(letter),
+                Err(error) => {
+                    unknown = Some(error);
+                    break;
+                }
             }
         }
         found.complete |= found.looked_at >= total;
         scan.give_back(self.connection(), queue)
             .await
             .map_err(failed)?;
-        Ok(found)
+        match unknown {
+            Some(error) => Err(DeadLettersError::Record(error)),
+            None => Ok(found),
+        }
     }
 
     /// Goes once through the letters there are and does `action` with those that match `filter`.
@@ -156,10 +187,13 @@ impl DeadLetters {
         }
         let gave_back = scan.give_back(self.connection(), queue).await;
         report(&progress);
-        match result.and(gave_back.map_err(Unconfirmed::Connection)) {
+        match result.and(gave_back.map_err(|error| Unconfirmed::Connection(error).into())) {
             Ok(()) => Ok(progress),
-            Err(Unconfirmed::Connection(source)) => Err(self.failed(source, &progress)),
-            Err(source) => Err(DeadLettersError::Publish {
+            Err(Halted::Record(error)) => Err(DeadLettersError::Record(error)),
+            Err(Halted::Unconfirmed(Unconfirmed::Connection(source))) => {
+                Err(self.failed(source, &progress))
+            }
+            Err(Halted::Unconfirmed(source)) => Err(DeadLettersError::Publish {
                 source,
                 progress: Box::new(progress),
             }),
@@ -175,7 +209,7 @@ impl DeadLetters {
         under_way: &mut FuturesUnordered<Moving>,
         progress: &mut Progress,
         report: &mut impl FnMut(&Progress),
-    ) -> Result<(), Unconfirmed> {
+    ) -> Result<(), Halted> {
         let mut pace = Pace::new(options.rate);
         loop {
             // A look is over where AMQP gives no more without an acknowledgement.
@@ -191,7 +225,7 @@ impl DeadLetters {
                     Self::settle(moved, scan).await?;
                     continue;
                 }
-                message = scan.next(), if room => message?,
+                message = scan.next(), if room => message.map_err(Unconfirmed::Connection)?,
                 () = options.stop.cancelled() => return Ok(()),
             };
             let Some(message) = message else {
@@ -207,7 +241,12 @@ impl DeadLetters {
             };
             let tag = message.delivery_tag;
             let letter = DeadLetterMessage::new(message.into(), &self.topology);
-            let (disposition, outgoing) = dispose(&letter);
+            let summary = letter.summary();
+            let (disposition, outgoing) = match self.is_superseded(&summary).await {
+                Ok(true) => (Disposition::Superseded, None),
+                Ok(false) => dispose(&letter),
+                Err(error) => return Err(Halted::Record(error)),
+            };
             if !options.dry_run && disposition == Disposition::Done {
                 let turn = pace.wait();
                 tokio::pin!(turn);
@@ -221,7 +260,7 @@ impl DeadLetters {
                     }
                 }
             }
-            progress.note(&letter.summary(), disposition);
+            progress.note(&summary, disposition);
             report(progress);
             if options.dry_run {
                 continue;
@@ -230,11 +269,9 @@ impl DeadLetters {
         }
     }
 
-    async fn settle(
-        moved: Result<u64, Unconfirmed>,
-        scan: &mut QueueScan,
-    ) -> Result<(), Unconfirmed> {
-        scan.ack(moved?).await.map_err(Unconfirmed::Connection)
+    async fn settle(moved: Result<u64, Unconfirmed>, scan: &mut QueueScan) -> Result<(), Halted> {
+        let acked = scan.ack(moved?).await;
+        Ok(acked.map_err(Unconfirmed::Connection)?)
     }
 
     /// Publishes what is to be published; the letter `tag` may be acknowledged afterwards.
@@ -264,6 +301,19 @@ impl DeadLetters {
                 progress: Box::new(progress.clone()),
             }
         }
+    }
+}
+
+/// Why a job ended before its end.
+#[derive(Debug)]
+enum Halted {
+    Unconfirmed(Unconfirmed),
+    Record(Unavailable),
+}
+
+impl From<Unconfirmed> for Halted {
+    fn from(error: Unconfirmed) -> Self {
+        Self::Unconfirmed(error)
     }
 }
 

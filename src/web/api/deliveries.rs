@@ -105,8 +105,9 @@ pub(super) struct Retried {
 
 /// Retry a delivery
 ///
-/// It starts again from attempt 1, now; what comes of it is in the Delivery Log. A copy of it among
-/// the dead letters, or waiting for its next attempt, is skipped when it comes round.
+/// It starts again from attempt 1, now; what comes of it is in the Delivery Log. One retry of a
+/// delivery at a time, and none while its webhook is disabled. A copy of it that waits for its next
+/// attempt is skipped when it comes round; its dead letter goes once it is delivered.
 #[utoipa::path(
     post,
     path = "/deliveries/{id}/retry",
@@ -117,7 +118,7 @@ pub(super) struct Retried {
     responses(
         (status = 202, description = "It is on its way", body = Retried),
         (status = 404, description = "Nothing is on record of it", body = Problem, content_type = "application/problem+json"),
-        (status = 409, description = "It was delivered already, or its body is no longer kept", body = Problem, content_type = "application/problem+json"),
+        (status = 409, description = "It was delivered already, its body is no longer kept, its webhook is disabled or deleted, or another retry of it is under way", body = Problem, content_type = "application/problem+json"),
         Usual, WithBody,
     )
 )]
@@ -151,6 +152,9 @@ impl From<InspectError> for Problem {
 
 impl From<RetryError> for Problem {
     fn from(error: RetryError) -> Self {
-        Self::of(&error)
+        match error {
+            RetryError::Webhooks(error) => error.into(),
+            error => Self::of(&error),
+        }
     }
 }

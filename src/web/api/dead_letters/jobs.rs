@@ -43,6 +43,12 @@ pub(in crate::web::api) struct StartJob {
     event_type: Option<EventType>,
     /// Given up for this reason.
     reason: Option<ReasonName>,
+    /// Given up then or later.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    since: Option<Timestamp>,
+    /// Given up before then.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    until: Option<Timestamp>,
     /// These, by their ids.
     #[schema(max_items = 1000)]
     ids: Option<BTreeSet<String>>,
@@ -124,10 +130,12 @@ impl StartJob {
         let chosen = self.webhook_id.is_some()
             || self.event_type.is_some()
             || self.reason.is_some()
+            || self.since.is_some()
+            || self.until.is_some()
             || self.ids.is_some();
         if !chosen && !self.all {
-            let detail = "say which dead letters are meant: by webhook_id, event_type, reason or ids, \
-                          or all: true for all of the organization's";
+            let detail = "say which dead letters are meant: by webhook_id, event_type, reason, since, \
+                          until or ids, or all: true for all of the organization's";
             return Err(Problem::unprocessable(detail));
         }
         let many = self.ids.as_ref().map_or(0, BTreeSet::len);
@@ -148,6 +156,8 @@ impl StartJob {
             webhook: self.webhook_id.map(|id| id.to_string()),
             event_type: self.event_type.map(|name| name.to_string()),
             organization: None,
+            since: self.since,
+            until: self.until,
             ids: self.ids,
         };
         let options = Options {

@@ -5,6 +5,7 @@ pub(super) mod jobs;
 mod model;
 
 use axum::extract::State;
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::Schema;
@@ -37,6 +38,12 @@ pub(super) struct DeadLettersQuery {
     /// Given up for this reason.
     #[param(value_type = ReasonName, inline, required = false)]
     reason: Option<ReasonName>,
+    /// Given up then or later.
+    #[param(value_type = String, format = DateTime, required = false)]
+    since: Option<Timestamp>,
+    /// Given up before then.
+    #[param(value_type = String, format = DateTime, required = false)]
+    until: Option<Timestamp>,
     /// At most so many.
     #[serde(default)]
     #[param(inline, required = false)]
@@ -103,6 +110,8 @@ pub(super) async fn list(
         webhook: wanted.webhook_id.map(|id| id.to_string()),
         event_type: wanted.event_type.map(|name| name.to_string()),
         reason: wanted.reason.map(ReasonName::reason),
+        since: wanted.since,
+        until: wanted.until,
         ids: None,
     };
     let (skipped, limit) = (wanted.cursor.0, wanted.limit.0);

@@ -39,6 +39,8 @@ impl JobForm {
                 "reason" => wanted.reason = value.into_owned(),
                 "event_type" => wanted.event_type = value.into_owned(),
                 "webhook" => wanted.webhook = value.into_owned(),
+                "since" => wanted.since = value.into_owned(),
+                "until" => wanted.until = value.into_owned(),
                 "id" => drop(ids.insert(value.into_owned())),
                 "do" => what = value.into_owned(),
                 "sure" => sure = true,
@@ -86,7 +88,7 @@ pub async fn act(
     if asked.action == Action::Purge && !asked.sure {
         return Ok(Err(confirm(&visitor, &form, &asked)));
     }
-    let wanted = asked.wanted.filter(&visitor);
+    let wanted = asked.wanted.filter(&visitor)?;
     let filter = Filter {
         ids: asked.ids.or(wanted.ids),
         ..wanted

@@ -6,7 +6,11 @@ pub mod act;
 use std::collections::{BTreeMap, BTreeSet};
 
 use axum::extract::{Path, Query, State};
+use axum::http::StatusCode;
 use axum::response::Html;
+use jiff::Timestamp;
+use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
 use maud::{Markup, html};
 use serde::Deserialize;
 
@@ -38,22 +42,43 @@ pub struct LetterChoice {
     event_type: String,
     #[serde(default)]
     webhook: String,
+    #[serde(default)]
+    since: String,
+    #[serde(default)]
+    until: String,
 }
 
 impl LetterChoice {
-    fn filter(&self, visitor: &Visitor) -> Filter {
+    fn filter(&self, visitor: &Visitor) -> Result<Filter, PageError> {
         let chosen = |text: &String| Some(text.clone()).filter(|text| !text.is_empty());
         let reason = self.reason.parse().ok();
         // A reason that does not exist is that of none: of all would be a purge of all.
         let none = reason.is_none() && !self.reason.is_empty();
-        Filter {
+        Ok(Filter {
             reason,
             webhook: chosen(&self.webhook),
             event_type: chosen(&self.event_type),
             organization: Some(visitor.organization.to_string()),
+            since: moment(&self.since)?,
+            until: moment(&self.until)?,
             ids: none.then(BTreeSet::new),
-        }
+        })
     }
+}
+
+/// Reads a time as a browser's field has it, without a zone, which is UTC; or a whole one.
+fn moment(text: &str) -> Result<Option<Timestamp>, PageError> {
+    let text = text.trim();
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let whole = text.parse::<Timestamp>().ok();
+    let local = || text.parse::<DateTime>().ok();
+    let utc = || TimeZone::UTC.to_timestamp(local()?).ok();
+    let moment = whole.or_else(utc);
+    let wrong = "A time is a date and a time of day, as in 2026-11-24T08:30, in UTC.";
+    let wrong = || PageError::new(StatusCode::UNPROCESSABLE_ENTITY, wrong);
+    moment.map(Some).ok_or_else(wrong)
 }
 
 /// Those of all webhooks.
@@ -108,7 +133,7 @@ async fn look(
     wanted: &LetterChoice,
 ) -> Result<Found, PageError> {
     let letters = &app.deployment.dead_letters;
-    Ok(letters.list(&wanted.filter(visitor), ROWS).await?)
+    Ok(letters.list(&wanted.filter(visitor)?, ROWS).await?)
 }
 
 async fn names(app: &AppState, visitor: &Visitor) -> Result<Names, PageError> {
@@ -145,7 +170,7 @@ fn content(
         (filters(app, place, wanted, names))
         @if found.letters.is_empty() {
             div.card {
-                @if wanted.reason.is_empty() && wanted.event_type.is_empty() && of_all && found.complete {
+                @if wanted.reason.is_empty() && wanted.event_type.is_empty() && of_all && wanted.since.is_empty() && wanted.until.is_empty() && found.complete {
                     p { strong { "No dead letters." } " What cannot be delivered within the retry policy appears here, with the reason, and can be sent round again." }
                 } @else if !found.complete {
                     p { "Among the oldest " (found.looked_at) " there is none like that; there are more." }
@@ -189,6 +214,12 @@ fn filters(app: &AppState, place: &str, wanted: &LetterChoice, names: Option<&Na
                     }
                 }
             }
+            @for (name, label, value) in [("since", "Since (UTC)", &wanted.since), ("until", "Until (UTC)", &wanted.until)] {
+                div {
+                    label for=(name) { (label) }
+                    input id=(name) type="datetime-local" name=(name) value=(value);
+                }
+            }
             button { "Filter" }
         }
     }
@@ -209,6 +240,8 @@ fn letters(wanted: &LetterChoice, found: &Found, names: Option<&Names>) -> Marku
             input type="hidden" name="reason" value=(wanted.reason);
             input type="hidden" name="event_type" value=(wanted.event_type);
             input type="hidden" name="webhook" value=(wanted.webhook);
+            input type="hidden" name="since" value=(wanted.since);
+            input type="hidden" name="until" value=(wanted.until);
             div.card.panel {
                 div.actions {
                     button.first name="do" value="requeue-selected" { "Requeue selected" }
