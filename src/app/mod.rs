@@ -51,6 +51,7 @@ use crate::registry::documents::DocumentReader;
 use crate::registry::limits::Limits;
 use crate::registry::secrets::SecretCipher;
 use crate::store::retention::DeliveryLogSettings;
+use crate::web::PortLimits;
 
 /// Why the settings name no usable server.
 #[derive(Debug, thiserror::Error)]
@@ -217,6 +218,16 @@ fn log_settings(config: &Config) -> DeliveryLogSettings {
     }
 }
 
+/// What clients of the port may take, of which there are at most `connections` at once.
+fn port_limits(config: &Config, connections: usize) -> PortLimits {
+    PortLimits {
+        idle: config.api.idle_timeout,
+        head: config.api.head_timeout,
+        body: config.api.body_timeout,
+        ..PortLimits::usual(connections)
+    }
+}
+
 /// The worker's name in the records: the configured one, or host name and process id.
 fn worker_name(config: &Config) -> String {
     config.worker.name.clone().unwrap_or_else(|| {
@@ -237,6 +248,7 @@ mod tests {
         let engine = engine_settings(&config, handles::shares(&config, true), "worker");
         assert_eq!(engine.retry, RetryPolicy::default());
         assert_eq!(log_settings(&config), DeliveryLogSettings::default());
+        assert_eq!(port_limits(&config, 64), PortLimits::usual(64));
 
         let usual = http::SenderSettings::default();
         let given = sender_settings(&config, usual.kept_connections);

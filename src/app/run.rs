@@ -52,7 +52,8 @@ impl Run {
         let faults = Arc::new(Faults::default());
         let backend = backend::open(config, client)?;
         let tester = super::tester(config, &*backend, faults.clone())?;
-        let listener = web::Listener::bind(config.listen, &config.api.token, shares.port).await?;
+        let limits = super::port_limits(config, shares.port);
+        let listener = web::Listener::bind(config.listen, &config.api.token, limits).await?;
         let state = AppState {
             deployment: backend.deployment()?,
             rules: Arc::new(super::event_rules(config)),

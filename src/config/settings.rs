@@ -108,6 +108,17 @@ settings! {
         /// whoever reaches the port may do everything, so it must be one of loopback. Better given
         /// by environment variable than kept in a file.
         token: Vec<ApiToken> = Vec::new(), ApiTokens;
+
+        /// How long a connection to the port may stay without a request. Longer than a balancer
+        /// before it keeps one (a minute, mostly), or that finds it closed now and then.
+        idle_timeout: Duration = 75 * SECOND, DurationIn(SECOND..=HOUR);
+
+        /// How long the head of a request may take to come, from its first byte.
+        head_timeout: Duration = 15 * SECOND, DurationIn(SECOND..=10 * MINUTE);
+
+        /// How long the body of a request may take to come; one that is large may take a second more
+        /// for each 64 KiB. One that is late is answered with 408.
+        body_timeout: Duration = 30 * SECOND, DurationIn(SECOND..=HOUR);
     }
 
     /// When a failed delivery is tried again. A webhook may have a policy of its own.

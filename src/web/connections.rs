@@ -1,219 +1,330 @@
-//! The connections to the port: a bounded number, of which idle ones make room for new ones.
+//! The connections to the port: a bounded number, in which whoever keeps us waiting makes room.
 //!
-//! Each takes a file handle, and deliveries need those. Whoever opens a connection and asks nothing
-//! may keep it as long as nobody else wants its place.
+//! Each takes a file handle, and deliveries need those. Whoever opens a connection and asks nothing,
+//! or asks slowly, may keep it as long as nobody else wants its place. Those that have shown no
+//! token get a part of the places alone, and are the first to go.
 
 use std::collections::HashMap;
-use std::io;
-use std::net::SocketAddr;
-use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, ready};
-use std::time::Duration;
 
-use axum::serve::Listener;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::{TcpListener, TcpStream};
 use tokio::time::Instant;
-use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
+use tokio_util::sync::CancellationToken;
 
-/// How long nothing is accepted after the system refused a connection to us.
-const PAUSE: Duration = Duration::from_millis(500);
+use super::limits::PortLimits;
 
-/// A port that takes a bounded number of connections at once.
-pub(super) struct Bounded {
-    listener: TcpListener,
-    open: Arc<Mutex<OpenConnections>>,
-    most: usize,
-    /// Whether the system refuses connections at present, which is told once.
-    refused: bool,
+/// What goes on on a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// No request is under way.
+    Idle,
+    /// The head of a request has begun to come.
+    Head,
+    /// The body of a request comes.
+    Body,
+    /// A request is answered.
+    Answering,
+    /// The client takes none of its answer.
+    Taking,
 }
 
-impl Bounded {
-    /// At most `most` connections to `listener` at once.
-    pub fn new(listener: TcpListener, most: usize) -> Self {
+/// A connection as it is seen by all that deal with it.
+#[derive(Debug)]
+pub(super) struct Connection {
+    state: Mutex<State>,
+    /// Cancelled once its place is somebody else's.
+    end: CancellationToken,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct State {
+    stage: Stage,
+    since: Instant,
+    /// Whether a request is under way, whatever the stage.
+    busy: bool,
+    /// Whether a request on it showed a token.
+    authenticated: bool,
+}
+
+impl Connection {
+    fn new() -> Self {
         Self {
-            listener,
-            open: Arc::default(),
-            most: most.max(1),
-            refused: false,
+            state: Mutex::new(State {
+                stage: Stage::Idle,
+                since: Instant::now(),
+                busy: false,
+                authenticated: false,
+            }),
+            end: CancellationToken::new(),
         }
     }
 
-    async fn failed(&mut self, error: &io::Error) {
-        use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
-        if matches!(
-            error.kind(),
-            ConnectionAborted | ConnectionRefused | ConnectionReset
-        ) {
-            return;
-        }
-        if !self.refused {
-            tracing::error!(%error, "connections to the port cannot be accepted at present");
-        }
-        self.refused = true;
-        lock(&self.open).make_room();
-        // The connection that could not be accepted is still there: at once, it would fail again.
-        tokio::time::sleep(PAUSE).await;
+    /// What goes on, and since when.
+    pub fn stage(&self) -> (Stage, Instant) {
+        let state = lock(&self.state);
+        (state.stage, state.since)
     }
-}
 
-impl Listener for Bounded {
-    type Io = Counted;
-    type Addr = SocketAddr;
+    /// Returns once the connection is to make room.
+    pub async fn ended(&self) {
+        self.end.cancelled().await;
+    }
 
-    async fn accept(&mut self) -> (Counted, SocketAddr) {
-        loop {
-            let (stream, address) = match self.listener.accept().await {
-                Ok(accepted) => accepted,
-                Err(error) => {
-                    self.failed(&error).await;
-                    continue;
-                }
+    /// A request on it showed a token, or needs none.
+    pub fn authenticated(&self) {
+        lock(&self.state).authenticated = true;
+    }
+
+    /// Something came from the client.
+    pub fn received(&self) {
+        self.turn(|state| (state.stage == Stage::Idle).then_some(Stage::Head));
+    }
+
+    /// A request begins; `body`: more of it is to come.
+    pub fn asked(&self, body: bool) {
+        self.turn(|state| {
+            state.busy = true;
+            Some(if body { Stage::Body } else { Stage::Answering })
+        });
+    }
+
+    /// The request has come whole, or no more of it is wanted.
+    pub fn whole(&self) {
+        self.turn(|state| (state.stage == Stage::Body).then_some(Stage::Answering));
+    }
+
+    /// The answer has been given out.
+    pub fn answered(&self) {
+        self.turn(|state| {
+            state.busy = false;
+            (state.stage != Stage::Taking).then_some(Stage::Idle)
+        });
+    }
+
+    /// The client takes none of the answer.
+    pub fn stuck(&self) {
+        self.turn(|state| (state.stage != Stage::Taking).then_some(Stage::Taking));
+    }
+
+    /// The client took some of the answer.
+    pub fn taken(&self) {
+        self.turn(|state| {
+            let next = if state.busy {
+                Stage::Answering
+            } else {
+                Stage::Idle
             };
-            self.refused = false;
-            if let Some(counted) = Counted::enter(&self.open, self.most, stream) {
-                return (counted, address);
-            }
-            // All others are busy: dropping it refuses this one.
-            tracing::debug!(%address, "too many connections to the port");
-        }
+            (state.stage == Stage::Taking).then_some(next)
+        });
     }
 
-    fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.listener.local_addr()
+    fn turn(&self, next: impl FnOnce(&mut State) -> Option<Stage>) {
+        let mut state = lock(&self.state);
+        if let Some(stage) = next(&mut state) {
+            state.stage = stage;
+            state.since = Instant::now();
+        }
     }
 }
 
 /// The connections that are open.
-#[derive(Default)]
-struct OpenConnections {
+#[derive(Debug)]
+pub(super) struct Connections {
+    limits: Arc<PortLimits>,
+    open: Mutex<Open>,
+}
+
+#[derive(Debug, Default)]
+struct Open {
     next: u64,
-    all: HashMap<u64, OpenConnection>,
+    all: HashMap<u64, Arc<Connection>>,
 }
 
-struct OpenConnection {
-    /// Whether the client has sent something since the last answer.
-    asked: bool,
-    since: Instant,
-    end: CancellationToken,
-}
-
-impl OpenConnections {
-    /// Ends the connection that has been idle for longest. `false` if none is idle.
-    fn make_room(&mut self) -> bool {
-        let idle = self.all.iter().filter(|(_, connection)| !connection.asked);
-        let Some(id) = idle.min_by_key(|(_, s)| s.since).map(|(id, _)| *id) else {
-            return false;
-        };
-        if let Some(connection) = self.all.remove(&id) {
-            connection.end.cancel();
-        }
-        true
+impl Connections {
+    pub fn new(limits: Arc<PortLimits>) -> Arc<Self> {
+        let open = Mutex::default();
+        Arc::new(Self { limits, open })
     }
 
-    fn note(&mut self, id: u64, asked: bool) {
-        if let Some(connection) = self.all.get_mut(&id) {
-            connection.asked = asked;
-            connection.since = Instant::now();
+    /// Takes a place for a new connection, somebody else's if need be; `None` if all others are at
+    /// work.
+    pub fn enter(self: &Arc<Self>) -> Option<Place> {
+        let mut open = lock(&self.open);
+        let strangers = open
+            .all
+            .values()
+            .filter(|one| !lock(&one.state).authenticated);
+        if strangers.count() >= self.limits.unauthenticated {
+            open.make_room(|state| !state.authenticated)?;
         }
-    }
-}
-
-/// One connection, counted as long as it lives.
-pub(super) struct Counted {
-    stream: TcpStream,
-    id: u64,
-    open: Arc<Mutex<OpenConnections>>,
-    end: Pin<Box<WaitForCancellationFutureOwned>>,
-}
-
-impl Counted {
-    /// Takes a place of `most`, an idle one's if need be.
-    fn enter(open: &Arc<Mutex<OpenConnections>>, most: usize, stream: TcpStream) -> Option<Self> {
-        let mut all = lock(open);
-        if all.all.len() >= most && !all.make_room() {
-            return None;
+        if open.all.len() >= self.limits.connections {
+            open.make_room(|_| true)?;
         }
-        let id = all.next;
-        all.next += 1;
-        let end = CancellationToken::new();
-        let connection = OpenConnection {
-            asked: false,
-            since: Instant::now(),
-            end: end.clone(),
-        };
-        all.all.insert(id, connection);
-        drop(all);
-        Some(Self {
-            stream,
+        let id = open.next;
+        open.next += 1;
+        let connection = Arc::new(Connection::new());
+        open.all.insert(id, Arc::clone(&connection));
+        Some(Place {
             id,
-            open: Arc::clone(open),
-            end: Box::pin(end.cancelled_owned()),
+            connection,
+            all: Arc::clone(self),
         })
     }
+
+    /// Ends a connection that can be spared, if there is one.
+    pub fn make_room(&self) {
+        lock(&self.open).make_room(|_| true);
+    }
 }
 
-impl Drop for Counted {
+impl Open {
+    /// Ends the connection that can best be spared, among those that `may` go.
+    fn make_room(&mut self, may: impl Fn(&State) -> bool) -> Option<()> {
+        let states = self.all.iter().map(|(id, one)| (*id, *lock(&one.state)));
+        let spared = states
+            .filter(|(_, state)| may(state))
+            .filter_map(|(id, state)| Some((rank(&state)?, state.since, id)))
+            .min()?;
+        let connection = self.all.remove(&spared.2)?;
+        connection.end.cancel();
+        Some(())
+    }
+}
+
+/// How soon a connection makes room: of the same rank, the one goes that keeps us waiting for longest.
+/// `None`: never, for it waits for us.
+fn rank(state: &State) -> Option<u8> {
+    match (state.stage, state.authenticated) {
+        (Stage::Answering, _) => None,
+        (_, false) => Some(0),
+        (Stage::Idle, true) => Some(1),
+        (_, true) => Some(2),
+    }
+}
+
+/// A place among the connections, held as long as this lives.
+#[derive(Debug)]
+pub(super) struct Place {
+    id: u64,
+    connection: Arc<Connection>,
+    all: Arc<Connections>,
+}
+
+impl Place {
+    pub fn connection(&self) -> &Arc<Connection> {
+        &self.connection
+    }
+}
+
+impl Drop for Place {
     fn drop(&mut self) {
-        lock(&self.open).all.remove(&self.id);
+        lock(&self.all.open).all.remove(&self.id);
     }
 }
 
-impl AsyncRead for Counted {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        if self.end.as_mut().poll(cx).is_ready() {
-            // As if the client had closed it.
-            return Poll::Ready(Ok(()));
+/// Nothing panics with a lock held that would leave what it guards half changed.
+fn lock<T>(guarded: &Mutex<T>) -> MutexGuard<'_, T> {
+    guarded.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn at_most(connections: usize, unauthenticated: usize) -> Arc<Connections> {
+        Connections::new(Arc::new(PortLimits {
+            unauthenticated,
+            ..PortLimits::usual(connections)
+        }))
+    }
+
+    async fn later() {
+        tokio::time::advance(Duration::from_millis(1)).await;
+    }
+
+    fn has_ended(place: &Place) -> bool {
+        place.connection.end.is_cancelled()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn whoever_keeps_us_waiting_for_longest_makes_room() {
+        let all = at_most(3, 3);
+        let first = all.enter().unwrap();
+        later().await;
+        let second = all.enter().unwrap();
+        later().await;
+        let third = all.enter().unwrap();
+        first.connection.asked(false);
+        later().await;
+        first.connection.answered();
+        later().await;
+        let _fourth = all.enter().unwrap();
+        assert!(has_ended(&second));
+        assert!(!has_ended(&first) && !has_ended(&third));
+        // Half a head does not keep a place.
+        third.connection.received();
+        let _fifth = all.enter().unwrap();
+        assert!(has_ended(&first) && !has_ended(&third));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_waits_for_us_is_not_sent_away() {
+        let all = at_most(2, 2);
+        let (one, two) = (all.enter().unwrap(), all.enter().unwrap());
+        one.connection.asked(false);
+        two.connection.asked(true);
+        later().await;
+        two.connection.whole();
+        assert!(all.enter().is_none());
+        // One that takes none of its answer does not wait for us.
+        one.connection.stuck();
+        assert!(all.enter().is_some());
+        assert!(has_ended(&one) && !has_ended(&two));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn strangers_take_no_place_of_those_who_have_a_token() {
+        let all = at_most(4, 2);
+        let known = [all.enter().unwrap(), all.enter().unwrap()];
+        for one in &known {
+            one.connection.asked(false);
+            one.connection.authenticated();
+            one.connection.answered();
         }
-        let before = buf.filled().len();
-        ready!(Pin::new(&mut self.stream).poll_read(cx, buf))?;
-        if buf.filled().len() > before {
-            lock(&self.open).note(self.id, true);
+        let mut strangers = Vec::new();
+        for _ in 0..10 {
+            later().await;
+            strangers.push(all.enter().unwrap());
         }
-        Poll::Ready(Ok(()))
-    }
-}
-
-impl AsyncWrite for Counted {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        let written = ready!(Pin::new(&mut self.stream).poll_write(cx, buf))?;
-        lock(&self.open).note(self.id, false);
-        Poll::Ready(Ok(written))
+        assert!(!known.iter().any(has_ended));
+        assert_eq!(strangers.iter().filter(|one| has_ended(one)).count(), 8);
+        // And a token that comes now finds one, as a stranger at first.
+        assert!(all.enter().is_some());
     }
 
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
+    #[tokio::test(start_paused = true)]
+    async fn a_place_is_free_again_once_its_connection_is_gone() {
+        let all = at_most(1, 1);
+        let one = all.enter().unwrap();
+        one.connection.asked(false);
+        assert!(all.enter().is_none());
+        drop(one);
+        assert!(all.enter().is_some());
     }
 
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_that_is_taken_late_ends_where_it_was() {
+        let connection = Connection::new();
+        connection.received();
+        connection.asked(false);
+        connection.stuck();
+        connection.taken();
+        assert_eq!(connection.stage().0, Stage::Answering);
+        connection.stuck();
+        connection.answered();
+        assert_eq!(connection.stage().0, Stage::Taking);
+        connection.taken();
+        assert_eq!(connection.stage().0, Stage::Idle);
     }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bufs: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        let written = ready!(Pin::new(&mut self.stream).poll_write_vectored(cx, bufs))?;
-        lock(&self.open).note(self.id, false);
-        Poll::Ready(Ok(written))
-    }
-}
-
-/// Nothing panics with the lock held that would leave it half changed.
-fn lock(open: &Mutex<OpenConnections>) -> MutexGuard<'_, OpenConnections> {
-    open.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -15,6 +15,7 @@ mod isolation;
 mod long_log;
 mod modes;
 mod page;
+mod port;
 mod rates;
 mod sealing;
 mod servers;

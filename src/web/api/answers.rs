@@ -35,7 +35,8 @@ const OF_WEBHOOK: [(&str, &str); 3] = [
 
 const OF_CHANGE: [(&str, &str); 1] = [("412", "It was changed since")];
 
-const WITH_BODY: [(&str, &str); 3] = [
+const WITH_BODY: [(&str, &str); 4] = [
+    ("408", "The body came too slowly"),
     ("413", "The body is too large"),
     ("415", "The body is not JSON"),
     (

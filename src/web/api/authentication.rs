@@ -12,6 +12,7 @@ use axum_extra::headers::authorization::{Authorization, Bearer};
 use crate::config::ApiToken;
 use crate::domain::ids::Organization;
 use crate::web::access::{asks_for_this_machine, find_token, is_from_own_page};
+use crate::web::listener::Client;
 use crate::web::problem::Problem;
 use crate::web::state::AppState;
 
@@ -41,6 +42,9 @@ pub(super) async fn check(
     }
     match acting(&app.tokens, request.headers()) {
         Ok(acting) => {
+            if let Some(client) = request.extensions().get::<Client>() {
+                client.authenticated();
+            }
             request.extensions_mut().insert(acting);
             next.run(request).await
         }

@@ -6,6 +6,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use bytes::Bytes;
 use serde::de::DeserializeOwned;
 
+use crate::web::body;
 use crate::web::headers::text;
 use crate::web::problem::Problem;
 
@@ -66,15 +67,8 @@ fn wrong(path: &str, error: &serde_json::Error) -> Problem {
 
 /// Reads a body of at most `limit` bytes.
 pub(super) async fn read(body: Body, limit: usize) -> Result<Bytes, Problem> {
-    axum::body::to_bytes(body, limit).await.map_err(|error| {
-        let cause = std::error::Error::source(&error);
-        if cause.is_some_and(|cause| cause.is::<http_body_util::LengthLimitError>()) {
-            let detail = format!("the body has more than {limit} bytes");
-            Problem::new(StatusCode::PAYLOAD_TOO_LARGE, detail)
-        } else {
-            Problem::bad_request(format!("the body did not come whole: {error}"))
-        }
-    })
+    let read = body::read(body, limit).await;
+    read.map_err(|error| Problem::new(error.status(), error.to_string()))
 }
 
 /// Whether the body is said to be of this media type, whatever its parameters.

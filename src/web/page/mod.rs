@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `session` | who may look, for which organization, and that a form is our own |
 //! | `visitor` | whoever looks at a page |
+//! | `posted` | what a form sends, read whole |
 //! | `protection` | what browsers are told to allow |
 //! | `layout`, `error` | the frame of every page; how errors look |
 //! | `webhooks` | the list |
@@ -29,6 +30,7 @@ mod jobs;
 mod layout;
 mod log;
 mod overview;
+mod posted;
 mod protection;
 mod secret;
 mod session;
@@ -88,12 +90,14 @@ pub(crate) fn router(app: &AppState) -> Router<AppState> {
         .route("/dead-letters/jobs/{id}/stop", post(jobs::stop))
         .route("/organization", post(session::choose_organization))
         .route("/sign-out", post(session::sign_out))
+        .layer(middleware::from_fn(posted::read))
         .layer(middleware::from_fn_with_state(
             app.clone(),
             session::authenticate,
         ));
     let open = Router::new()
         .route("/sign-in", get(session::form).post(session::sign_in))
+        .layer(middleware::from_fn(posted::read))
         .layer(middleware::from_fn_with_state(
             app.clone(),
             session::check_form,

@@ -22,6 +22,7 @@ use super::visitor::Visitor;
 use crate::domain::ids::Organization;
 use crate::web::access::{asks_for_this_machine, find_token, is_from_own_page};
 use crate::web::headers::text;
+use crate::web::listener::Client;
 use crate::web::state::AppState;
 
 const SESSION: &str = "prism_session";
@@ -56,6 +57,9 @@ pub async fn authenticate(
             signed_in: true,
         }
     };
+    if let Some(client) = request.extensions().get::<Client>() {
+        client.authenticated();
+    }
     request.extensions_mut().insert(visitor);
     next.run(request).await
 }
