@@ -9,10 +9,11 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::handover::LetterKind;
-use super::message::{self, DeliveryHead, Draft, EventHead, MessageKind};
+use super::message::{self, DeliveryHead, Draft, EventHead, MessageKind, StoredHeader};
 use super::millis;
 use super::store::{ReadError, Store};
 use super::writer::{WhenFull, Write, WriteError};
+use crate::domain::ids::Organization;
 use crate::engine::clock::Clock;
 use crate::store::Unavailable;
 use crate::store::dead_letters::{
@@ -29,7 +30,7 @@ pub enum DeadLettersError {
     #[error(transparent)]
     Read(#[from] ReadError),
     /// They cannot be moved. What was done until then stays done, the rest is as it was.
-    #[error("stopped after {} of {} letters: {source}", progress.done, progress.total)]
+    #[error("stopped after {} were done: {source}", progress.done)]
     Write {
         /// Why they cannot be moved.
         source: WriteError,
@@ -122,6 +123,7 @@ impl DeadLetters {
                     break;
                 }
                 let disposition = match action {
+                    _ if !filter.is_of_organization(&letter.summary) => Disposition::Foreign,
                     _ if !filter.matches(&letter.summary) => Disposition::Kept,
                     Action::Requeue if !letter.usable => Disposition::Unusable,
                     _ => Disposition::Done,
@@ -279,7 +281,13 @@ fn describe(kind: i64, head: &[u8], summary: &mut Summary) -> bool {
     let Ok(head) = serde_json::from_slice::<EventHead>(head) else {
         return false;
     };
-    summary.organization = head.organization.text();
+    summary.organization = match head.organization {
+        // As an event has it. What was to be a delivery says whose it is, or it is nobody's.
+        StoredHeader::Absent if kind == LetterKind::Event as i64 => {
+            Some(Organization::default().to_string())
+        }
+        stated => stated.text(),
+    };
     summary.event_type = Some(head.routing_key);
     summary.event = head.message_id;
     kind == LetterKind::Event as i64

@@ -164,7 +164,7 @@ const STEP_7: &str = "
 -- Of an event the head says text, bytes or other, or nothing where the default one is meant.
 ALTER TABLE dead_letters ADD COLUMN organization TEXT AS (CASE
     WHEN NOT json_valid(CAST(head AS TEXT)) THEN NULL
-    WHEN json_type(CAST(head AS TEXT), '$.organization') IS NULL THEN iif(kind = 1, NULL, 'default')
+    WHEN json_type(CAST(head AS TEXT), '$.organization') IS NULL THEN iif(kind = 0, 'default', NULL)
     WHEN json_type(CAST(head AS TEXT), '$.organization') = 'text' AND kind = 1
         THEN json_extract(CAST(head AS TEXT), '$.organization')
     WHEN json_type(CAST(head AS TEXT), '$.organization') = 'object'

@@ -11,6 +11,7 @@ use super::message::headers::{Headers, header};
 use super::message::{self, Draft, Outgoing, Received};
 use super::topology::Topology;
 use crate::domain::dead_letter::Reason;
+use crate::domain::ids::Organization;
 use crate::store::dead_letters::{POISON_DETAIL, Summary};
 
 /// A dead letter as it came from the queue.
@@ -79,7 +80,7 @@ impl DeadLetterMessage {
             dead_at: text(header::DEAD_AT)
                 .and_then(|text| text.parse().ok())
                 .or(died_at),
-            organization: text(header::ORGANIZATION),
+            organization: self.organization(),
             webhook: text(header::WEBHOOK),
             event_type: self.event_type(),
             event: text(header::EVENT).or_else(|| {
@@ -169,6 +170,23 @@ impl DeadLetterMessage {
             body,
         }
         .for_queue(topology.dead_letters_queue())
+    }
+
+    /// Whose it is; `None` if that cannot be told. An event that names nobody is of the default
+    /// organization; what was to be a delivery and names nobody is not.
+    fn organization(&self) -> Option<String> {
+        let headers = Headers::of(&self.received.properties);
+        match headers.text(header::ORGANIZATION) {
+            Ok(Some(name)) => Some(name.to_owned()),
+            Ok(None) => {
+                let invalid = headers.parsed_if_there(header::REASON);
+                let was_delivery =
+                    self.death.is_some() || invalid == Ok(Some(Reason::InvalidDelivery));
+                let is_event = self.was_event || !was_delivery;
+                is_event.then(|| Organization::default().to_string())
+            }
+            Err(_) => None,
+        }
     }
 
     /// The routing key that it was once published with.

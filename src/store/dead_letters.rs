@@ -11,7 +11,6 @@ use tokio_util::sync::CancellationToken;
 
 use super::Unavailable;
 use crate::domain::dead_letter::Reason;
-use crate::domain::ids::Organization;
 
 /// The detail of a message that was given up without ever being settled.
 pub(crate) const POISON_DETAIL: &str =
@@ -53,7 +52,7 @@ pub struct Summary {
     pub detail: Option<String>,
     /// Since when.
     pub dead_at: Option<Timestamp>,
-    /// The organization.
+    /// The organization; absent if it cannot be told.
     pub organization: Option<String>,
     /// The webhook, of a delivery.
     pub webhook: Option<String>,
@@ -85,7 +84,8 @@ pub struct Filter {
     pub webhook: Option<String>,
     /// The event type.
     pub event_type: Option<String>,
-    /// The organization. A letter that names none belongs to `default`, as an event does.
+    /// The organization. A letter whose organization cannot be told is nobody's: only who asks about
+    /// none, the operator, sees it.
     pub organization: Option<String>,
     /// Given up then or later.
     pub since: Option<Timestamp>,
@@ -125,11 +125,9 @@ impl Filter {
             && until.is_none_or(|until| letter.dead_at.is_some_and(|at| at < until))
     }
 
-    fn is_of_organization(&self, letter: &Summary) -> bool {
-        let of = letter.organization.as_deref();
-        let default = Organization::default();
-        let wanted = self.organization.as_deref();
-        wanted.is_none_or(|wanted| of.unwrap_or(default.as_str()) == wanted)
+    /// Whether `letter` is of the organization meant, whatever else is asked about.
+    pub(crate) fn is_of_organization(&self, letter: &Summary) -> bool {
+        self.organization.is_none() || self.organization == letter.organization
     }
 }
 
@@ -174,6 +172,9 @@ pub struct Progress {
     pub total: u64,
     /// The letters looked at.
     pub looked_at: u64,
+    /// Those of them that are of the organization meant: all that one tenant may be told.
+    #[serde(skip)]
+    pub own: u64,
     /// Whether it ended before it had looked at all of them: somebody else has the rest.
     pub cut_short: bool,
     /// The letters acted upon: requeued or purged, or in a dry run those that would be.
@@ -193,6 +194,8 @@ pub struct Progress {
 pub(crate) enum Disposition {
     /// The letter is acted upon.
     Done,
+    /// The letter is of another organization.
+    Foreign,
     /// The letter does not match.
     Kept,
     /// The letter matches, and nothing can come of it.
@@ -205,8 +208,11 @@ impl Progress {
     /// Counts a letter that was looked at.
     pub(crate) fn note(&mut self, letter: &Summary, disposition: Disposition) {
         self.looked_at += 1;
+        if !matches!(disposition, Disposition::Foreign | Disposition::Superseded) {
+            self.own += 1;
+        }
         match disposition {
-            Disposition::Kept => self.kept += 1,
+            Disposition::Foreign | Disposition::Kept => self.kept += 1,
             Disposition::Unusable => self.unusable += 1,
             Disposition::Superseded => {}
             Disposition::Done => {

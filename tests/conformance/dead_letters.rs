@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use prism_webhooks::domain::dead_letter::{Content, DeadLetter, Reason};
 use prism_webhooks::domain::delivery::{Delivery, LastAttempt, Trigger};
 use prism_webhooks::domain::delivery_state::DeliveryState;
+use prism_webhooks::domain::event::{Header, RawEvent};
 use prism_webhooks::engine::ports::{DeliveryRecord, Entry, FollowUp, Keep, Message};
 use prism_webhooks::store::dead_letters::{Action, Filter, Options};
 
@@ -233,4 +234,38 @@ pub async fn what_was_delivered_since_or_given_up_anew_is_no_longer_listed(adapt
     assert!(attempts().await.is_empty());
     let progress = adapter.process(Action::Requeue, &all, &how).await;
     assert_eq!((progress.done, progress.kept), (0, 0));
+}
+
+pub async fn what_names_nobody_legibly_is_the_operators_and_nothing_of_others_is_told(
+    adapter: &impl Adapter,
+) {
+    let named = |id: &str, organization, reason| DeadLetter {
+        content: Content::Message(RawEvent {
+            organization,
+            ..raw_event(id)
+        }),
+        ..message(id, reason)
+    };
+    let (event, delivery) = (Reason::InvalidEvent, Reason::InvalidDelivery);
+    bury(adapter, named("number", Header::Other("a number"), event)).await;
+    bury(adapter, named("bytes", Header::Text(vec![0xff]), event)).await;
+    bury(adapter, named("lost", Header::Absent, delivery)).await;
+    bury(adapter, named("default", Header::Absent, event)).await;
+    bury(adapter, given_up("acme", "w", Reason::AttemptsExhausted)).await;
+    let all = adapter.dead_letters(&Filter::default()).await;
+    assert_eq!(all.letters.len(), 5);
+    let of_default = Filter {
+        organization: Some("default".to_owned()),
+        ..Filter::default()
+    };
+    let found = adapter.dead_letters(&of_default).await;
+    let ids: Vec<_> = found.letters.iter().map(|one| one.id()).collect();
+    assert_eq!(ids, [Some("default")]);
+    assert_eq!(found.letters[0].organization.as_deref(), Some("default"));
+    let purged = adapter
+        .process(Action::Purge, &of_default, &Options::default())
+        .await;
+    assert_eq!((purged.done, purged.own), (1, 1));
+    let left = adapter.dead_letters(&Filter::default()).await;
+    assert_eq!(left.letters.len(), 4);
 }

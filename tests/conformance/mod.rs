@@ -53,6 +53,7 @@ macro_rules! all_conform {
                 a_purge_and_a_dry_run_keep_to_their_filter,
                 a_requeue_takes_those_that_were_given_up_in_a_period,
                 what_was_delivered_since_or_given_up_anew_is_no_longer_listed,
+                what_names_nobody_legibly_is_the_operators_and_nothing_of_others_is_told,
             }
             webhooks::{
                 a_change_acts_within_a_second,

@@ -43,7 +43,7 @@ pub enum DeadLettersError {
     },
     /// The connection failed on the way. What was not acknowledged is still in the queue; of what
     /// was under way, at most 128 letters, some may have been moved and be there as well.
-    #[error("the connection to RabbitMQ failed after {} of {} letters: {source}", progress.looked_at, progress.total)]
+    #[error("the connection to RabbitMQ failed after {} letters were done: {source}", progress.done)]
     Connection {
         /// Why the connection failed.
         source: lapin::Error,
@@ -54,7 +54,7 @@ pub enum DeadLettersError {
     #[error("what became of the deliveries since cannot be read: {0}")]
     Record(#[source] Unavailable),
     /// A letter could not be published anew. It is still in the queue.
-    #[error("stopped after {} of {} letters: {source}", progress.looked_at, progress.total)]
+    #[error("stopped after {} letters were done: {source}", progress.done)]
     Publish {
         /// Why the letter could not be published.
         source: Unconfirmed,
@@ -327,8 +327,12 @@ fn dispose(
     filter: &Filter,
     topology: &Topology,
 ) -> (Disposition, Option<Outgoing>) {
+    let summary = letter.summary();
     match action {
-        _ if !filter.matches(&letter.summary()) => (Disposition::Kept, Some(letter.kept(topology))),
+        _ if !filter.is_of_organization(&summary) => {
+            (Disposition::Foreign, Some(letter.kept(topology)))
+        }
+        _ if !filter.matches(&summary) => (Disposition::Kept, Some(letter.kept(topology))),
         Action::Purge => (Disposition::Done, None),
         Action::Requeue => match letter.requeued(topology) {
             Some(outgoing) => (Disposition::Done, Some(outgoing)),

@@ -54,8 +54,9 @@ fn content(job: &Job) -> Markup {
         p.crumbs { a href="/dead-letters" { "Dead letters" } span aria-hidden="true" { " / " } (title) }
         h1 { (title) " " (badge(&job.state)) }
         div.card.wide role="status" data-watch[running] {
-            p { strong { (progress.done) " " (did) } ", " (progress.looked_at) " of " (progress.total) " looked at" }
-            progress max=(progress.total.max(1)) value=(progress.looked_at) aria-label="Dead letters looked at" {}
+            p { strong { (progress.done) " " (did) } ", " (progress.own) " looked at" }
+            // How many there are to look at is known of all organizations together alone.
+            @if running { progress aria-label="Dead letters looked at" {} }
             @if progress.unusable > 0 {
                 p { (progress.unusable) " cannot be requeued: they are no deliveries. They stay." }
             }

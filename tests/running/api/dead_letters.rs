@@ -83,6 +83,8 @@ async fn dead_letters_are_listed_by_cursor_and_chosen_ones_requeued(running: &Ru
     let job = ended(running, &job.body).await;
     assert!(place.ends_with(job["id"].as_str().unwrap()), "{place}");
     assert_eq!((&job["state"], &job["done"]), (&json!("done"), &json!(2)));
+    assert_eq!(job["looked_at"], 5);
+    assert!(job.get("total").is_none(), "of every organization: {job}");
     receiver.wait_for(7, SOON).await;
     let left = letters(running, 3).await;
     let mut left: Vec<_> = left.iter().map(|one| one["id"].clone()).collect();
@@ -140,6 +142,16 @@ async fn a_purge_keeps_to_its_filter_and_a_dry_run_touches_nothing(running: &Run
     let job = ended(running, &job.body).await;
     assert_eq!((&job["done"], &job["dry_run"]), (&json!(2), &json!(true)));
     letters(running, 4).await;
+    let all = letters(running, 4).await;
+    let last = all[3]["dead_at"].as_str().unwrap();
+    let before = json!({"until": all[0]["dead_at"]});
+    let none = running.ask("POST", "/dead-letters/purge", Some(before));
+    let none = ended(running, &none.await.is(202).body).await;
+    assert_eq!(none["done"], 0, "an end is not of its period");
+    let since = running.get(&format!("/dead-letters?since={last}")).await;
+    let since = since.is(200);
+    assert!((1..4).contains(&since.items().len()), "{:?}", since.body);
+    running.get("/dead-letters?since=yesterday").await.is(400);
     let purge = json!({"event_type": "budget.exceeded"});
     let job = running
         .ask("POST", "/dead-letters/purge", Some(purge))

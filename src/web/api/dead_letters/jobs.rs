@@ -80,9 +80,7 @@ pub(in crate::web::api) struct JobView {
     /// When it began.
     #[schema(value_type = String, format = DateTime)]
     started_at: Timestamp,
-    /// How many dead letters there were when it began, of every organization.
-    total: u64,
-    /// How many of them it has looked at.
+    /// How many of the organization's dead letters it has looked at.
     looked_at: u64,
     /// How many it requeued or purged, or would.
     done: u64,
@@ -115,8 +113,7 @@ impl From<Job> for JobView {
                 _ => None,
             },
             started_at: job.started_at,
-            total: progress.total,
-            looked_at: progress.looked_at,
+            looked_at: progress.own,
             done: progress.done,
             unusable: progress.unusable,
             by_reason: progress.by_reason,

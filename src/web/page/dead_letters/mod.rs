@@ -173,7 +173,7 @@ fn content(
                 @if wanted.reason.is_empty() && wanted.event_type.is_empty() && of_all && wanted.since.is_empty() && wanted.until.is_empty() && found.complete {
                     p { strong { "No dead letters." } " What cannot be delivered within the retry policy appears here, with the reason, and can be sent round again." }
                 } @else if !found.complete {
-                    p { "Among the oldest " (found.looked_at) " there is none like that; there are more." }
+                    p { "Among the oldest there is none like that; there are more." }
                 } @else { p { "No dead letter is like that." } }
             }
         } @else { (letters(wanted, found, names)) }
