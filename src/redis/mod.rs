@@ -40,6 +40,7 @@ mod listener;
 pub mod log_writer;
 pub mod pauses;
 pub mod probe;
+pub mod sessions;
 pub mod statistics;
 pub mod subscriptions;
 mod supervisor;

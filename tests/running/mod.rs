@@ -18,5 +18,6 @@ mod page;
 mod port;
 mod rates;
 mod servers;
+mod sessions;
 pub mod site;
 mod waiting;
