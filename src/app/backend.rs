@@ -17,6 +17,7 @@ use crate::registry::webhooks::Webhooks;
 use crate::store::dead_letters::DeadLetters;
 use crate::store::delivery_log::DeliveryLog;
 use crate::store::intake::Intake;
+use crate::store::sessions::Sessions;
 
 /// RabbitMQ and Redis, or the embedded store. Whatever is not asked for is not opened: a command
 /// needs the settings of no server but its own.
@@ -33,6 +34,9 @@ pub trait Backend: Send + Sync {
 
     /// The dead letters.
     fn dead_letters(&self) -> Result<Arc<dyn DeadLetters>, ServerError>;
+
+    /// Who is signed in to the page.
+    fn sessions(&self) -> Result<Arc<dyn Sessions>, ServerError>;
 
     /// Puts attempts on record.
     fn log_writer(&self) -> Result<Arc<dyn LogWriter>, ServerError>;

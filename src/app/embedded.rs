@@ -8,6 +8,7 @@ use super::backend::{AtWork, Backend, Behind, ForEngine};
 use super::{ServerError, StartError};
 use crate::config::Config;
 use crate::embedded::database::Database;
+use crate::embedded::sessions::EmbeddedSessions;
 use crate::embedded::source::SourceHandle;
 use crate::embedded::{self, Embedded};
 use crate::engine::clock::Clock;
@@ -16,6 +17,7 @@ use crate::registry::webhooks::Webhooks;
 use crate::store::dead_letters::DeadLetters;
 use crate::store::delivery_log::DeliveryLog;
 use crate::store::intake::Intake;
+use crate::store::sessions::Sessions;
 
 /// The backend on SQLite.
 pub(super) struct OnEmbedded(Embedded);
@@ -51,6 +53,10 @@ impl Backend for OnEmbedded {
 
     fn dead_letters(&self) -> Result<Arc<dyn DeadLetters>, ServerError> {
         Ok(Arc::new(self.0.dead_letters()))
+    }
+
+    fn sessions(&self) -> Result<Arc<dyn Sessions>, ServerError> {
+        Ok(Arc::new(EmbeddedSessions::default()))
     }
 
     fn log_writer(&self) -> Result<Arc<dyn LogWriter>, ServerError> {

@@ -8,12 +8,14 @@ use tokio_util::sync::CancellationToken;
 use super::backend::{self, Backend};
 use super::handles::{self, Shares};
 use super::{StartError, Worker, keys};
-use crate::config::Config;
+use crate::config::{ApiToken, Config};
 use crate::engine::faults::Faults;
 use crate::operations::deployment::Deployment;
 use crate::operations::jobs::Jobs;
 use crate::operations::test::Tester;
 use crate::web;
+use crate::web::proxies::Proxies;
+use crate::web::sessions::SessionKeeper;
 use crate::web::state::AppState;
 
 /// How much of everything one process does.
@@ -54,6 +56,17 @@ impl Run {
         let tester = super::tester(config, &*backend, faults.clone())?;
         let limits = super::port_limits(config, shares.port);
         let listener = web::Listener::bind(config.listen, &config.api.token, limits).await?;
+        let tokens: Arc<[ApiToken]> = config.api.token.clone().into();
+        let sessions = SessionKeeper::new(
+            backend.sessions()?,
+            Arc::clone(&tokens),
+            config.api.session_idle,
+            config.api.session_lifetime,
+        );
+        let proxies = Proxies {
+            trusted: config.api.trusted_proxies.clone(),
+            https: config.api.secure_cookies,
+        };
         let state = AppState {
             deployment: backend.deployment()?,
             rules: Arc::new(super::event_rules(config)),
@@ -61,7 +74,10 @@ impl Run {
             tester,
             faults,
             jobs: Jobs::default(),
-            tokens: config.api.token.clone().into(),
+            tokens,
+            sessions,
+            wrong_tokens: Arc::default(),
+            proxies: Arc::new(proxies),
             started: CancellationToken::new(),
             stop: stop.clone(),
         };

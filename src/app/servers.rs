@@ -22,12 +22,14 @@ use crate::redis::delivery_log::RedisDeliveryLog;
 use crate::redis::keys::Keys;
 use crate::redis::log_writer::RedisLogWriter;
 use crate::redis::pauses::RedisPauses;
+use crate::redis::sessions::RedisSessions;
 use crate::redis::subscriptions::{RedisSubscriptions, SubscriptionsSettings};
 use crate::redis::webhooks as redis_webhooks;
 use crate::registry::webhooks::Webhooks;
 use crate::store::dead_letters::DeadLetters;
 use crate::store::delivery_log::DeliveryLog;
 use crate::store::intake::Intake;
+use crate::store::sessions::Sessions;
 
 /// How long a stopping worker waits for the last entries of the log.
 const FLUSH_LIMIT: Duration = Duration::from_secs(5);
@@ -95,6 +97,11 @@ impl Backend for OnServers {
         let deliveries = Deliveries::new(redis(&self.config)?, keys(&self.config));
         let deliveries = Arc::new(deliveries);
         Ok(Arc::new(DeadLetterQueue::new(server, topology, deliveries)))
+    }
+
+    fn sessions(&self) -> Result<Arc<dyn Sessions>, ServerError> {
+        let (redis, keys) = (redis(&self.config)?, keys(&self.config));
+        Ok(Arc::new(RedisSessions::new(redis, keys)))
     }
 
     fn log_writer(&self) -> Result<Arc<dyn LogWriter>, ServerError> {

@@ -109,6 +109,20 @@ settings! {
         /// by environment variable than kept in a file.
         token: Vec<ApiToken> = Vec::new(), ApiTokens;
 
+        /// After so long without use one must sign in to the page again.
+        session_idle: Duration = 2 * HOUR, DurationIn(MINUTE..=7 * DAY);
+
+        /// After so long one must sign in again, however much the page is used.
+        session_lifetime: Duration = 12 * HOUR, DurationIn(MINUTE..=30 * DAY);
+
+        /// Whether browsers reach the page over https alone: its cookies are Secure then. Where a
+        /// trusted proxy says so (X-Forwarded-Proto), they are without this.
+        secure_cookies: bool = false, Switch;
+
+        /// The proxies before the port that are believed: what they say of a client's address
+        /// (X-Forwarded-For) and of https. Nobody else is.
+        trusted_proxies: Vec<IpNet> = Vec::new(), Networks;
+
         /// How long a connection to the port may stay without a request. Longer than a balancer
         /// before it keeps one (a minute, mostly), or that finds it closed now and then.
         idle_timeout: Duration = 75 * SECOND, DurationIn(SECOND..=HOUR);

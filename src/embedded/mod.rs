@@ -13,6 +13,7 @@
 //! | `due` | which messages that are |
 //! | [`log_writer`] | the delivery log, for the engine |
 //! | [`board`], [`calendars`] | what is known in memory: whose deliveries are held back, rate limits and deferrals |
+//! | [`sessions`] | who is signed in to the page, in memory |
 //! | [`pauses`] | which endpoints asked to be left alone |
 //! | `health` | when a webhook last answered well, and its streak of failures |
 //! | [`attempts`], [`deliveries`] | the record, read |
@@ -42,6 +43,7 @@ pub mod log_writer;
 mod message;
 pub mod pauses;
 mod schema;
+pub mod sessions;
 mod signals;
 pub mod source;
 pub mod statistics;

@@ -66,6 +66,11 @@ impl Keys {
         format!("{}:probe", self.prefix)
     }
 
+    /// Text, expires: a session of the page, by the digest of its value.
+    pub fn session(&self, id: &str) -> String {
+        format!("{}:session:{id}", self.prefix)
+    }
+
     /// Stream, capped: every attempt of every webhook.
     pub fn attempts(&self) -> String {
         format!("{}:attempts", self.prefix)

@@ -42,6 +42,7 @@ pub mod log_writer;
 mod names;
 pub mod pauses;
 pub mod probe;
+pub mod sessions;
 pub mod statistics;
 pub mod subscriptions;
 mod supervisor;

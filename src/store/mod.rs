@@ -9,6 +9,7 @@
 //! | [`retention`] | how long what is kept |
 //! | [`statistics`] | how many attempts came to what |
 //! | [`successes`] | which good answers are noted |
+//! | [`sessions`] | who is signed in to the page |
 //! | [`dead_letters`] | what was given up, and how to look through it and move it |
 //!
 //! Each trait is implemented twice: in [`rabbitmq`](crate::rabbitmq) or [`redis`](crate::redis), and
@@ -19,6 +20,7 @@ pub mod delivery_log;
 pub mod intake;
 pub mod retention;
 pub mod search;
+pub mod sessions;
 pub mod statistics;
 pub mod successes;
 

@@ -195,6 +195,7 @@ async fn answer(stream: TcpStream, address: SocketAddr, place: &Place, port: Por
         let body = !request.body().is_end_stream();
         connection.asked(body);
         let client = Client {
+            address,
             connection: Arc::clone(connection),
         };
         let (mut parts, incoming) = request.into_parts();
@@ -232,9 +233,11 @@ async fn answer(stream: TcpStream, address: SocketAddr, place: &Place, port: Por
     }
 }
 
-/// Who sent a request: on which connection it came.
+/// Who sent a request, and on which connection.
 #[derive(Debug, Clone)]
 pub(super) struct Client {
+    /// The other end of the connection: the client's, or that of a proxy before it.
+    pub address: SocketAddr,
     connection: Arc<Connection>,
 }
 

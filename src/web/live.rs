@@ -21,14 +21,20 @@ pub(super) fn last_event_id(headers: &HeaderMap) -> Option<Option<Cursor>> {
 }
 
 /// The attempts that `filter` lets through, behind the entry `after` or else from now on, as events
-/// that are called `name` and carry what `show` makes of them. They end when the service is to stop.
-pub(super) async fn attempts<F: Fn(RecordedAttempt) -> String + Send + 'static>(
+/// that are called `name` and carry what `show` makes of them. They end once it is `over`, and when
+/// the service is to stop.
+pub(super) async fn attempts<F, O>(
     app: &AppState,
     filter: AttemptFilter,
     after: Option<Cursor>,
     name: Option<&'static str>,
+    over: O,
     show: F,
-) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>> + use<F>>, Unavailable> {
+) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>> + use<F, O>>, Unavailable>
+where
+    F: Fn(RecordedAttempt) -> String + Send + 'static,
+    O: Future<Output = ()> + Send + 'static,
+{
     let after = after.map(|entry| entry.as_str().to_owned());
     let attempts = app.deployment.delivery_log.follow(filter, after).await?;
     let events = attempts.map(move |one| {
@@ -39,6 +45,12 @@ pub(super) async fn attempts<F: Fn(RecordedAttempt) -> String + Send + 'static>(
         };
         Ok(event.id(one.entry.clone()).data(show(one)))
     });
-    let events = events.take_until(app.stop.clone().cancelled_owned());
+    let stop = app.stop.clone().cancelled_owned();
+    let events = events.take_until(Box::pin(async move {
+        tokio::select! {
+            () = stop => {}
+            () = over => {}
+        }
+    }));
     Ok(Sse::new(events).keep_alive(KeepAlive::default()))
 }

@@ -6,6 +6,9 @@
 //! | `page` | the Webhooks page, one file a page |
 //! | [`state`] | what the handlers of both work with |
 //! | `access` | tokens, and what is for this machine alone |
+//! | [`sessions`] | who is signed in to the page |
+//! | [`wrong_tokens`] | makes guessing slow, and tells of it |
+//! | [`proxies`] | what proxies say of a client |
 //! | `headers` | what a request says of itself |
 //! | `cursor` | where the next part of a list begins |
 //! | `live` | new attempts as they are made |
@@ -30,9 +33,12 @@ mod listener;
 mod live;
 mod page;
 pub mod problem;
+pub mod proxies;
 mod request_body;
+pub mod sessions;
 pub mod state;
 mod transport;
+pub mod wrong_tokens;
 
 use axum::{Router, middleware};
 

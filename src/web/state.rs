@@ -11,6 +11,9 @@ use crate::engine::faults::Faults;
 use crate::operations::deployment::Deployment;
 use crate::operations::jobs::Jobs;
 use crate::operations::test::Tester;
+use crate::web::proxies::Proxies;
+use crate::web::sessions::SessionKeeper;
+use crate::web::wrong_tokens::WrongTokens;
 
 /// Everything that the handlers work with.
 #[derive(Clone)]
@@ -29,6 +32,12 @@ pub struct AppState {
     pub jobs: Jobs,
     /// Who may ask; nobody in particular if there are none.
     pub tokens: Arc<[ApiToken]>,
+    /// Who is signed in to the page.
+    pub sessions: SessionKeeper,
+    /// Wrong tokens that came of late.
+    pub wrong_tokens: Arc<WrongTokens>,
+    /// Who stands before the port.
+    pub proxies: Arc<Proxies>,
     /// Cancelled once everything behind the API has been set up.
     pub started: CancellationToken,
     /// Cancelled when the service is to stop: live streams end then.

@@ -19,6 +19,7 @@ mod port;
 mod rates;
 mod sealing;
 mod servers;
+mod sessions;
 pub mod site;
 mod unable;
 mod waiting;

@@ -20,10 +20,11 @@ pub(super) struct OfChange;
 /// What an operation with a JSON body may answer besides.
 pub(super) struct WithBody;
 
-const USUAL: [(&str, &str); 4] = [
+const USUAL: [(&str, &str); 5] = [
     ("400", "The request cannot be read"),
     ("401", "A token is missing, or is none"),
     ("403", "The token may not act for this organization"),
+    ("429", "Too many wrong tokens come at present"),
     ("503", "The store is away"),
 ];
 

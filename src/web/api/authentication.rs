@@ -50,6 +50,15 @@ pub(super) async fn check(
         }
         Err(problem) => {
             let unauthorized = problem.status() == StatusCode::UNAUTHORIZED;
+            if unauthorized
+                && request.headers().contains_key(header::AUTHORIZATION)
+                && let Some(client) = request.extensions().get::<Client>()
+            {
+                let address = app.proxies.client(client.address, request.headers());
+                if app.wrong_tokens.came(address).await.is_err() {
+                    return too_many();
+                }
+            }
             let mut response = problem.into_response();
             if unauthorized {
                 let scheme = header::HeaderValue::from_static("Bearer");
@@ -60,6 +69,14 @@ pub(super) async fn check(
             response
         }
     }
+}
+
+/// Refuses a wrong token at once, and its connection with it: guessing is not to be quick.
+fn too_many() -> Response {
+    let detail = "too many wrong tokens come at present; a right one is served all the same";
+    let headers = [(header::RETRY_AFTER, "1"), (header::CONNECTION, "close")];
+    let problem = Problem::new(StatusCode::TOO_MANY_REQUESTS, detail);
+    (headers, problem).into_response()
 }
 
 /// Refuses, where there are no tokens, what a page of another site may have sent: the port is one of

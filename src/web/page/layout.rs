@@ -106,7 +106,7 @@ fn top(area: Area, visitor: Option<&Visitor>) -> Markup {
                         button.small { "Switch" }
                     }
                 }
-                @if visitor.signed_in {
+                @if visitor.session.is_some() {
                     form.inline method="post" action="/sign-out" { button.small { "Sign out" } }
                 }
             }

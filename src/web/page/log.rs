@@ -195,7 +195,14 @@ pub async fn stream(
     let filter = LogChoice::default().filter(&visitor, &webhook);
     let last = live::last_event_id(&headers);
     let after = last.unwrap_or_else(|| Cursor::new(&after));
-    let rows = live::attempts(&app, filter, after, None, |one| {
+    let sessions = app.sessions.clone();
+    let over = async move {
+        match visitor.session {
+            Some(session) => sessions.ended(&session).await,
+            None => std::future::pending().await,
+        }
+    };
+    let rows = live::attempts(&app, filter, after, None, over, |one| {
         row(&one, Timestamp::now(), false).into_string()
     });
     Ok(rows.await?)

@@ -1,17 +1,17 @@
 //! Who may look, for which organization, and that a form is our own.
 //!
-//! With tokens, a visitor signs in with one, and the browser holds it in a cookie that no script can
-//! read and no other site can send. Without tokens the port is one of loopback, and the only
+//! With tokens, a visitor signs in with one, and the browser holds a session in a cookie that no
+//! script can read and no other site can send. Without tokens the port is one of loopback, and the only
 //! danger is another page in the same browser: what changes something must come from our own
 //! pages. And the host must be asked for by a name of this machine, or a name that somebody
 //! points at it could read the pages.
 
-use axum::Form;
 use axum::extract::{FromRequestParts, Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{Html, IntoResponse, Redirect, Response};
+use axum::{Extension, Form};
 use axum_extra::extract::cookie::{Cookie, SameSite};
 use maud::html;
 use serde::Deserialize;
@@ -28,6 +28,10 @@ use crate::web::state::AppState;
 const SESSION: &str = "prism_session";
 const ORGANIZATION: &str = "prism_organization";
 
+/// Where cookies are for https alone, browsers see to it that names with this beginning were set by
+/// this host, and over https.
+const HOST_ONLY: &str = "__Host-";
+
 /// Lets visitors in who may be here, and sends the others to sign in.
 pub async fn authenticate(
     State(app): State<AppState>,
@@ -37,16 +41,27 @@ pub async fn authenticate(
     if let Err(error) = require_same_origin(&app, request.method(), request.headers()) {
         return error.into_response();
     }
+    let cookies = Cookies::of(&app, &request);
+    request.extensions_mut().insert(cookies);
     let headers = request.headers();
-    let chosen = cookie(headers, ORGANIZATION).and_then(|name| Organization::new(name).ok());
+    let chosen = cookies.find(headers, ORGANIZATION);
+    let chosen = chosen.and_then(|name| Organization::new(name).ok());
     let visitor = if app.tokens.is_empty() {
         Visitor {
             organization: chosen.unwrap_or_default(),
             bound: false,
-            signed_in: false,
+            session: None,
         }
     } else {
-        let token = cookie(headers, SESSION).and_then(|given| find_token(&app.tokens, given));
+        let session = cookies.find(headers, SESSION);
+        let token = match session {
+            Some(session) => app.sessions.find(session).await,
+            None => Ok(None),
+        };
+        let token = match token {
+            Ok(token) => token,
+            Err(error) => return PageError::from(error).into_response(),
+        };
         let Some(token) = token else {
             return Redirect::to("/sign-in").into_response();
         };
@@ -54,7 +69,7 @@ pub async fn authenticate(
         Visitor {
             bound: bound.is_some(),
             organization: bound.or(chosen).unwrap_or_default(),
-            signed_in: true,
+            session: session.map(str::to_owned),
         }
     };
     if let Some(client) = request.extensions().get::<Client>() {
@@ -65,7 +80,9 @@ pub async fn authenticate(
 }
 
 /// The same check of forms, for those who are not in yet.
-pub async fn check_form(State(app): State<AppState>, request: Request, next: Next) -> Response {
+pub async fn check_form(State(app): State<AppState>, mut request: Request, next: Next) -> Response {
+    let cookies = Cookies::of(&app, &request);
+    request.extensions_mut().insert(cookies);
     match require_same_origin(&app, request.method(), request.headers()) {
         Ok(()) => next.run(request).await,
         Err(error) => error.into_response(),
@@ -110,19 +127,54 @@ fn require_same_origin(
     ))
 }
 
-fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
-    let all = headers.get_all(header::COOKIE).into_iter();
-    let all = all.filter_map(|value| value.to_str().ok());
-    let mut cookies = all.flat_map(Cookie::split_parse).flatten();
-    cookies.find(|cookie| cookie.name() == name)?.value_raw()
+/// Our cookies, as they are on the way that a request came.
+#[derive(Debug, Clone, Copy)]
+pub struct Cookies {
+    https: bool,
 }
 
-/// A cookie of ours, kept until the browser is closed. `value` is a token or an organization: neither
-/// needs to be quoted, or encoded as a jar of cookies would.
-fn own_cookie<'a>(headers: &HeaderMap, name: &'a str, value: &'a str) -> Cookie<'a> {
-    let https = text(headers, "x-forwarded-proto") == Some("https");
-    let cookie = Cookie::build((name, value)).path("/").http_only(true);
-    cookie.same_site(SameSite::Strict).secure(https).build()
+impl Cookies {
+    fn of(app: &AppState, request: &Request) -> Self {
+        let client = request.extensions().get::<Client>();
+        let peer = client.map(|client| client.address);
+        Self {
+            https: app.proxies.is_https(peer, request.headers()),
+        }
+    }
+
+    fn name(self, name: &str) -> String {
+        let beginning = if self.https { HOST_ONLY } else { "" };
+        format!("{beginning}{name}")
+    }
+
+    fn find<'a>(self, headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+        let name = self.name(name);
+        let all = headers.get_all(header::COOKIE).into_iter();
+        let all = all.filter_map(|value| value.to_str().ok());
+        let mut cookies = all.flat_map(Cookie::split_parse).flatten();
+        cookies.find(|cookie| cookie.name() == name)?.value_raw()
+    }
+
+    /// A cookie of ours, kept until the browser is closed. `value` is a session's or an
+    /// organization: neither needs to be quoted, or encoded as a jar of cookies would.
+    fn make(self, name: &str, value: &str) -> Cookie<'static> {
+        let cookie = Cookie::build((self.name(name), value.to_owned()));
+        let cookie = cookie.path("/").http_only(true);
+        cookie
+            .same_site(SameSite::Strict)
+            .secure(self.https)
+            .build()
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for Cookies {
+    type Rejection = PageError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, PageError> {
+        // Set by the doorkeepers of all pages.
+        let cookies = parts.extensions.get().copied();
+        cookies.ok_or_else(|| PageError::new(StatusCode::UNAUTHORIZED, "sign in first"))
+    }
 }
 
 /// A redirect that sets a cookie.
@@ -161,21 +213,49 @@ pub async fn form() -> Html<String> {
 
 pub async fn sign_in(
     State(app): State<AppState>,
+    cookies: Cookies,
+    client: Option<Extension<Client>>,
     headers: HeaderMap,
     Form(given): Form<SignIn>,
 ) -> Response {
-    let token = given.token.trim();
-    if find_token(&app.tokens, token).is_none() {
-        let page = sign_in_page(Some("This is none of the deployment's tokens."));
-        return (StatusCode::FORBIDDEN, page).into_response();
+    let Some(token) = find_token(&app.tokens, given.token.trim()) else {
+        return wrong(&app, client.map(|client| client.0), &headers).await;
+    };
+    match app.sessions.begin(token).await {
+        Ok(session) => with_cookie("/webhooks", &cookies.make(SESSION, &session)),
+        Err(error) => PageError::from(error).into_response(),
     }
-    with_cookie("/webhooks", &own_cookie(&headers, SESSION, token))
 }
 
-pub async fn sign_out(headers: HeaderMap) -> Response {
-    let mut gone = own_cookie(&headers, SESSION, "");
+async fn wrong(app: &AppState, client: Option<Client>, headers: &HeaderMap) -> Response {
+    if let Some(client) = client {
+        let address = app.proxies.client(client.address, headers);
+        if app.wrong_tokens.came(address).await.is_err() {
+            let problem =
+                "Too many wrong tokens come at present. A right one is taken all the same.";
+            let close = [(header::RETRY_AFTER, "1"), (header::CONNECTION, "close")];
+            let page = sign_in_page(Some(problem));
+            return (StatusCode::TOO_MANY_REQUESTS, close, page).into_response();
+        }
+    }
+    let page = sign_in_page(Some("This is none of the deployment's tokens."));
+    (StatusCode::FORBIDDEN, page).into_response()
+}
+
+pub async fn sign_out(State(app): State<AppState>, visitor: Visitor, cookies: Cookies) -> Response {
+    if let Some(session) = &visitor.session
+        && let Err(error) = app.sessions.end(session).await
+    {
+        return PageError::from(error).into_response();
+    }
+    with_cookie("/sign-in", &gone(cookies))
+}
+
+/// Takes the session's cookie from the browser.
+fn gone(cookies: Cookies) -> Cookie<'static> {
+    let mut gone = cookies.make(SESSION, "");
     gone.set_max_age(Some(Default::default()));
-    with_cookie("/sign-in", &gone)
+    gone
 }
 
 #[derive(Deserialize)]
@@ -183,10 +263,10 @@ pub struct Chosen {
     organization: String,
 }
 
-pub async fn choose_organization(headers: HeaderMap, Form(chosen): Form<Chosen>) -> Response {
+pub async fn choose_organization(cookies: Cookies, Form(chosen): Form<Chosen>) -> Response {
     match Organization::new(chosen.organization.trim()) {
         Ok(organization) => {
-            let cookie = own_cookie(&headers, ORGANIZATION, organization.as_str());
+            let cookie = cookies.make(ORGANIZATION, organization.as_str());
             with_cookie("/webhooks", &cookie)
         }
         Err(error) => PageError::new(StatusCode::BAD_REQUEST, error.to_string()).into_response(),
@@ -206,20 +286,26 @@ mod tests {
             header::COOKIE,
             HeaderValue::from_static("a=1; prism_session=tok; b=2"),
         );
-        assert_eq!(cookie(&headers, SESSION), Some("tok"));
-        assert_eq!(cookie(&headers, "session"), None);
+        let plain = Cookies { https: false };
+        assert_eq!(plain.find(&headers, SESSION), Some("tok"));
+        assert_eq!(plain.find(&headers, "session"), None);
+        // Over https one that anybody could have set is none of ours.
+        let secure = Cookies { https: true };
+        assert_eq!(secure.find(&headers, SESSION), None);
+        let ours = HeaderValue::from_static("prism_session=a; __Host-prism_session=tok");
+        headers.insert(header::COOKIE, ours);
+        assert_eq!(secure.find(&headers, SESSION), Some("tok"));
     }
 
-    #[tokio::test]
-    async fn a_cookie_is_for_our_pages_alone_and_stands_there_as_it_is() {
-        let mut headers = HeaderMap::new();
-        let cookie = own_cookie(&headers, ORGANIZATION, "a:b@c").to_string();
-        let plain = "prism_organization=a:b@c; HttpOnly; SameSite=Strict; Path=/";
-        assert_eq!(cookie, plain);
-        headers.insert("x-forwarded-proto", HeaderValue::from_static("https"));
-        let gone = sign_out(headers).await;
-        let secure = "prism_session=; HttpOnly; SameSite=Strict; Secure; Path=/; Max-Age=0";
-        assert_eq!(gone.headers()[header::SET_COOKIE], secure);
-        assert_eq!(gone.headers()[header::LOCATION], "/sign-in");
+    #[test]
+    fn a_cookie_is_for_our_pages_alone_and_stands_there_as_it_is() {
+        let plain = Cookies { https: false };
+        let cookie = plain.make(ORGANIZATION, "a:b@c").to_string();
+        let expected = "prism_organization=a:b@c; HttpOnly; SameSite=Strict; Path=/";
+        assert_eq!(cookie, expected);
+        let gone = gone(Cookies { https: true }).to_string();
+        let expected =
+            "__Host-prism_session=; HttpOnly; SameSite=Strict; Secure; Path=/; Max-Age=0";
+        assert_eq!(gone, expected);
     }
 }

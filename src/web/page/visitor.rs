@@ -9,6 +9,6 @@ pub struct Visitor {
     pub organization: Organization,
     /// Whether they may look at no other.
     pub bound: bool,
-    /// Whether they signed in, and so can sign out.
-    pub signed_in: bool,
+    /// The value of their session, if they signed in and so can sign out.
+    pub session: Option<String>,
 }

@@ -47,7 +47,7 @@ pub(in crate::web::api) async fn stream(
     });
     let filter = filter.filter(organization);
     let (after, name) = (after.transpose()?, Some("attempt"));
-    let attempts = live::attempts(&app, filter, after, name, |one| {
+    let attempts = live::attempts(&app, filter, after, name, std::future::pending(), |one| {
         let view = AttemptView::from(one.attempt);
         serde_json::to_string(&view).unwrap_or_default()
     });

@@ -1,0 +1,20 @@
+//! Who is signed in to the page: one entry a session, which ends by itself.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use super::Unavailable;
+
+/// Keeps sessions for all processes that serve the page.
+#[async_trait]
+pub trait Sessions: Send + Sync {
+    /// Keeps `record` under `id` for so long.
+    async fn begin(&self, id: &str, record: &str, keep: Duration) -> Result<(), Unavailable>;
+
+    /// The record under `id`, if it is still kept; `keep`: from now on for so long.
+    async fn find(&self, id: &str, keep: Option<Duration>) -> Result<Option<String>, Unavailable>;
+
+    /// Forgets `id`.
+    async fn end(&self, id: &str) -> Result<(), Unavailable>;
+}
