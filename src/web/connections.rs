@@ -285,7 +285,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn strangers_take_no_place_of_those_who_have_a_token() {
-        let all = at_most(4, 2);
+        let all = at_most(8, 2);
         let known = [all.enter().unwrap(), all.enter().unwrap()];
         for one in &known {
             one.connection.asked(false);
