@@ -11,7 +11,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 /// How late a wrong token is answered.
-pub const LATE: Duration = Duration::from_secs(1);
+pub const LATE: Duration = Duration::from_millis(250);
 
 /// The most wrong tokens of one client that wait for their answers at once.
 const MOST_OF_ONE: usize = 8;

@@ -119,7 +119,7 @@ async fn a_wrong_token_is_slow_and_told_of_and_a_right_one_is_served_meanwhile(r
         assert_eq!(right.status(), 200);
     };
     let (answers, ()) = tokio::join!(futures::future::join_all(guesses), served);
-    assert!(begin.elapsed() >= Duration::from_secs(1));
+    assert!(begin.elapsed() >= Duration::from_millis(250));
     let count = |status| answers.iter().filter(|one| **one == status).count();
     assert_eq!(count(401) + count(403) + count(429), 30, "{answers:?}");
     assert!(count(429) > 0 && count(401) + count(403) > 0, "{answers:?}");
