@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use crate::domain::secret::KeyId;
 use crate::registry::sealing::Stands;
-use crate::registry::sweep::{Purpose, TOLD, Tally};
+use crate::registry::sweep::{Purpose, Tally};
 use crate::registry::webhooks::Webhooks;
 
 use super::console::Console;
@@ -206,7 +206,9 @@ fn write(
             "webhook {id} of organization {organization}: {problem}"
         )?;
     }
-    let more = tally.not_opened().saturating_sub(TOLD as u64);
+    let more = tally
+        .not_opened()
+        .saturating_sub(tally.unopened.len() as u64);
     if more > 0 {
         writeln!(out, "and {more} more")?;
     }

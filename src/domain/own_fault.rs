@@ -4,8 +4,9 @@
 //! memory, no local ports, no resolver, no network. What strikes one endpoint alone is its own,
 //! whatever it is called: a name that its servers do not answer for, an address that nobody routes
 //! to. The exception is a secret key that this process lacks: it strikes the webhooks that were sealed
-//! with it, and none of them can mend it. A fault that is taken for an endpoint's costs an attempt, of which there are ten; one that
-//! is taken for ours is put off for ever. So in doubt it is the endpoint's.
+//! with it, and none of them can mend it. A fault that is taken for an endpoint's costs an attempt, of
+//! which there are ten; one that is taken for ours is put off for ever. So in doubt it is the
+//! endpoint's.
 
 use std::fmt;
 use std::time::{Duration, Instant};

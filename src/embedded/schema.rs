@@ -210,3 +210,62 @@ pub(super) fn migrate(connection: &mut Connection) -> Result<(), Result<usize, r
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use rusqlite::params;
+
+    use super::*;
+
+    #[test]
+    fn a_database_of_before_is_brought_up_to_date_with_what_is_in_it() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        let before = 5;
+        connection.execute_batch(&STEPS[..before].concat()).unwrap();
+        connection
+            .pragma_update(None, "user_version", before as i64)
+            .unwrap();
+        for (id, document) in [
+            ("named", r#"{"id":"named","name":" pager "}"#),
+            ("number", r#"{"id":"number","name":7}"#),
+            ("broken", "{"),
+        ] {
+            let sql = "INSERT INTO webhooks (organization, id, document) VALUES ('acme', ?, ?)";
+            let document = document.as_bytes();
+            connection.execute(sql, params![id, document]).unwrap();
+        }
+        for (kind, head) in [
+            (0, r#"{"routing_key":"t"}"#),
+            (0, r#"{"organization":{"text":"acme"}}"#),
+            (1, r#"{"organization":"acme","delivery":"d"}"#),
+            (1, "{"),
+            (2, "{}"),
+        ] {
+            let sql = "INSERT INTO dead_letters (kind, reason, detail, dead_at, head, body) \
+                       VALUES (?, '', '', 0, ?, x'')";
+            let head = head.as_bytes();
+            connection.execute(sql, params![kind, head]).unwrap();
+        }
+        migrate(&mut connection).unwrap();
+        let names = "SELECT id FROM webhooks WHERE organization = 'acme' AND name = 'pager'";
+        let named: String = connection.query_row(names, [], |row| row.get(0)).unwrap();
+        assert_eq!(named, "named");
+        let unnamed = "SELECT count(*) FROM webhooks WHERE name IS NULL";
+        let unnamed: i64 = connection.query_row(unnamed, [], |row| row.get(0)).unwrap();
+        assert_eq!(unnamed, 2);
+        let whose = "SELECT organization, delivery FROM dead_letters ORDER BY id";
+        let mut whose = connection.prepare(whose).unwrap();
+        let whose = whose.query_map([], |row| Ok((row.get(0)?, row.get(1)?)));
+        let whose: rusqlite::Result<Vec<(Option<String>, Option<String>)>> =
+            whose.unwrap().collect();
+        let text = |text: &str| Some(text.to_owned());
+        let expected = [
+            (text("default"), None),
+            (text("acme"), None),
+            (text("acme"), text("d")),
+            (None, None),
+            (None, None),
+        ];
+        assert_eq!(whose.unwrap(), expected);
+    }
+}

@@ -56,7 +56,8 @@ pub enum RetryError {
     },
     /// Another retry of it has not come to its end.
     #[error(
-        "a retry of delivery {0} is under way already: what comes of it is in the Delivery Log;          another can be asked for once it has"
+        "a retry of delivery {0} is under way already: what comes of it is in the Delivery Log; \
+         another can be asked for once it has"
     )]
     UnderWay(DeliveryId),
     /// Its webhook cannot be looked up, or not be used.

@@ -16,12 +16,10 @@ const AT_ONCE: usize = 100;
 /// The field of a document, and its JSON.
 type Document = (Vec<u8>, Vec<u8>);
 
-/// The functions that work with the index, for the scripts that ask it.
-pub(super) const FUNCTIONS: &str = include_str!("scripts/names.lua");
-
-/// A script that asks the index.
+/// A script that works with the index.
 pub(super) fn asking(script: &str) -> Script {
-    Script::new(&format!("{FUNCTIONS}\n{script}"))
+    let functions = include_str!("scripts/names.lua");
+    Script::new(&format!("{functions}\n{script}"))
 }
 
 /// Makes the index anew if it has changed `changes` times until then, and no more since.

@@ -19,8 +19,8 @@ pub enum CipherError {
     /// None of the keys opens it, and it does not say which would.
     #[error(
         "it is sealed and cannot be opened: PRISM_SECRET_KEY is not the key that it was sealed \
-         with, or it was sealed for another webhook, or altered; add the right key or rotate the \
-         secret"
+         with, or it was sealed for another webhook, or altered; add the right key, or replace the \
+         secret at once (rotate-secret --promote --overlap 0s)"
     )]
     DoesNotOpen,
     /// Its own key does not open it.

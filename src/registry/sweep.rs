@@ -19,7 +19,7 @@ use crate::store::Unavailable;
 const TRIES: usize = 5;
 
 /// So many webhooks that cannot be opened are told one by one.
-pub const TOLD: usize = 100;
+const TOLD: usize = 100;
 
 /// After so many webhooks others have their turn.
 const TURN: usize = 64;
@@ -50,7 +50,7 @@ pub struct Tally {
     pub unreadable: u64,
     /// How many secret parts stood how when they were looked at.
     pub parts: BTreeMap<Stands, u64>,
-    /// The first [`TOLD`] of those that cannot be opened.
+    /// The first [`TOLD`] of those that cannot be opened, and the first that cannot for want of a key.
     pub unopened: Vec<Unopened>,
 }
 
@@ -85,7 +85,7 @@ impl Tally {
             true => self.for_want_of_key += 1,
             false => self.unreadable += 1,
         }
-        if self.unopened.len() < TOLD {
+        if self.unopened.len() < TOLD || for_want_of_key && self.for_want_of_key == 1 {
             self.unopened.push(Unopened {
                 organization: organization.clone(),
                 id,

@@ -57,6 +57,16 @@ pub struct Target<'a> {
     pub version: Option<&'a Version>,
 }
 
+impl<'a> Target<'a> {
+    /// The webhook as somebody saw it.
+    pub fn seen(reference: &'a str, version: &'a Version) -> Self {
+        Self {
+            reference,
+            version: Some(version),
+        }
+    }
+}
+
 impl<'a> From<&'a str> for Target<'a> {
     fn from(reference: &'a str) -> Self {
         Self {

@@ -14,36 +14,27 @@
 //! | `live` | new attempts as they are made |
 //! | [`problem`] | every error, as problem details (RFC 9457), and the field that it is about |
 //! | `error_status` | which HTTP status each error is answered with |
-//! | `listener`, `connections` | the port; its connections, and who makes room when there are too many |
-//! | [`limits`] | what a client of the port may take |
-//! | `transport`, `request_body` | how long bytes and bodies may take |
-//! | `body` | reads a body whole, up to a limit |
-//! | `drain_body` | reads what a handler left of a request |
+//! | `port` | the port, its connections and their limits, and how bodies come |
 
 mod access;
 pub mod api;
-mod body;
-mod connections;
 mod cursor;
-mod drain_body;
 mod error_status;
 mod headers;
-pub mod limits;
-mod listener;
 mod live;
 mod page;
+mod port;
 pub mod problem;
 pub mod proxies;
-mod request_body;
 pub mod sessions;
 pub mod state;
-mod transport;
 pub mod wrong_tokens;
 
 use axum::{Router, middleware};
 
-pub use limits::PortLimits;
-pub use listener::{Listener, ServeError};
+pub use port::PortLimits;
+use port::drain_body;
+pub use port::listener::{Listener, ServeError};
 use state::AppState;
 
 /// Everything that is answered.

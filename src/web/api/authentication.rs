@@ -12,7 +12,7 @@ use axum_extra::headers::authorization::{Authorization, Bearer};
 use crate::config::ApiToken;
 use crate::domain::ids::Organization;
 use crate::web::access::{asks_for_this_machine, find_token, is_from_own_page};
-use crate::web::listener::Client;
+use crate::web::port::listener::Client;
 use crate::web::problem::Problem;
 use crate::web::state::AppState;
 

@@ -6,8 +6,8 @@ use axum::http::{HeaderMap, StatusCode, header};
 use bytes::Bytes;
 use serde::de::DeserializeOwned;
 
-use crate::web::body;
 use crate::web::headers::text;
+use crate::web::port::whole_body;
 use crate::web::problem::Problem;
 
 /// The largest JSON body: a webhook with everything it may have is far smaller.
@@ -67,7 +67,7 @@ fn wrong(path: &str, error: &serde_json::Error) -> Problem {
 
 /// Reads a body of at most `limit` bytes.
 pub(super) async fn read(body: Body, limit: usize) -> Result<Bytes, Problem> {
-    let read = body::read(body, limit).await;
+    let read = whole_body::read(body, limit).await;
     read.map_err(|error| Problem::new(error.status(), error.to_string()))
 }
 

@@ -6,7 +6,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 
 use super::error::PageError;
-use crate::web::body;
+use crate::web::port::whole_body;
 
 /// The largest form of a webhook: as typed, each character of what a webhook may have can be encoded
 /// in nine.
@@ -32,7 +32,7 @@ pub async fn read(request: Request, next: Next) -> Response {
     let path = request.extensions().get::<MatchedPath>();
     let limit = limit(path.map_or("", MatchedPath::as_str));
     let (parts, sent) = request.into_parts();
-    match body::read(sent, limit).await {
+    match whole_body::read(sent, limit).await {
         Ok(read) => next.run(Request::from_parts(parts, Body::from(read))).await,
         Err(error) => PageError::new(error.status(), error.to_string()).into_response(),
     }

@@ -207,7 +207,7 @@ pub async fn rotate(
         overlap: overlap(&form),
     };
     let version = Version::new(&typed.version);
-    let target = seen(&webhook.document.id, &version);
+    let target = Target::seen(&webhook.document.id, &version);
     let (webhooks, organization) = (&app.deployment.webhooks, &visitor.organization);
     let rotating = webhooks.rotate_secret(organization, target, &secret, rotation, now);
     let stored = match rotating.await {
@@ -256,7 +256,7 @@ pub async fn promote(
 ) -> Result<Redirect, PageError> {
     let version = Version::new(&Typed::read(&form).version);
     let (webhooks, organization) = (&app.deployment.webhooks, &visitor.organization);
-    let (target, overlap) = (seen(&id, &version), Some(overlap(&form)));
+    let (target, overlap) = (Target::seen(&id, &version), Some(overlap(&form)));
     let now = Timestamp::now();
     let promoted = webhooks
         .promote_secret(organization, target, overlap, now)
@@ -273,19 +273,11 @@ pub async fn drop_staged(
 ) -> Result<Redirect, PageError> {
     let version = Version::new(&Typed::read(&form).version);
     let (webhooks, organization) = (&app.deployment.webhooks, &visitor.organization);
-    let (target, now) = (seen(&id, &version), Timestamp::now());
+    let (target, now) = (Target::seen(&id, &version), Timestamp::now());
     let dropped = webhooks
         .drop_staged_secrets(organization, target, now)
         .await;
     done(dropped, "dropped")
-}
-
-/// The webhook, if it is still what was shown.
-fn seen<'a>(id: &'a str, version: &'a Version) -> Target<'a> {
-    Target {
-        reference: id,
-        version: Some(version),
-    }
 }
 
 fn done(changed: Result<StoredWebhook, WebhooksError>, word: &str) -> Result<Redirect, PageError> {

@@ -22,7 +22,7 @@ use super::visitor::Visitor;
 use crate::domain::ids::Organization;
 use crate::web::access::{asks_for_this_machine, find_token, is_from_own_page};
 use crate::web::headers::text;
-use crate::web::listener::Client;
+use crate::web::port::listener::Client;
 use crate::web::state::AppState;
 
 const SESSION: &str = "prism_session";

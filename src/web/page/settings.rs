@@ -127,10 +127,7 @@ pub async fn save(
     };
     let patch = patch(&webhook, &typed, fields);
     let version = Version::new(&typed.version);
-    let target = Target {
-        reference: &webhook.document.id,
-        version: Some(&version),
-    };
+    let target = Target::seen(&webhook.document.id, &version);
     let webhooks = &app.deployment.webhooks;
     let saving = webhooks.update(&visitor.organization, target, &patch, Timestamp::now());
     match saving.await {

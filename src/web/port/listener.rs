@@ -23,10 +23,10 @@ use tower_service::Service as _;
 
 use super::connections::{Connection, Connections, Place};
 use super::limits::PortLimits;
-use super::request_body::RequestBody;
-use super::router;
+use super::timed_body::TimedBody;
 use super::transport::Transport;
 use crate::config::ApiToken;
+use crate::web::router;
 use crate::web::state::AppState;
 
 #[cfg(test)]
@@ -200,7 +200,7 @@ async fn answer(stream: TcpStream, address: SocketAddr, place: &Place, port: Por
         };
         let (mut parts, incoming) = request.into_parts();
         parts.extensions.insert(client);
-        let body = RequestBody::new(incoming, Arc::clone(connection), Arc::clone(&limits));
+        let body = TimedBody::new(incoming, Arc::clone(connection), Arc::clone(&limits));
         let underway = UnderWay(Arc::clone(connection));
         let answering = router
             .clone()
@@ -235,7 +235,7 @@ async fn answer(stream: TcpStream, address: SocketAddr, place: &Place, port: Por
 
 /// Who sent a request, and on which connection.
 #[derive(Debug, Clone)]
-pub(super) struct Client {
+pub(in crate::web) struct Client {
     /// The other end of the connection: the client's, or that of a proxy before it.
     pub address: SocketAddr,
     connection: Arc<Connection>,

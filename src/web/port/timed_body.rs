@@ -20,7 +20,7 @@ use super::transport::Alarm;
 pub(super) struct TooSlow(Duration);
 
 /// A body that fails with [`TooSlow`] when its client takes too long to send it.
-pub(super) struct RequestBody {
+pub(super) struct TimedBody {
     incoming: Incoming,
     connection: Arc<Connection>,
     limits: Arc<PortLimits>,
@@ -31,7 +31,7 @@ pub(super) struct RequestBody {
     failed: bool,
 }
 
-impl RequestBody {
+impl TimedBody {
     pub fn new(incoming: Incoming, connection: Arc<Connection>, limits: Arc<PortLimits>) -> Self {
         Self {
             incoming,
@@ -45,7 +45,7 @@ impl RequestBody {
     }
 }
 
-impl Body for RequestBody {
+impl Body for TimedBody {
     type Data = Bytes;
     type Error = BoxError;
 
@@ -88,7 +88,7 @@ impl Body for RequestBody {
     }
 }
 
-impl Drop for RequestBody {
+impl Drop for TimedBody {
     fn drop(&mut self) {
         self.connection.whole();
     }

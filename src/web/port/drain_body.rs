@@ -24,7 +24,7 @@ const LIMIT: usize = 16 << 20;
 const TIME_LIMIT: Duration = Duration::from_secs(2);
 
 /// Answers a request once its body has come, or as much of the rest as is put up with.
-pub(super) async fn read(request: Request, next: Next) -> Response {
+pub(in crate::web) async fn read(request: Request, next: Next) -> Response {
     let (parts, body) = request.into_parts();
     // Such a client sends nothing until it is asked to, and reading asks it to.
     let waits = parts.headers.contains_key(header::EXPECT);

@@ -14,7 +14,7 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use super::*;
-use crate::web::{body, drain_body};
+use crate::web::port::{drain_body, whole_body};
 
 /// How long anything may take that is to happen at once, on a machine that is busy.
 const SOON: Duration = Duration::from_secs(20);
@@ -42,7 +42,7 @@ fn patient() -> PortLimits {
 }
 
 async fn read_whole(sent: Body) -> axum::response::Response {
-    match body::read(sent, 1 << 20).await {
+    match whole_body::read(sent, 1 << 20).await {
         Ok(read) => format!("{} bytes", read.len()).into_response(),
         Err(error) => (error.status(), error.to_string()).into_response(),
     }

@@ -6,11 +6,11 @@ use bytes::Bytes;
 use http_body_util::LengthLimitError;
 use hyper::body::Body as _;
 
-use super::request_body::TooSlow;
+use super::timed_body::TooSlow;
 
 /// Why a body was not read.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum BodyError {
+pub(in crate::web) enum BodyError {
     /// It is larger than its limit, in bytes. Nothing is read of one that says so beforehand.
     #[error("the body has more than {0} bytes, the limit here")]
     TooLarge(usize),
@@ -34,7 +34,7 @@ impl BodyError {
 }
 
 /// Reads a body of at most `limit` bytes.
-pub(super) async fn read(body: Body, limit: usize) -> Result<Bytes, BodyError> {
+pub(in crate::web) async fn read(body: Body, limit: usize) -> Result<Bytes, BodyError> {
     if body.size_hint().lower() > limit as u64 {
         return Err(BodyError::TooLarge(limit));
     }
