@@ -50,7 +50,7 @@ pub struct Tally {
     pub unreadable: u64,
     /// How many secret parts stood how when they were looked at.
     pub parts: BTreeMap<Stands, u64>,
-    /// The first [`TOLD`] of those that cannot be opened, and the first that cannot for want of a key.
+    /// The first hundred of those that cannot be opened, and the first that cannot for want of a key.
     pub unopened: Vec<Unopened>,
 }
 
