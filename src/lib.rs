@@ -63,7 +63,7 @@
 //! | a resource of the API | [`web::api`], one file each |
 //! | what is done by hand, over API and page | [`operations`] |
 //! | the Webhooks page | `web::page`, one file each; `form::check` checks what was typed |
-//! | the port that both answer on, and which status an error has | [`web`], `web::error_status` |
+//! | the port that both answer on, and which status an error has | `web::port`, `web::error_status` |
 //! | a command | [`cli`], one file each; `store_commands` for those that ask the store |
 //! | what is started and stopped, in what order; what the mode opens | [`app`], `app::backend` |
 //! | what `demo` shows | [`demo`] |
