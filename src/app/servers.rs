@@ -17,9 +17,9 @@ use crate::rabbitmq::publisher::Publisher;
 use crate::redis::board::RedisBoard;
 use crate::redis::calendars::RedisCalendars;
 use crate::redis::connection::Connection;
-use crate::redis::deliveries::Deliveries;
 use crate::redis::delivery_log::RedisDeliveryLog;
 use crate::redis::keys::Keys;
+use crate::redis::letters::RedisLetters;
 use crate::redis::log_writer::RedisLogWriter;
 use crate::redis::pauses::RedisPauses;
 use crate::redis::sessions::RedisSessions;
@@ -94,9 +94,8 @@ impl Backend for OnServers {
     fn dead_letters(&self) -> Result<Arc<dyn DeadLetters>, ServerError> {
         let server = super::server(&self.config, self.client)?;
         let topology = Arc::new(super::topology(&self.config));
-        let deliveries = Deliveries::new(redis(&self.config)?, keys(&self.config));
-        let deliveries = Arc::new(deliveries);
-        Ok(Arc::new(DeadLetterQueue::new(server, topology, deliveries)))
+        let index = Arc::new(RedisLetters::new(redis(&self.config)?, keys(&self.config)));
+        Ok(Arc::new(DeadLetterQueue::new(server, topology, index)))
     }
 
     fn sessions(&self) -> Result<Arc<dyn Sessions>, ServerError> {
@@ -130,7 +129,9 @@ impl Backend for OnServers {
         ));
         // The publisher goes on until everything in flight is settled: after the source has ended.
         let stop = CancellationToken::new();
-        let publisher = Publisher::start(server.clone(), topology.clone(), stop);
+        let letters = Arc::new(RedisLetters::new(redis.clone(), keys.clone()));
+        let publisher =
+            Publisher::start(server.clone(), topology.clone(), stop).with_index(letters);
         let ports = Ports {
             handover: Arc::new(publisher.clone()),
             calendars: Arc::new(RedisCalendars::new(redis.clone(), keys.clone())),

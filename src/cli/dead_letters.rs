@@ -9,7 +9,8 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 
 use crate::domain::dead_letter::Reason;
-use crate::store::dead_letters::{Action, DeadLetters, Filter, Options, Progress};
+use crate::store::dead_letters::{Action, DeadLetters, Filter, Found, Options, Progress};
+use crate::store::letter_index::StillLooking;
 
 use super::attempts::point_in_time;
 use super::console::Console;
@@ -126,7 +127,7 @@ async fn show(
         ids: Some(BTreeSet::from([id.clone()])),
         ..Filter::default()
     };
-    let found = dead_letters.list(&filter, 1).await?;
+    let found = look(dead_letters, &filter, 1, console).await?;
     let Some(letter) = found.letters.first() else {
         let message =
             format_args!("no dead letter has the id {id}; list them to see those there are");
@@ -143,8 +144,8 @@ async fn list(
     json: bool,
     console: &mut Console,
 ) -> Result<(), Failure> {
-    let found = dead_letters.list(filter, limit).await?;
-    if !found.complete {
+    let found = look(dead_letters, filter, limit, console).await?;
+    if !found.is_complete() {
         let looked_at = found.looked_at;
         console.say(format_args!(
             "there may be more: the first {looked_at} were looked at (--limit shows more)"
@@ -192,6 +193,31 @@ async fn list(
         rows,
         "no dead letters",
     )?)
+}
+
+/// Lists letters, however long it takes until what there is is known.
+async fn look(
+    dead_letters: &dyn DeadLetters,
+    filter: &Filter,
+    limit: usize,
+    console: &mut Console,
+) -> Result<Found, Failure> {
+    let mut reported = false;
+    let found = loop {
+        match dead_letters.list(filter, None, limit).await {
+            Err(error) if error.cause().is::<StillLooking>() => {
+                if console.shows.progress {
+                    reported = true;
+                    console.progress(format_args!("{error}"));
+                }
+            }
+            found => break found,
+        }
+    };
+    if reported {
+        console.say("");
+    }
+    Ok(found?)
 }
 
 async fn change(

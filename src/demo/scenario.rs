@@ -89,7 +89,7 @@ pub struct Stage {
     receivers: CancellationToken,
     tally: Tally,
     verified: BTreeSet<String>,
-    told_dead: usize,
+    told_dead: BTreeSet<Option<String>>,
     started: Instant,
 }
 
@@ -140,7 +140,7 @@ impl Stage {
             receivers,
             tally: Tally::default(),
             verified: BTreeSet::new(),
-            told_dead: 0,
+            told_dead: BTreeSet::new(),
             started: Instant::now(),
         })
     }
@@ -308,10 +308,12 @@ impl Stage {
         let found = self
             .deployment
             .dead_letters
-            .list(&Filter::default(), 100)
+            .list(&Filter::default(), None, 100)
             .await?;
-        for letter in found.letters.into_iter().skip(self.told_dead) {
-            self.told_dead += 1;
+        for letter in found.letters {
+            if !self.told_dead.insert(letter.delivery.clone()) {
+                continue;
+            }
             let to = letter.webhook.as_ref().and_then(|id| self.webhooks.get(id));
             let (Some(to), Some(delivery)) = (to.copied(), letter.delivery) else {
                 continue;

@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, params};
+use sha2::{Digest as _, Sha256};
 
 use super::handover::LetterKind;
 use super::message::{self, DeliveryHead, Draft, EventHead, MessageKind, StoredHeader};
@@ -17,7 +18,8 @@ use crate::domain::ids::Organization;
 use crate::engine::clock::Clock;
 use crate::store::Unavailable;
 use crate::store::dead_letters::{
-    self, Action, Disposition, Filter, Found, Options, Pace, Progress, Report, Summary,
+    self, Action, Disposition, Filter, Found, Options, Pace, Position, Progress, Report, Summary,
+    disposition,
 };
 
 /// How many letters are looked at or moved at once.
@@ -51,6 +53,23 @@ struct Looked {
     id: i64,
     summary: Summary,
     usable: bool,
+    /// Of what is no delivery, a digest that tells it from others.
+    digest: Option<String>,
+}
+
+impl Looked {
+    /// Its place, which says nothing of how many others there are.
+    fn position(&self) -> Position {
+        let at = self.summary.dead_at.map_or(0, Timestamp::as_microsecond);
+        let id = self
+            .digest
+            .clone()
+            .or_else(|| self.summary.delivery.clone());
+        Position {
+            at,
+            id: id.unwrap_or_default(),
+        }
+    }
 }
 
 impl DeadLetters {
@@ -66,29 +85,42 @@ impl DeadLetters {
         Ok(self.store.read(count).await?)
     }
 
-    /// The letters that match `filter`, at most `limit` of them, oldest first.
-    pub async fn list(&self, filter: &Filter, limit: usize) -> Result<Found, DeadLettersError> {
+    /// The letters that match `filter` and stand behind `after`, at most `limit` of them, oldest
+    /// first.
+    pub async fn list(
+        &self,
+        filter: &Filter,
+        after: Option<&Position>,
+        limit: usize,
+    ) -> Result<Found, DeadLettersError> {
         let mut found = Found::default();
-        let mut after = 0;
-        while found.letters.len() < limit {
+        let mut after = match after.cloned() {
+            Some(position) => {
+                let place = move |connection: &Connection| place(connection, &position);
+                self.store.read(place).await?
+            }
+            None => 0,
+        };
+        let mut last = None;
+        loop {
             let looked = self.look(after, i64::MAX).await?;
-            found.complete = looked.len() < AT_ONCE;
+            let over = looked.len() < AT_ONCE;
             for letter in looked {
                 if found.letters.len() == limit {
-                    found.complete = false;
+                    found.next = last;
                     return Ok(found);
                 }
                 after = letter.id;
                 found.looked_at += 1;
                 if filter.matches(&letter.summary) {
+                    last = Some(letter.position());
                     found.letters.push(letter.summary);
                 }
             }
-            if found.complete {
-                break;
+            if over {
+                return Ok(found);
             }
         }
-        Ok(found)
     }
 
     /// Goes once through the letters there are and does `action` with those that match `filter`.
@@ -122,12 +154,7 @@ impl DeadLetters {
                     after = i64::MAX;
                     break;
                 }
-                let disposition = match action {
-                    _ if !filter.is_of_organization(&letter.summary) => Disposition::Foreign,
-                    _ if !filter.matches(&letter.summary) => Disposition::Kept,
-                    Action::Requeue if !letter.usable => Disposition::Unusable,
-                    _ => Disposition::Done,
-                };
+                let disposition = disposition(&letter.summary, letter.usable, action, filter);
                 if disposition == Disposition::Done && !options.dry_run {
                     tokio::select! {
                         biased;
@@ -212,8 +239,13 @@ impl DeadLetters {
 
 #[async_trait]
 impl dead_letters::DeadLetters for DeadLetters {
-    async fn list(&self, filter: &Filter, limit: usize) -> Result<Found, Unavailable> {
-        let found = Self::list(self, filter, limit).await;
+    async fn list(
+        &self,
+        filter: &Filter,
+        after: Option<&Position>,
+        limit: usize,
+    ) -> Result<Found, Unavailable> {
+        let found = Self::list(self, filter, after, limit).await;
         found.map_err(Unavailable::new)
     }
 
@@ -227,6 +259,28 @@ impl dead_letters::DeadLetters for DeadLetters {
         let done = Self::process(self, action, filter, options, report).await;
         done.map_err(Unavailable::new)
     }
+}
+
+/// What tells a message that is no delivery from others.
+fn digest(head: &[u8]) -> String {
+    hex::encode(&Sha256::digest(head)[..16])
+}
+
+/// Behind which letter a list goes on from a position: behind the letter that stood there, or if it
+/// has gone, behind those that were given up before it.
+fn place(connection: &Connection, position: &Position) -> rusqlite::Result<i64> {
+    let millis = position.at / 1000;
+    let sql = "SELECT id, head, delivery FROM dead_letters WHERE dead_at = ?";
+    let mut rows = connection.prepare_cached(sql)?;
+    let mut rows = rows.query([millis])?;
+    while let Some(row) = rows.next()? {
+        let (head, delivery): (Vec<u8>, Option<String>) = (row.get(1)?, row.get(2)?);
+        if delivery.unwrap_or_else(|| digest(&head)) == position.id {
+            return row.get(0);
+        }
+    }
+    let sql = "SELECT coalesce(min(id) - 1, max(id), 0) FROM dead_letters WHERE dead_at >= ?";
+    connection.query_row(sql, [millis], |row| row.get(0))
 }
 
 fn look(connection: &Connection, after: i64, last: i64) -> rusqlite::Result<Vec<Looked>> {
@@ -246,16 +300,17 @@ fn look(connection: &Connection, after: i64, last: i64) -> rusqlite::Result<Vec<
             event: None,
             delivery: None,
             attempts: None,
-            sequence: None,
             last_outcome: None,
             last_status: None,
             size: row.get(6)?,
         };
         let usable = describe(kind, &head, &mut summary);
+        let digest = summary.delivery.is_none().then(|| digest(&head));
         Ok(Looked {
             id: row.get(0)?,
             summary,
             usable,
+            digest,
         })
     })?;
     rows.collect()
@@ -273,7 +328,6 @@ fn describe(kind: i64, head: &[u8], summary: &mut Summary) -> bool {
         summary.event = Some(head.event.to_string());
         summary.delivery = Some(head.delivery.to_string());
         summary.attempts = Some(head.attempt);
-        summary.sequence = Some(head.sequence);
         summary.last_outcome = head.last_outcome;
         summary.last_status = head.last_status;
         return true;

@@ -11,8 +11,10 @@ use super::message::headers::{Headers, header};
 use super::message::{self, Draft, Outgoing, Received};
 use super::topology::Topology;
 use crate::domain::dead_letter::Reason;
+use crate::domain::delivery::Delivery;
 use crate::domain::ids::Organization;
 use crate::store::dead_letters::{POISON_DETAIL, Summary};
+use crate::store::letter_index::Indexed;
 
 /// A dead letter as it came from the queue.
 #[derive(Debug)]
@@ -95,10 +97,6 @@ impl DeadLetterMessage {
                 true => None,
                 false => headers.number(header::ATTEMPT).ok().flatten(),
             },
-            sequence: match self.was_event {
-                true => None,
-                false => headers.number(header::SEQUENCE).ok().flatten(),
-            },
             last_outcome: text(header::LAST_OUTCOME),
             last_status: match self.was_event {
                 true => None,
@@ -108,12 +106,39 @@ impl DeadLetterMessage {
         }
     }
 
+    /// What the index keeps of it. What has no id yet gets one, which is to be written into the letter
+    /// [that is kept](Self::kept).
+    pub(super) fn indexed(&self, topology: &Topology) -> Indexed {
+        let (id, sequence) = match self.delivery() {
+            Some(delivery) => (delivery.id.to_string(), delivery.sequence),
+            None => (self.letter().unwrap_or_else(message::new_stamp), 0),
+        };
+        Indexed {
+            id,
+            sequence,
+            summary: self.summary(),
+            usable: self.requeued(topology).is_some(),
+        }
+    }
+
+    /// The id that it was given, if we did.
+    fn letter(&self) -> Option<String> {
+        let ours = |text: &String| text.len() == 32 && text.bytes().all(|b| b.is_ascii_hexdigit());
+        self.text(header::LETTER).filter(ours)
+    }
+
+    /// The delivery that it is, if it is one.
+    fn delivery(&self) -> Option<Delivery> {
+        if self.was_event {
+            return None;
+        }
+        message::delivery(&self.received).ok()
+    }
+
     /// The message that starts it again from attempt 1, or `None` if nothing can come of it: what
     /// was to be a delivery and is none has lost what would make it one.
     pub(super) fn requeued(&self, topology: &Topology) -> Option<Outgoing> {
-        if !self.was_event
-            && let Ok(delivery) = message::delivery(&self.received)
-        {
+        if let Some(delivery) = self.delivery() {
             let delivery = delivery.requeued();
             return Some(
                 message::encode_delivery(&delivery).for_queue(topology.deliveries_queue()),
@@ -137,8 +162,9 @@ impl DeadLetterMessage {
     }
 
     /// The same letter again, for the queue's tail. Of the headers only ours are kept: the broker's
-    /// notes would grow, and what another publisher set may mean something to the broker.
-    pub(super) fn kept(&self, topology: &Topology) -> Outgoing {
+    /// notes would grow, and what another publisher set may mean something to the broker. What is no
+    /// delivery is known by `id` from then on.
+    pub(super) fn kept(&self, id: &str, topology: &Topology) -> Outgoing {
         let mut headers = FieldTable::default();
         if let Some(received) = self.received.properties.headers() {
             for (name, value) in received {
@@ -156,6 +182,9 @@ impl DeadLetterMessage {
             if let Some(event_type) = self.event_type() {
                 message::put(&mut headers, header::EVENT_TYPE, &event_type);
             }
+        }
+        if self.delivery().is_none() {
+            message::put(&mut headers, header::LETTER, id);
         }
         let message_id = self
             .received

@@ -5,6 +5,7 @@
 //! confirmed or the publisher is told to stop.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -17,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::confirm::{Confirmer, Patience, Unconfirmed};
 use super::connection::{ConnectError, Purpose, STEADY, Server, close, until_dead};
+use super::dead_letter_message::DeadLetterMessage;
 use super::message::{self, LONGEST_NAME, Outgoing};
 use super::topology::Topology;
 use super::waits::{Place, Waits};
@@ -24,6 +26,7 @@ use crate::domain::delivery::Delivery;
 use crate::domain::event::RawEvent;
 use crate::engine::ports::{FollowUp, Handover, Stopped};
 use crate::reconnect::Reconnect;
+use crate::store::letter_index::LetterIndex;
 
 /// Publishes to the broker. Clones share one connection.
 #[derive(Debug, Clone)]
@@ -31,9 +34,20 @@ pub struct Publisher {
     link: watch::Receiver<Link>,
     topology: Arc<Topology>,
     waits: Arc<Mutex<Waits>>,
+    letters: Option<Letters>,
     outages: Arc<OutageLog>,
     stop: CancellationToken,
     supervisor: Arc<tokio::sync::Mutex<Option<JoinHandle<()>>>>,
+}
+
+/// The index that dead letters are entered in.
+#[derive(Clone)]
+struct Letters(Arc<dyn LetterIndex>);
+
+impl fmt::Debug for Letters {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Letters")
+    }
 }
 
 /// The state of the connection.
@@ -77,10 +91,17 @@ impl Publisher {
             link,
             topology,
             waits: Arc::new(Mutex::new(Waits::new(Instant::now()))),
+            letters: None,
             outages: Arc::default(),
             stop,
             supervisor: Arc::new(tokio::sync::Mutex::new(Some(supervisor))),
         }
+    }
+
+    /// The same, but dead letters are entered in their index before they are published.
+    pub fn with_index(mut self, letters: Arc<dyn LetterIndex>) -> Self {
+        self.letters = Some(Letters(letters));
+        self
     }
 
     /// Publishes an event as the gateway would, once: the caller decides what a failure means.
@@ -204,10 +225,22 @@ impl Handover for Publisher {
     async fn hand_over(&self, follow_up: FollowUp) -> Result<(), Stopped> {
         let follow_up = self.choose_queue(follow_up);
         let outgoing = message::encode(&follow_up, &self.topology, Timestamp::now());
+        let publishing = async {
+            match &self.letters {
+                Some(Letters(index)) if matches!(follow_up, FollowUp::DeadLetter(_)) => {
+                    let letter = DeadLetterMessage::new(outgoing.clone().into(), &self.topology);
+                    let letter = letter.indexed(&self.topology);
+                    index.expect(&letter).await;
+                    self.until_confirmed(&outgoing).await;
+                    index.confirm(&letter).await;
+                }
+                _ => self.until_confirmed(&outgoing).await,
+            }
+        };
         tokio::select! {
             biased;
             () = self.stop.cancelled() => Err(Stopped),
-            () = self.until_confirmed(&outgoing) => Ok(()),
+            () = publishing => Ok(()),
         }
     }
 }

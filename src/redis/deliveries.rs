@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 
-use async_trait::async_trait;
 use redis::cmd;
 
 use super::connection::Connection;
@@ -13,7 +12,7 @@ use super::texts::Texts;
 pub use super::texts::Unreadable;
 use crate::domain::ids::{DeliveryId, Organization};
 use crate::store::Unavailable;
-use crate::store::dead_letters::{Afterwards, Summary};
+use crate::store::dead_letters::Summary;
 pub use crate::store::delivery_log::Recorded;
 use crate::store::retention::RETRY_CLAIMED;
 
@@ -98,14 +97,15 @@ impl Deliveries {
         command.arg(self.keys.retry(organization, id, sequence));
         Ok(self.connection.call(&command).await?)
     }
-}
 
-#[async_trait]
-impl Afterwards for Deliveries {
-    async fn superseded(&self, letter: &Summary) -> Result<bool, Unavailable> {
-        let (Some(organization), Some(delivery), Some(sequence)) =
-            (&letter.organization, &letter.delivery, letter.sequence)
-        else {
+    /// Whether the delivery of a dead letter that has this sequence was delivered since, or given up
+    /// anew, which is another letter.
+    pub(super) async fn supersedes(
+        &self,
+        letter: &Summary,
+        sequence: u32,
+    ) -> Result<bool, Unavailable> {
+        let (Some(organization), Some(delivery)) = (&letter.organization, &letter.delivery) else {
             return Ok(false);
         };
         let (Ok(organization), Ok(delivery)) =

@@ -102,6 +102,28 @@ impl Keys {
         format!("{}:{{{organization}}}:delivery:", self.prefix)
     }
 
+    /// Hash: what is in the dead-letter queue, id to JSON. The names of what belongs to it begin alike.
+    pub fn letters(&self) -> String {
+        format!("{}:letters", self.prefix)
+    }
+
+    /// What belongs to the index of the dead-letter queue:
+    ///
+    /// - `times`, sorted set: the letters by when they were given up, in microseconds since 1970;
+    /// - `seen`, sorted set: the same by when they were entered or last met in the queue;
+    /// - `unconfirmed`, sorted set: those whose publishing is not confirmed, by when they were entered;
+    /// - `void`, hash: deliveries whose letters up to a sequence are void, and since when they are;
+    /// - `known`, hash: when the last whole pass began, and how many letters it met twice;
+    /// - `pass`, text, expires: who is going through the queue, and how far.
+    pub fn letters_part(&self, part: &str) -> String {
+        format!("{}:letters:{part}", self.prefix)
+    }
+
+    /// Sorted set: an organization's dead letters by when they were given up.
+    pub fn letters_of(&self, organization: &str) -> String {
+        format!("{}:{{{organization}}}:letters", self.prefix)
+    }
+
     /// Text, expires: there while the retry by hand of a delivery that has this sequence is under way.
     pub fn retry(
         &self,

@@ -13,6 +13,7 @@
 //! | [`log_writer`] | the delivery log, for the engine: written in batches |
 //! | [`attempts`] | the attempts on record, for commands and the API |
 //! | [`deliveries`] | the deliveries on record, for a retry by hand |
+//! | [`letters`] | the index of the dead-letter queue |
 //! | [`delivery_log`] | all of the record, for whoever asks from outside |
 //! | [`probe`] | whether anything can be written |
 //! | [`board`] | whose deliveries are held back |
@@ -37,6 +38,7 @@ pub mod delivery_log;
 mod documents;
 pub mod error;
 pub mod keys;
+pub mod letters;
 mod listener;
 pub mod log_writer;
 mod names;

@@ -1,11 +1,14 @@
 //! The dead letters, whatever keeps them: what they say, which are meant, and what is done with them.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::str::FromStr;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::de::Error as _;
+use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -19,8 +22,14 @@ pub(crate) const POISON_DETAIL: &str =
 /// Looks through the dead letters and moves them.
 #[async_trait]
 pub trait DeadLetters: Send + Sync {
-    /// The dead letters meant, at most `limit`, oldest first.
-    async fn list(&self, filter: &Filter, limit: usize) -> Result<Found, Unavailable>;
+    /// The dead letters meant that stand behind `after`, or from the oldest, at most `limit`, oldest
+    /// first. Changes nothing, and nobody sees less meanwhile.
+    async fn list(
+        &self,
+        filter: &Filter,
+        after: Option<&Position>,
+        limit: usize,
+    ) -> Result<Found, Unavailable>;
 
     /// Goes once through the dead letters and does `action` with those meant. Calls `report` now
     /// and then with what was done so far.
@@ -33,18 +42,11 @@ pub trait DeadLetters: Send + Sync {
     ) -> Result<Progress, Unavailable>;
 }
 
-/// What became of deliveries after they were given up: a letter in a queue does not know.
-#[async_trait]
-pub trait Afterwards: Send + Sync {
-    /// Whether the delivery of `letter` was delivered since, or given up anew, which is another letter.
-    async fn superseded(&self, letter: &Summary) -> Result<bool, Unavailable>;
-}
-
 /// Who is told, now and then, how far a job through the dead letters is.
 pub type Report<'a> = &'a mut (dyn for<'p> FnMut(&'p Progress) + Send + 'a);
 
 /// A dead letter, as people and filters see it. What a header does not say legibly is absent.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Summary {
     /// Why it was given up; absent if the letter says nothing known.
     pub reason: Option<Reason>,
@@ -64,9 +66,6 @@ pub struct Summary {
     pub delivery: Option<String>,
     /// The number of the last attempt, of a delivery.
     pub attempts: Option<u32>,
-    /// The delivery's [sequence](crate::domain::delivery::Delivery::sequence), of a delivery.
-    #[serde(skip)]
-    pub sequence: Option<u32>,
     /// How the last attempt went.
     pub last_outcome: Option<String>,
     /// The HTTP status of the last attempt.
@@ -138,9 +137,65 @@ pub struct Found {
     pub letters: Vec<Summary>,
     /// How many letters were looked at.
     pub looked_at: u64,
-    /// Whether every letter was looked at: neither the limit nor AMQP's largest prefetch (65,535)
-    /// cut the look short.
-    pub complete: bool,
+    /// Where the list goes on: behind the last that was looked at. `None` at its end.
+    pub next: Option<Position>,
+}
+
+impl Found {
+    /// Whether nothing stands behind what was found.
+    pub fn is_complete(&self) -> bool {
+        self.next.is_none()
+    }
+}
+
+/// A place among the dead letters: that of one letter, whether or not it is still there.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Position {
+    /// Since when it was dead, in microseconds since 1970.
+    pub at: i64,
+    /// What tells it from others of the same microsecond.
+    pub id: String,
+}
+
+/// A text that is no position.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("a cursor is the `next` of the part before, as it is")]
+pub struct NoPosition;
+
+impl Position {
+    /// The regular expression that those which are given out match.
+    pub const PATTERN: &str = "^[0-9]{1,18}-[!-~]{1,255}$";
+}
+
+impl fmt::Display for Position {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{}", self.at, self.id)
+    }
+}
+
+impl FromStr for Position {
+    type Err = NoPosition;
+
+    fn from_str(text: &str) -> Result<Self, NoPosition> {
+        let (at, id) = text.split_once('-').ok_or(NoPosition)?;
+        let is_number =
+            (1..=18).contains(&at.len()) && at.bytes().all(|byte| byte.is_ascii_digit());
+        let is_id = (1..=255).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_graphic());
+        match at.parse() {
+            Ok(at) if is_number && is_id => Ok(Self {
+                at,
+                id: id.to_owned(),
+            }),
+            _ => Err(NoPosition),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Position {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        text.parse().map_err(D::Error::custom)
+    }
 }
 
 /// What to do with the letters that match.
@@ -204,6 +259,21 @@ pub(crate) enum Disposition {
     Superseded,
 }
 
+/// Decides what becomes of a letter that `action` comes by.
+pub(crate) fn disposition(
+    letter: &Summary,
+    usable: bool,
+    action: Action,
+    filter: &Filter,
+) -> Disposition {
+    match action {
+        _ if !filter.is_of_organization(letter) => Disposition::Foreign,
+        _ if !filter.matches(letter) => Disposition::Kept,
+        Action::Requeue if !usable => Disposition::Unusable,
+        _ => Disposition::Done,
+    }
+}
+
 impl Progress {
     /// Counts a letter that was looked at.
     pub(crate) fn note(&mut self, letter: &Summary, disposition: Disposition) {
@@ -249,6 +319,37 @@ impl Pace {
         if !self.gap.is_zero() {
             tokio::time::sleep_until(self.next).await;
             self.next = self.next.max(Instant::now() - self.gap) + self.gap;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_position_is_read_as_it_was_given_out_and_nothing_else_is_one() {
+        let pattern = regex::Regex::new(Position::PATTERN).unwrap();
+        let position = Position {
+            at: 1_764_000_000_000_000,
+            id: "d-1_x".to_owned(),
+        };
+        let text = position.to_string();
+        assert!(pattern.is_match(&text));
+        assert_eq!(text.parse(), Ok(position));
+        for bad in [
+            "",
+            "-",
+            "1",
+            "1-",
+            "-1-a",
+            "x-a",
+            "1-a b",
+            "+1-a",
+            "9999999999999999999-a",
+        ] {
+            assert_eq!(bad.parse::<Position>(), Err(NoPosition), "{bad}");
+            assert!(!pattern.is_match(bad), "{bad}");
         }
     }
 }

@@ -11,6 +11,7 @@
 //! | [`successes`] | which good answers are noted |
 //! | [`sessions`] | who is signed in to the page |
 //! | [`dead_letters`] | what was given up, and how to look through it and move it |
+//! | [`letter_index`] | what is in a dead-letter queue, without taking it out |
 //!
 //! Each trait is implemented twice: in [`rabbitmq`](crate::rabbitmq) or [`redis`](crate::redis), and
 //! in [`embedded`](crate::embedded).
@@ -18,6 +19,7 @@
 pub mod dead_letters;
 pub mod delivery_log;
 pub mod intake;
+pub mod letter_index;
 pub mod retention;
 pub mod search;
 pub mod sessions;

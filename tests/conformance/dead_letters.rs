@@ -48,7 +48,7 @@ pub async fn a_dead_letter_says_why_and_keeps_its_content(adapter: &impl Adapter
     bury(adapter, given_up("e1", "w1", Reason::AttemptsExhausted)).await;
     bury(adapter, message("e2", Reason::InvalidEvent)).await;
     let found = adapter.dead_letters(&Filter::default()).await;
-    assert!(found.complete);
+    assert!(found.is_complete());
     let [one, two] = &found.letters[..] else {
         panic!("{found:?}");
     };

@@ -13,7 +13,7 @@ use prism_webhooks::engine::ports::{
     Board, Calendars, Handover, LogWriter, Pauses, Source, Subscriptions,
 };
 use prism_webhooks::rabbitmq::consumer::SourceHandle;
-use prism_webhooks::rabbitmq::dead_letters::DeadLetters;
+use prism_webhooks::rabbitmq::dead_letter_queue::DeadLetterQueue;
 use prism_webhooks::rabbitmq::publisher::Publisher;
 use prism_webhooks::redis::attempts::Attempts;
 use prism_webhooks::redis::board::RedisBoard;
@@ -25,7 +25,9 @@ use prism_webhooks::redis::statistics::Statistics;
 use prism_webhooks::redis::subscriptions::RedisSubscriptions;
 use prism_webhooks::registry::secrets::SecretCipher;
 use prism_webhooks::registry::webhooks::Webhooks;
-use prism_webhooks::store::dead_letters::{Action, Filter, Found, Options, Progress};
+use prism_webhooks::store::dead_letters::{
+    Action, DeadLetters as _, Filter, Found, Options, Progress,
+};
 use prism_webhooks::store::delivery_log::{AttemptFilter, DeliveryLog, Recorded, RecordedAttempt};
 use prism_webhooks::store::retention::DeliveryLogSettings;
 use prism_webhooks::store::statistics::{Bucket, Detail};
@@ -44,12 +46,8 @@ pub struct RabbitAndRedis {
 }
 
 impl RabbitAndRedis {
-    async fn letters(&self) -> DeadLetters {
-        let topology = Arc::clone(&self.world.topology);
-        let letters = DeadLetters::connect(&self.world.server, topology).await;
-        let (connection, keys) = (self.space.connection.clone(), self.space.keys.clone());
-        let deliveries = Arc::new(Deliveries::new(connection, keys));
-        letters.unwrap().without_superseded(deliveries)
+    fn letters(&self) -> DeadLetterQueue {
+        self.world.dead_letters(&self.space)
     }
 }
 
@@ -69,7 +67,7 @@ impl Adapter for RabbitAndRedis {
         let subscriptions = space.subscriptions(&space.connection, Duration::from_secs(3600));
         space.heard_by(&subscriptions).await;
         Self {
-            publisher: world.publisher(),
+            publisher: world.publisher().with_index(space.letters()),
             log: Arc::new(log),
             subscriptions: Arc::new(subscriptions),
             world,
@@ -217,16 +215,13 @@ impl Adapter for RabbitAndRedis {
     }
 
     async fn dead_letters(&self, filter: &Filter) -> Found {
-        let letters = self.letters().await;
-        let found = letters.list(filter, 1000).await.unwrap();
-        letters.close().await;
-        found
+        self.letters().list(filter, None, 1000).await.unwrap()
     }
 
     async fn process(&self, action: Action, filter: &Filter, options: &Options) -> Progress {
-        let letters = self.letters().await;
-        let progress = letters.process(action, filter, options, |_| {}).await;
-        letters.close().await;
-        progress.unwrap()
+        let letters = self.letters();
+        let mut quietly = |_: &Progress| {};
+        let progress = letters.process(action, filter, options, &mut quietly);
+        progress.await.unwrap()
     }
 }

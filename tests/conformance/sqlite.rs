@@ -242,7 +242,7 @@ impl<P: Place> Adapter for Sqlite<P> {
 
     async fn dead_letters(&self, filter: &Filter) -> Found {
         let letters = self.embedded().dead_letters();
-        letters.list(filter, 1000).await.unwrap()
+        letters.list(filter, None, 1000).await.unwrap()
     }
 
     async fn process(&self, action: Action, filter: &Filter, options: &Options) -> Progress {

@@ -113,7 +113,7 @@ async fn a_message_that_is_never_settled_becomes_a_dead_letter() {
         (letters.count().await.unwrap() == 1).then_some(())
     })
     .await;
-    let found = letters.list(&Filter::default(), 10).await.unwrap();
+    let found = letters.list(&Filter::default(), None, 10).await.unwrap();
     assert_eq!(found.letters[0].reason, Some(Reason::Poison));
     assert_eq!(found.letters[0].event.as_deref(), Some("bad"));
     assert_eq!(embedded.unsettled().await.unwrap(), 0);
@@ -128,7 +128,7 @@ async fn a_message_that_is_never_settled_becomes_a_dead_letter() {
         (letters.count().await.unwrap() == 2).then_some(())
     })
     .await;
-    let found = letters.list(&Filter::default(), 10).await.unwrap();
+    let found = letters.list(&Filter::default(), None, 10).await.unwrap();
     let part = found
         .letters
         .iter()

@@ -201,7 +201,10 @@ impl Run {
     async fn what_is_left(&self) -> (BTreeSet<String>, usize, u32) {
         let embedded = embedded(self.database.clone(), Clock::system());
         let letters = embedded.dead_letters();
-        let letters = letters.list(&Filter::default(), 100_000).await.unwrap();
+        let letters = letters
+            .list(&Filter::default(), None, 100_000)
+            .await
+            .unwrap();
         let all = letters.letters.len();
         let dead: BTreeSet<String> = letters
             .letters

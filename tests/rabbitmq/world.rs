@@ -13,11 +13,13 @@ use prism_webhooks::domain::ids::{EventId, EventType, MessageKey, Organization, 
 use prism_webhooks::engine::ports::{Handover, Incoming, SettledMarker, Source};
 use prism_webhooks::rabbitmq::connection::{Purpose, Server};
 use prism_webhooks::rabbitmq::consumer::{self, ConsumerSettings, SourceHandle};
+use prism_webhooks::rabbitmq::dead_letter_queue::DeadLetterQueue;
 use prism_webhooks::rabbitmq::declare;
 use prism_webhooks::rabbitmq::publisher::Publisher;
 use prism_webhooks::rabbitmq::topology::{ObjectKind, Topology};
 use tokio_util::sync::CancellationToken;
 
+use crate::redis::kit::Space;
 use crate::support::deadline::eventually_ok;
 use crate::support::proxy::{Proxy, Tally, To};
 use crate::support::servers::amqp_url;
@@ -71,6 +73,15 @@ impl World {
             self.server.clone(),
             Arc::clone(&self.topology),
             CancellationToken::new(),
+        )
+    }
+
+    /// The dead letters, with the index in this space.
+    pub fn dead_letters(&self, space: &Space) -> DeadLetterQueue {
+        DeadLetterQueue::new(
+            self.server.clone(),
+            Arc::clone(&self.topology),
+            space.letters(),
         )
     }
 

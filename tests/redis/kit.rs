@@ -19,6 +19,7 @@ use prism_webhooks::domain::webhook::WebhookKey;
 use prism_webhooks::engine::ports::{LogWriter, Subscriptions as _};
 use prism_webhooks::redis::connection::Connection;
 use prism_webhooks::redis::keys::Keys;
+use prism_webhooks::redis::letters::RedisLetters;
 use prism_webhooks::redis::pauses::RedisPauses;
 use prism_webhooks::redis::subscriptions::{RedisSubscriptions, SubscriptionsSettings};
 use prism_webhooks::redis::webhooks::webhooks;
@@ -71,6 +72,14 @@ impl Space {
         let mut command = redis::cmd(words[0]);
         command.arg(&words[1..]);
         self.connection.call(&command).await.unwrap()
+    }
+
+    /// The index of the dead letters.
+    pub fn letters(&self) -> Arc<RedisLetters> {
+        Arc::new(RedisLetters::new(
+            self.connection.clone(),
+            self.keys.clone(),
+        ))
     }
 
     pub fn webhooks(&self) -> Webhooks {

@@ -1,14 +1,18 @@
-//! Looking through the dead letters, sending them round again, throwing them away.
+//! Going once through the dead-letter queue: sending letters round again, throwing them away, or
+//! seeing to it that the index has them all.
 //!
-//! AMQP can only take from the front of a queue, so everything here goes once through the letters
-//! that were there at the start. Looking takes them without acknowledging, and gives them back in
-//! order by closing its channel, which the broker does a moment later. Requeuing and purging acknowledge each letter only once what
-//! becomes of it is confirmed: the new message, or the letter itself again at the queue's tail.
-//! Nothing is ever refused back to the queue one by one, so no delivery limit is spent.
+//! AMQP can only take from the front of a queue, so everything here takes, one after the other, the
+//! letters that were there at the start. A letter is acknowledged only once what becomes of it is
+//! confirmed: the new message, or the letter itself again at the queue's tail. Nothing is ever refused
+//! back to the queue one by one, so no delivery limit is spent. Every letter that is met gets its entry
+//! in the index: of two who go through the queue at once, one or the other has met each.
 
 mod queue_scan;
 
+use std::collections::HashSet;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::StreamExt;
 use futures::future::BoxFuture;
@@ -24,13 +28,14 @@ use super::message::Outgoing;
 use super::topology::Topology;
 use crate::store::Unavailable;
 pub use crate::store::dead_letters::{Action, Filter, Found, Options, Progress, Summary};
-use crate::store::dead_letters::{Afterwards, Disposition, Pace};
-
-/// How many letters a look takes at most: AMQP's largest prefetch.
-const LOOK_LIMIT: u16 = u16::MAX;
+use crate::store::dead_letters::{Disposition, Pace, disposition};
+use crate::store::letter_index::{Indexed, LetterIndex, Standing};
 
 /// How many letters are on their way at once when they are moved.
 const MOVING: u16 = 128;
+
+/// How often a letter that waits for its turn is said to be still there.
+const SEEN_EVERY: Duration = Duration::from_secs(10);
 
 /// The dead letters could not be gone through.
 #[derive(Debug, thiserror::Error)]
@@ -50,9 +55,14 @@ pub enum DeadLettersError {
         /// How far the job was.
         progress: Box<Progress>,
     },
-    /// The record does not say what became of deliveries since.
-    #[error("what became of the deliveries since cannot be read: {0}")]
-    Record(#[source] Unavailable),
+    /// The index cannot be read or written.
+    #[error("stopped after {} letters were done: the index of dead letters is not there: {source}", progress.done)]
+    Index {
+        /// What is the matter with it.
+        source: Unavailable,
+        /// How far the job was.
+        progress: Box<Progress>,
+    },
     /// A letter could not be published anew. It is still in the queue.
     #[error("stopped after {} letters were done: {source}", progress.done)]
     Publish {
@@ -67,32 +77,31 @@ pub enum DeadLettersError {
 pub struct DeadLetters {
     confirmer: Arc<Confirmer>,
     topology: Arc<Topology>,
-    afterwards: Option<Arc<dyn Afterwards>>,
+    index: Arc<dyn LetterIndex>,
+}
+
+/// What somebody goes through the queue for.
+#[derive(Debug, Clone, Copy)]
+enum Errand<'a> {
+    /// To act on what a filter means.
+    Act(Action, &'a Filter),
+    /// To see what there is.
+    Pass,
 }
 
 impl DeadLetters {
     /// Connects.
-    pub async fn connect(server: &Server, topology: Arc<Topology>) -> Result<Self, ConnectError> {
+    pub async fn connect(
+        server: &Server,
+        topology: Arc<Topology>,
+        index: Arc<dyn LetterIndex>,
+    ) -> Result<Self, ConnectError> {
         let connection = server.connect(Purpose::DeadLetters).await?;
         Ok(Self {
             confirmer: Arc::new(Confirmer::new(connection)),
             topology,
-            afterwards: None,
+            index,
         })
-    }
-
-    /// The same, but letters whose deliveries came to something else since do not count: they are not
-    /// listed, and go when they are come by.
-    pub fn without_superseded(mut self, afterwards: Arc<dyn Afterwards>) -> Self {
-        self.afterwards = Some(afterwards);
-        self
-    }
-
-    async fn is_superseded(&self, letter: &Summary) -> Result<bool, Unavailable> {
-        match &self.afterwards {
-            Some(afterwards) if letter.delivery.is_some() => afterwards.superseded(letter).await,
-            _ => Ok(false),
-        }
     }
 
     /// Closes the connection.
@@ -108,43 +117,9 @@ impl DeadLetters {
         Ok(u64::from(contents.messages))
     }
 
-    /// The letters that match `filter`, at most `limit` of them, oldest first. Changes nothing;
-    /// while it runs, nobody else sees the letters.
-    pub async fn list(&self, filter: &Filter, limit: usize) -> Result<Found, DeadLettersError> {
-        let total = self.count().await?;
-        let failed = |error| self.failed(error, &Progress::default());
-        let queue = self.topology.dead_letters_queue();
-        let scan = QueueScan::start(self.connection(), queue, total, LOOK_LIMIT).await;
-        let mut scan = scan.map_err(failed)?;
-        let mut found = Found::default();
-        let mut unknown = None;
-        while found.letters.len() < limit && found.looked_at < u64::from(LOOK_LIMIT) {
-            let Some(message) = scan.next().await.map_err(failed)? else {
-                found.complete = true;
-                break;
-            };
-            found.looked_at += 1;
-            let letter = DeadLetterMessage::new(message.into(), &self.topology).summary();
-            if !filter.matches(&letter) {
-                continue;
-            }
-            match self.is_superseded(&letter).await {
-                Ok(true) => {}
-                Ok(false) => found.letters.push(letter),
-                Err(error) => {
-                    unknown = Some(error);
-                    break;
-                }
-            }
-        }
-        found.complete |= found.looked_at >= total;
-        scan.give_back(self.connection(), queue)
-            .await
-            .map_err(failed)?;
-        match unknown {
-            Some(error) => Err(DeadLettersError::Record(error)),
-            None => Ok(found),
-        }
+    /// Whether the connection lives, as far as is known.
+    pub(super) fn is_up(&self) -> bool {
+        self.connection().status().connected()
     }
 
     /// Goes once through the letters there are and does `action` with those that match `filter`.
@@ -154,42 +129,68 @@ impl DeadLetters {
         action: Action,
         filter: &Filter,
         options: &Options,
-        mut report: impl FnMut(&Progress),
+        report: impl FnMut(&Progress),
     ) -> Result<Progress, DeadLettersError> {
+        let errand = Errand::Act(action, filter);
+        let (progress, _) = self.go_through(errand, options, report).await?;
+        Ok(progress)
+    }
+
+    /// Goes once through the letters there are, so that each has its entry in the index. Returns how
+    /// many were met twice; `None` if it did not get through all of them.
+    pub(super) async fn pass(
+        &self,
+        report: impl FnMut(&Progress),
+    ) -> Result<Option<u64>, DeadLettersError> {
+        let options = Options::default();
+        let (progress, twice) = self.go_through(Errand::Pass, &options, report).await?;
+        // Where others take letters as well, the rest may be with them, who enter what they take.
+        let through = !progress.cut_short || self.count().await? == 0;
+        Ok(through.then_some(twice))
+    }
+
+    async fn go_through(
+        &self,
+        errand: Errand<'_>,
+        options: &Options,
+        mut report: impl FnMut(&Progress),
+    ) -> Result<(Progress, u64), DeadLettersError> {
         let mut progress = Progress {
             total: self.count().await?,
             ..Progress::default()
         };
+        if progress.total == 0 {
+            report(&progress);
+            return Ok((progress, 0));
+        }
         let prefetch = match options.rate {
-            _ if options.dry_run => LOOK_LIMIT,
             // Letters that wait for their turn wait where others see them; here a second at most.
             Some(rate) => (rate.ceil() as u16).clamp(1, MOVING),
             None => MOVING,
         };
         let queue = self.topology.dead_letters_queue();
         let scan = QueueScan::start(self.connection(), queue, progress.total, prefetch).await;
-        let mut scan = scan.map_err(|error| self.failed(error, &progress))?;
-        let mut under_way = FuturesUnordered::new();
-        let dispose = |letter: &DeadLetterMessage| dispose(letter, action, filter, &self.topology);
-        let mut result = self
-            .work_through(
-                dispose,
-                options,
-                &mut scan,
-                &mut under_way,
-                &mut progress,
-                &mut report,
-            )
-            .await;
+        let mut walk = Walk {
+            scan: scan.map_err(|error| self.failed(error, &progress))?,
+            under_way: FuturesUnordered::new(),
+            index: &self.index,
+            met: HashSet::new(),
+            twice: 0,
+        };
+        let working = self.work_through(errand, options, &mut walk, &mut progress, &mut report);
+        let mut result = working.await;
         // After a failure as well: what has been published must not stay in the queue too.
-        while let Some(moved) = under_way.next().await {
-            result = result.and(Self::settle(moved, &mut scan).await);
+        while let Some(moved) = walk.under_way.next().await {
+            result = result.and(walk.settle(moved).await);
         }
-        let gave_back = scan.give_back(self.connection(), queue).await;
+        let gave_back = walk.scan.give_back(self.connection(), queue).await;
         report(&progress);
         match result.and(gave_back.map_err(|error| Unconfirmed::Connection(error).into())) {
-            Ok(()) => Ok(progress),
-            Err(Halted::Record(error)) => Err(DeadLettersError::Record(error)),
+            Ok(()) => Ok((progress, walk.twice)),
+            Err(Halted::Index(source)) => Err(DeadLettersError::Index {
+                source,
+                progress: Box::new(progress),
+            }),
             Err(Halted::Unconfirmed(Unconfirmed::Connection(source))) => {
                 Err(self.failed(source, &progress))
             }
@@ -200,40 +201,36 @@ impl DeadLetters {
         }
     }
 
-    /// The job itself. What is still under way at its end is left in `under_way`.
+    /// The errand itself. What is still under way at its end is left in the walk.
     async fn work_through(
         &self,
-        dispose: impl Fn(&DeadLetterMessage) -> (Disposition, Option<Outgoing>),
+        errand: Errand<'_>,
         options: &Options,
-        scan: &mut QueueScan,
-        under_way: &mut FuturesUnordered<Moving>,
+        walk: &mut Walk<'_>,
         progress: &mut Progress,
         report: &mut impl FnMut(&Progress),
     ) -> Result<(), Halted> {
         let mut pace = Pace::new(options.rate);
         loop {
-            // A look is over where AMQP gives no more without an acknowledgement.
-            let exhausted = options.dry_run && progress.looked_at == u64::from(LOOK_LIMIT);
             let limited = options.limit.is_some_and(|limit| progress.done >= limit);
-            let stopped = options.stop.is_cancelled();
-            if exhausted || limited || stopped || scan.complete() {
+            if limited || options.stop.is_cancelled() || walk.scan.complete() {
                 return Ok(());
             }
-            let room = under_way.len() < usize::from(MOVING);
+            let room = walk.under_way.len() < usize::from(MOVING);
             let message = tokio::select! {
-                Some(moved) = under_way.next() => {
-                    Self::settle(moved, scan).await?;
+                Some(moved) = walk.under_way.next() => {
+                    walk.settle(moved).await?;
                     continue;
                 }
-                message = scan.next(), if room => message.map_err(Unconfirmed::Connection)?,
+                message = walk.scan.next(), if room => message.map_err(Unconfirmed::Connection)?,
                 () = options.stop.cancelled() => return Ok(()),
             };
             let Some(message) = message else {
                 // The broker may only be waiting for the acknowledgement of what is under way.
-                match under_way.next().await {
-                    Some(moved) => Self::settle(moved, scan).await?,
+                match walk.under_way.next().await {
+                    Some(moved) => walk.settle(moved).await?,
                     None => {
-                        progress.cut_short = !scan.complete();
+                        progress.cut_short = !walk.scan.complete();
                         return Ok(());
                     }
                 }
@@ -241,41 +238,29 @@ impl DeadLetters {
             };
             let tag = message.delivery_tag;
             let letter = DeadLetterMessage::new(message.into(), &self.topology);
-            let summary = letter.summary();
-            let (disposition, outgoing) = match self.is_superseded(&summary).await {
-                Ok(true) => (Disposition::Superseded, None),
-                Ok(false) => dispose(&letter),
-                Err(error) => return Err(Halted::Record(error)),
+            let indexed = letter.indexed(&self.topology);
+            let (disposition, outgoing) = match walk.meet(&indexed).await? {
+                Standing::Void => (Disposition::Superseded, None),
+                Standing::Stands => dispose(&letter, &indexed, errand, &self.topology),
             };
-            if !options.dry_run && disposition == Disposition::Done {
-                let turn = pace.wait();
-                tokio::pin!(turn);
-                // Letters under way go on meanwhile.
-                loop {
-                    tokio::select! {
-                        biased;
-                        () = options.stop.cancelled() => return Ok(()),
-                        Some(moved) = under_way.next() => Self::settle(moved, scan).await?,
-                        () = &mut turn => break,
-                    }
-                }
+            if disposition == Disposition::Done && !walk.turn(&mut pace, options, &indexed).await? {
+                return Ok(());
             }
-            progress.note(&summary, disposition);
+            progress.note(&indexed.summary, disposition);
             report(progress);
-            if options.dry_run {
-                continue;
-            }
-            under_way.push(self.carry_out(outgoing, tag));
+            let goes = matches!(disposition, Disposition::Done | Disposition::Superseded);
+            let goes = goes.then(|| (indexed.id, indexed.sequence));
+            walk.under_way.push(self.carry_out(outgoing, tag, goes));
         }
     }
 
-    async fn settle(moved: Result<u64, Unconfirmed>, scan: &mut QueueScan) -> Result<(), Halted> {
-        let acked = scan.ack(moved?).await;
-        Ok(acked.map_err(Unconfirmed::Connection)?)
-    }
-
     /// Publishes what is to be published; the letter `tag` may be acknowledged afterwards.
-    fn carry_out(&self, outgoing: Option<Outgoing>, tag: u64) -> Moving {
+    fn carry_out(
+        &self,
+        outgoing: Option<Outgoing>,
+        tag: u64,
+        goes: Option<(String, u32)>,
+    ) -> Moving {
         let confirmer = Arc::clone(&self.confirmer);
         Box::pin(async move {
             if let Some(outgoing) = outgoing {
@@ -283,7 +268,7 @@ impl DeadLetters {
                     .publish(&outgoing, Patience::WhileItMayCome)
                     .await?;
             }
-            Ok(tag)
+            Ok(Moved { tag, goes })
         })
     }
 
@@ -304,11 +289,78 @@ impl DeadLetters {
     }
 }
 
+/// Somebody's way through the queue.
+struct Walk<'a> {
+    scan: QueueScan,
+    under_way: FuturesUnordered<Moving>,
+    index: &'a Arc<dyn LetterIndex>,
+    /// Digests of the letters that were met.
+    met: HashSet<u64>,
+    twice: u64,
+}
+
+impl Walk<'_> {
+    /// Sees to it that a letter has its entry.
+    async fn meet(&mut self, letter: &Indexed) -> Result<Standing, Halted> {
+        let standing = self.index.see(letter).await.map_err(Halted::Index)?;
+        if standing == Standing::Stands {
+            let mut digest = DefaultHasher::new();
+            (&letter.id, letter.sequence).hash(&mut digest);
+            self.twice += u64::from(!self.met.insert(digest.finish()));
+        }
+        Ok(standing)
+    }
+
+    /// Waits for the turn of a letter; letters under way go on meanwhile. `false` if it is over.
+    async fn turn(
+        &mut self,
+        pace: &mut Pace,
+        options: &Options,
+        letter: &Indexed,
+    ) -> Result<bool, Halted> {
+        let turn = pace.wait();
+        tokio::pin!(turn);
+        loop {
+            tokio::select! {
+                biased;
+                () = options.stop.cancelled() => return Ok(false),
+                Some(moved) = self.under_way.next() => {
+                    let scan = &mut self.scan;
+                    settle(moved, scan, self.index).await?;
+                }
+                () = &mut turn => return Ok(true),
+                // A pass does not meet it, and must not take it for gone.
+                () = tokio::time::sleep(SEEN_EVERY) => {
+                    self.index.see(letter).await.map_err(Halted::Index)?;
+                }
+            }
+        }
+    }
+
+    async fn settle(&mut self, moved: Result<Moved, Unconfirmed>) -> Result<(), Halted> {
+        settle(moved, &mut self.scan, self.index).await
+    }
+}
+
+/// Acknowledges a letter, and takes it out of the index if it is gone from the queue.
+async fn settle(
+    moved: Result<Moved, Unconfirmed>,
+    scan: &mut QueueScan,
+    index: &Arc<dyn LetterIndex>,
+) -> Result<(), Halted> {
+    let Moved { tag, goes } = moved?;
+    scan.ack(tag).await.map_err(Unconfirmed::Connection)?;
+    match goes {
+        Some((id, sequence)) => index.gone(&id, sequence).await.map_err(Halted::Index),
+        None => Ok(()),
+    }
+}
+
 /// Why a job ended before its end.
 #[derive(Debug)]
 enum Halted {
     Unconfirmed(Unconfirmed),
-    Record(Unavailable),
+    Index(Unavailable),
 }
 
 impl From<Unconfirmed> for Halted {
@@ -317,26 +369,33 @@ impl From<Unconfirmed> for Halted {
     }
 }
 
-/// A letter on its way: its tag, once it may be acknowledged.
-type Moving = BoxFuture<'static, Result<u64, Unconfirmed>>;
+/// A letter that may be acknowledged.
+struct Moved {
+    tag: u64,
+    /// What the index knows it by, if it goes from the queue.
+    goes: Option<(String, u32)>,
+}
+
+/// A letter on its way.
+type Moving = BoxFuture<'static, Result<Moved, Unconfirmed>>;
 
 /// Decides what becomes of a dead letter, and what is to be published for it.
 fn dispose(
     letter: &DeadLetterMessage,
-    action: Action,
-    filter: &Filter,
+    indexed: &Indexed,
+    errand: Errand<'_>,
     topology: &Topology,
 ) -> (Disposition, Option<Outgoing>) {
-    let summary = letter.summary();
-    match action {
-        _ if !filter.is_of_organization(&summary) => {
-            (Disposition::Foreign, Some(letter.kept(topology)))
+    let disposition = match errand {
+        Errand::Pass => Disposition::Kept,
+        Errand::Act(action, filter) => {
+            disposition(&indexed.summary, indexed.usable, action, filter)
         }
-        _ if !filter.matches(&summary) => (Disposition::Kept, Some(letter.kept(topology))),
-        Action::Purge => (Disposition::Done, None),
-        Action::Requeue => match letter.requeued(topology) {
-            Some(outgoing) => (Disposition::Done, Some(outgoing)),
-            None => (Disposition::Unusable, Some(letter.kept(topology))),
-        },
-    }
+    };
+    let outgoing = match (disposition, errand) {
+        (Disposition::Superseded, _) | (Disposition::Done, Errand::Act(Action::Purge, _)) => None,
+        (Disposition::Done, _) => letter.requeued(topology),
+        _ => Some(letter.kept(&indexed.id, topology)),
+    };
+    (disposition, outgoing)
 }

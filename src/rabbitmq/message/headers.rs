@@ -26,10 +26,11 @@ pub(in crate::rabbitmq) mod header {
     pub const REASON: &str = "reason";
     pub const DETAIL: &str = "detail";
     pub const DEAD_AT: &str = "dead-at";
+    pub const LETTER: &str = "letter";
     pub const STAMP: &str = "x-prism-stamp";
 
     /// All of them.
-    pub const ALL: [&str; 17] = [
+    pub const ALL: [&str; 18] = [
         ORGANIZATION,
         WEBHOOK,
         EVENT_TYPE,
@@ -46,6 +47,7 @@ pub(in crate::rabbitmq) mod header {
         REASON,
         DETAIL,
         DEAD_AT,
+        LETTER,
         STAMP,
     ];
 }

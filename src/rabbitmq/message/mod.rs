@@ -12,6 +12,7 @@
 //! | `traceparent` | the event's | |
 //! | `x-prism-stamp` | | of an event that came by way of our own intake: what tells it from every other |
 //! | `reason`, `detail`, `dead-at` | | why, in a word and a sentence, and since when |
+//! | `letter` | | of a message that is no delivery: what tells the letter from every other |
 //!
 //! A message of the events queue that came through the default exchange was put there by a requeue
 //! and says its routing key in `event-type`.
@@ -178,6 +179,7 @@ fn encode_dead_letter(letter: &DeadLetter, now: Timestamp) -> Draft {
         Content::Message(raw) => {
             let mut draft = encode_raw(raw);
             put(&mut draft.headers, header::EVENT_TYPE, &raw.routing_key);
+            put(&mut draft.headers, header::LETTER, &new_stamp());
             draft
         }
     };
@@ -277,6 +279,18 @@ impl From<lapin::message::Delivery> for Received {
             routing_key: message.routing_key,
             properties: message.properties,
             body: message.data.into(),
+        }
+    }
+}
+
+/// As it will come.
+impl From<Outgoing> for Received {
+    fn from(message: Outgoing) -> Self {
+        Self {
+            exchange: message.exchange,
+            routing_key: message.routing_key,
+            properties: message.properties,
+            body: message.body,
         }
     }
 }

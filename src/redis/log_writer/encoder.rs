@@ -6,11 +6,13 @@ use jiff::Timestamp;
 use redis::{Arg, Cmd, Pipeline, Script};
 
 use crate::domain::attempt::Attempt;
+use crate::domain::delivery::Delivery;
+use crate::domain::delivery_state::DeliveryState;
 use crate::domain::ids::{MessageKey, Organization};
 use crate::domain::webhook::WebhookKey;
 use crate::engine::ports::{DeliveryRecord, Entry, Keep, SettledMarker};
 use crate::redis::keys::Keys;
-use crate::redis::{attempt_fields, delivery_fields, statistics};
+use crate::redis::{attempt_fields, delivery_fields, letters, statistics};
 use crate::store::retention::{
     DeliveryLogSettings, HEALTH_KEPT, MARKS_KEPT, QUIET_KEPT, SEQUENCE_KEPT, SERVED_MARKS_KEPT,
 };
@@ -26,6 +28,7 @@ pub(super) struct Encoder {
     settings: DeliveryLogSettings,
     all_attempts: String,
     record: Script,
+    delivered: Script,
     tend: Script,
 }
 
@@ -36,13 +39,14 @@ impl Encoder {
             keys,
             settings,
             record: Script::new(RECORD),
+            delivered: Script::new(&letters::delivered()),
             tend: Script::new(TEND),
         }
     }
 
     /// The commands that make the scripts known to a server that forgot them.
-    pub(super) fn load(&self) -> [Cmd; 2] {
-        [RECORD, TEND].map(|script| {
+    pub(super) fn load(&self) -> [Cmd; 3] {
+        [RECORD, TEND, &letters::delivered()].map(|script| {
             let mut command = redis::cmd("SCRIPT");
             command.arg("LOAD").arg(script);
             command
@@ -188,7 +192,19 @@ impl Encoder {
             delivery_fields::write(delivery, record.state, &mut command);
         }
         pipeline.add_command(command);
+        if record.state == DeliveryState::Delivered {
+            self.delivered(delivery, pipeline);
+        }
         size
+    }
+
+    /// Appends what makes the dead letter of a delivery void, if there is one.
+    fn delivered(&self, delivery: &Delivery, pipeline: &mut Pipeline) {
+        let keys = letters::script_keys(&self.keys);
+        pipeline.cmd("EVALSHA").arg(self.delivered.get_hash());
+        pipeline.arg(keys.len()).arg(&keys);
+        pipeline.arg(&letters::around_organization(&self.keys));
+        pipeline.arg(delivery.id.as_str()).arg(delivery.sequence);
     }
 }
 
@@ -208,8 +224,6 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::domain::delivery::Delivery;
-    use crate::domain::delivery_state::DeliveryState;
     use crate::domain::event::Event;
 
     fn arguments(command: &Cmd) -> Vec<Vec<u8>> {

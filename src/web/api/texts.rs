@@ -7,6 +7,7 @@ use utoipa::{PartialSchema, ToSchema};
 
 use super::webhooks::tag;
 use crate::domain::ids::{DeliveryId, EventId, EventType, Organization, WebhookId};
+use crate::store::dead_letters::Position;
 use crate::web::cursor::Cursor;
 
 /// Describes texts, each by a pattern and by how long it may be if that does not say it.
@@ -32,6 +33,7 @@ texts! {
     EventIdText: EventId::PATTERN;
     EventTypeText: EventType::PATTERN, EventType::LONGEST;
     CursorText: Cursor::PATTERN;
+    PositionText: Position::PATTERN;
     TagText: tag::PATTERN;
 }
 

@@ -4,13 +4,16 @@ mod looking;
 mod moving;
 mod poison;
 
-use std::sync::Arc;
-
 use prism_webhooks::domain::dead_letter::{Content, DeadLetter, Reason};
 use prism_webhooks::domain::delivery::LastAttempt;
 use prism_webhooks::engine::ports::FollowUp;
-use prism_webhooks::rabbitmq::dead_letters::{DeadLetters, Filter, Found};
+use prism_webhooks::rabbitmq::dead_letter_queue::DeadLetterQueue;
 use prism_webhooks::rabbitmq::publisher::Publisher;
+use prism_webhooks::store::dead_letters::{
+    Action, DeadLetters as _, Filter, Found, Options, Progress,
+};
+
+use crate::redis::kit::Space;
 
 use super::world::{World, delivery, hand_over};
 
@@ -30,10 +33,38 @@ async fn give_up(publisher: &Publisher, id: &str, webhook: &str, reason: Reason)
     hand_over(publisher, FollowUp::DeadLetter(letter)).await;
 }
 
-async fn open(world: &World) -> DeadLetters {
-    DeadLetters::connect(&world.server, Arc::clone(&world.topology))
-        .await
-        .unwrap()
+/// The dead letters of a world, which nobody has entered in the index yet.
+struct Letters {
+    queue: DeadLetterQueue,
+    space: Space,
+}
+
+fn open(world: &World) -> Letters {
+    let space = Space::new();
+    let queue = world.dead_letters(&space);
+    Letters { queue, space }
+}
+
+impl Letters {
+    /// The same for another process.
+    fn of_others(&self, world: &World) -> DeadLetterQueue {
+        world.dead_letters(&self.space)
+    }
+
+    async fn list(&self, filter: &Filter, limit: usize) -> Found {
+        self.queue.list(filter, None, limit).await.unwrap()
+    }
+
+    async fn process(
+        &self,
+        action: Action,
+        filter: &Filter,
+        options: &Options,
+        mut report: impl FnMut(&Progress) + Send,
+    ) -> Progress {
+        let processing = self.queue.process(action, filter, options, &mut report);
+        processing.await.unwrap()
+    }
 }
 
 fn of(webhook: &str) -> Filter {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use prism_webhooks::domain::dead_letter::Reason;
 use prism_webhooks::engine::ports::{FollowUp, Message};
-use prism_webhooks::rabbitmq::dead_letters::{Action, Filter, Options};
+use prism_webhooks::store::dead_letters::{Action, Filter, Options};
 
 use super::{of, open};
 use crate::rabbitmq::world::{
@@ -35,7 +35,7 @@ async fn what_is_never_settled_becomes_poison_and_can_be_requeued() {
         .queue_has(world.topology.dead_letters_queue(), 3)
         .await;
 
-    let dead_letters = open(&world).await;
+    let dead_letters = open(&world);
     let poison = Filter {
         reason: Some(Reason::Poison),
         ..Filter::default()
@@ -48,12 +48,11 @@ async fn what_is_never_settled_becomes_poison_and_can_be_requeued() {
             &Options::default(),
             |_| {},
         )
-        .await
-        .unwrap();
+        .await;
     world
         .queue_has(world.topology.dead_letters_queue(), 3)
         .await;
-    let found = dead_letters.list(&poison, 10).await.unwrap();
+    let found = dead_letters.list(&poison, 10).await;
     assert_eq!(found.letters.len(), 3, "{found:?}");
     for letter in &found.letters {
         assert_eq!(letter.event_type.as_deref(), Some("request.completed"));
@@ -62,8 +61,7 @@ async fn what_is_never_settled_becomes_poison_and_can_be_requeued() {
     }
     let progress = dead_letters
         .process(Action::Requeue, &poison, &Options::default(), |_| {})
-        .await
-        .unwrap();
+        .await;
     assert_eq!(progress.done, 3);
     let event = next_event(&mut source).await;
     match &event.message {
@@ -85,5 +83,8 @@ async fn what_is_never_settled_becomes_poison_and_can_be_requeued() {
     let requeued = ["d", "part"].map(|id| delivery(id, "w").requeued());
     assert_eq!(again, requeued);
     handle.close().await;
-    assert_eq!(dead_letters.count().await.unwrap(), 0);
+    assert_eq!(
+        world.messages_in(world.topology.dead_letters_queue()).await,
+        0
+    );
 }

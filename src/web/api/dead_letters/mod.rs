@@ -7,23 +7,18 @@ mod model;
 use axum::extract::State;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use utoipa::openapi::RefOr;
-use utoipa::openapi::schema::Schema;
-use utoipa::{IntoParams, PartialSchema, ToSchema};
+use utoipa::{IntoParams, ToSchema};
 
 use super::answers::{ForOrganization, Usual};
 use super::authentication::CurrentOrganization;
-use super::query::{PartSize, Query, whole_number};
-use super::texts::{EventTypeText, WebhookIdText};
+use super::query::{PartSize, Query};
+use super::texts::{EventTypeText, PositionText, WebhookIdText};
 use crate::domain::ids::{EventType, WebhookId};
-use crate::store::dead_letters::Filter;
+use crate::store::dead_letters::{Filter, Position};
 use crate::web::problem::Problem;
 use crate::web::state::AppState;
 
 use model::{DeadLetterView, ReasonName};
-
-/// The furthest that a part of the list may begin: dead letters are looked through from the front.
-const FURTHEST: usize = 65_000;
 
 /// Which dead letters are wanted.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -49,34 +44,8 @@ pub(super) struct DeadLettersQuery {
     #[param(inline, required = false)]
     limit: PartSize,
     /// The `next` of the part before.
-    #[serde(default)]
-    #[param(inline, required = false)]
-    cursor: Behind,
-}
-
-/// How many dead letters of the list are passed over.
-#[derive(Debug, Default, Deserialize)]
-#[serde(try_from = "usize")]
-struct Behind(usize);
-
-impl PartialSchema for Behind {
-    fn schema() -> RefOr<Schema> {
-        whole_number(0, FURTHEST).into()
-    }
-}
-
-impl ToSchema for Behind {}
-
-impl TryFrom<usize> for Behind {
-    type Error = &'static str;
-
-    fn try_from(number: usize) -> Result<Self, Self::Error> {
-        if number <= FURTHEST {
-            Ok(Self(number))
-        } else {
-            Err("a cursor is the `next` of the part before, as it is")
-        }
-    }
+    #[param(value_type = PositionText, inline, required = false)]
+    cursor: Option<Position>,
 }
 
 /// A part of the dead letters.
@@ -84,8 +53,8 @@ impl TryFrom<usize> for Behind {
 pub(super) struct DeadLetterList {
     /// The dead letters, oldest first.
     items: Vec<DeadLetterView>,
-    /// The `cursor` of the next part; null if this is the last. Letters that are requeued or purged
-    /// meanwhile move the others up.
+    /// The `cursor` of the next part; null if this is the last. A part may have fewer letters than
+    /// asked for, or none, and others follow all the same.
     next: Option<String>,
 }
 
@@ -114,14 +83,15 @@ pub(super) async fn list(
         until: wanted.until,
         ids: None,
     };
-    let (skipped, limit) = (wanted.cursor.0, wanted.limit.0);
-    let found = app.deployment.dead_letters.list(&filter, skipped + limit);
+    let (after, limit) = (wanted.cursor.as_ref(), wanted.limit.0);
+    let found = app.deployment.dead_letters.list(&filter, after, limit);
     let found = found.await?;
-    let full = found.letters.len() == skipped + limit;
-    let next = skipped + limit;
-    let letters = found.letters.into_iter().skip(skipped);
     Ok(axum::Json(DeadLetterList {
-        items: letters.map(DeadLetterView::from).collect(),
-        next: (full && !found.complete && next <= FURTHEST).then(|| next.to_string()),
+        items: found
+            .letters
+            .into_iter()
+            .map(DeadLetterView::from)
+            .collect(),
+        next: found.next.map(|position| position.to_string()),
     }))
 }

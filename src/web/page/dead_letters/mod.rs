@@ -133,7 +133,7 @@ async fn look(
     wanted: &LetterChoice,
 ) -> Result<Found, PageError> {
     let letters = &app.deployment.dead_letters;
-    Ok(letters.list(&wanted.filter(visitor)?, ROWS).await?)
+    Ok(letters.list(&wanted.filter(visitor)?, None, ROWS).await?)
 }
 
 async fn names(app: &AppState, visitor: &Visitor) -> Result<Names, PageError> {
@@ -145,13 +145,13 @@ async fn names(app: &AppState, visitor: &Visitor) -> Result<Names, PageError> {
     Ok(named.collect())
 }
 
-/// Shows the job under way: letters that it has in hand are not listed.
+/// Shows the job under way.
 fn under_way(job: Option<&Job>) -> Markup {
     html! {
         @if let Some(job) = job {
             p.card.notice {
                 @match job.action { Action::Requeue => "A requeue", Action::Purge => "A purge" }
-                " is under way; what it has in hand is not listed. "
+                " is under way. "
                 a href={ "/dead-letters/jobs/" (job.id) } { "How far it is" }
             }
         }
@@ -170,9 +170,9 @@ fn content(
         (filters(app, place, wanted, names))
         @if found.letters.is_empty() {
             div.card {
-                @if wanted.reason.is_empty() && wanted.event_type.is_empty() && of_all && wanted.since.is_empty() && wanted.until.is_empty() && found.complete {
+                @if wanted.reason.is_empty() && wanted.event_type.is_empty() && of_all && wanted.since.is_empty() && wanted.until.is_empty() && found.is_complete() {
                     p { strong { "No dead letters." } " What cannot be delivered within the retry policy appears here, with the reason, and can be sent round again." }
-                } @else if !found.complete {
+                } @else if !found.is_complete() {
                     p { "Among the oldest there is none like that; there are more." }
                 } @else { p { "No dead letter is like that." } }
             }
@@ -234,7 +234,7 @@ const COLUMNS: [&str; 5] = [
 ];
 
 fn letters(wanted: &LetterChoice, found: &Found, names: Option<&Names>) -> Markup {
-    let more = !found.complete;
+    let more = !found.is_complete();
     html! {
         form method="post" action="/dead-letters" {
             input type="hidden" name="reason" value=(wanted.reason);
