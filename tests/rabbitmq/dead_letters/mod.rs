@@ -1,5 +1,6 @@
 //! Looking through the dead letters and moving them.
 
+mod index;
 mod looking;
 mod moving;
 mod poison;
