@@ -104,11 +104,13 @@ impl DeadLetterQueue {
             match judgement {
                 Judgement::Sound | Judgement::Excessive => return Ok(()),
                 Judgement::Lacking if begun.elapsed() < PASS_PATIENCE => {
+                    if extent.known {
+                        self.index.doubt().await?;
+                    }
                     self.begin_pass();
                     tokio::time::sleep(LOOKED_EVERY).await;
                 }
                 Judgement::Lacking => {
-                    self.begin_pass();
                     let none = PassProgress {
                         looked_at: 0,
                         total: ready,

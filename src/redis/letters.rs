@@ -368,6 +368,15 @@ impl LetterIndex for RedisLetters {
         looked.map_err(Unavailable::new)
     }
 
+    async fn doubt(&self) -> Result<(), Unavailable> {
+        let mut command = cmd("HDEL");
+        command.arg(self.keys.letters_part("known")).arg("began");
+        self.connection
+            .call(&command)
+            .await
+            .map_err(Unavailable::new)
+    }
+
     async fn begin_pass(&self) -> Result<Option<Pass>, Unavailable> {
         let token = Uuid::new_v4().simple().to_string();
         let began = self

@@ -43,7 +43,7 @@ pub enum Standing {
 /// What the index says of itself.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Extent {
-    /// Whether a pass has ever been through the whole queue.
+    /// Whether a pass has been through the whole queue since it was last doubted.
     pub known: bool,
     /// How many entries there are.
     pub entries: u64,
@@ -144,6 +144,10 @@ pub trait LetterIndex: Send + Sync {
         after: Option<&Position>,
         limit: usize,
     ) -> Result<Looked, Unavailable>;
+
+    /// Nothing is known any more, until a whole pass is over: letters without an entry may be in the
+    /// hands of one that is under way, where nobody counts them.
+    async fn doubt(&self) -> Result<(), Unavailable>;
 
     /// Begins a pass; `None` if another is under way.
     async fn begin_pass(&self) -> Result<Option<Pass>, Unavailable>;

@@ -12,7 +12,6 @@ mod queue_scan;
 use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures::StreamExt;
 use futures::future::BoxFuture;
@@ -33,9 +32,6 @@ use crate::store::letter_index::{Indexed, LetterIndex, Standing};
 
 /// How many letters are on their way at once when they are moved.
 const MOVING: u16 = 128;
-
-/// How often a letter that waits for its turn is said to be still there.
-const SEEN_EVERY: Duration = Duration::from_secs(10);
 
 /// The dead letters could not be gone through.
 #[derive(Debug, thiserror::Error)]
@@ -163,11 +159,8 @@ impl DeadLetters {
             report(&progress);
             return Ok((progress, 0));
         }
-        let prefetch = match options.rate {
-            // Letters that wait for their turn wait where others see them; here a second at most.
-            Some(rate) => (rate.ceil() as u16).clamp(1, MOVING),
-            None => MOVING,
-        };
+        // What waits for its turn waits in the queue, and in nobody's hands.
+        let prefetch = options.rate.is_none().then_some(MOVING);
         let queue = self.topology.dead_letters_queue();
         let scan = QueueScan::start(self.connection(), queue, progress.total, prefetch).await;
         let mut walk = Walk {
@@ -211,12 +204,19 @@ impl DeadLetters {
         report: &mut impl FnMut(&Progress),
     ) -> Result<(), Halted> {
         let mut pace = Pace::new(options.rate);
+        let mut acted = true;
         loop {
             let limited = options.limit.is_some_and(|limit| progress.done >= limit);
             if limited || options.stop.is_cancelled() || walk.scan.complete() {
                 return Ok(());
             }
-            let room = walk.under_way.len() < usize::from(MOVING);
+            if std::mem::take(&mut acted) && !walk.turn(&mut pace, options).await? {
+                return Ok(());
+            }
+            let room = match walk.scan.is_asked() {
+                true => walk.under_way.is_empty(),
+                false => walk.under_way.len() < usize::from(MOVING),
+            };
             let message = tokio::select! {
                 Some(moved) = walk.under_way.next() => {
                     walk.settle(moved).await?;
@@ -243,9 +243,7 @@ impl DeadLetters {
                 Standing::Void => (Disposition::Superseded, None),
                 Standing::Stands => dispose(&letter, &indexed, errand, &self.topology),
             };
-            if disposition == Disposition::Done && !walk.turn(&mut pace, options, &indexed).await? {
-                return Ok(());
-            }
+            acted = disposition == Disposition::Done;
             progress.note(&indexed.summary, disposition);
             report(progress);
             let goes = matches!(disposition, Disposition::Done | Disposition::Superseded);
@@ -311,13 +309,9 @@ impl Walk<'_> {
         Ok(standing)
     }
 
-    /// Waits for the turn of a letter; letters under way go on meanwhile. `false` if it is over.
-    async fn turn(
-        &mut self,
-        pace: &mut Pace,
-        options: &Options,
-        letter: &Indexed,
-    ) -> Result<bool, Halted> {
+    /// Waits until the next letter may be acted upon; those under way go on meanwhile. `false` if it
+    /// is over.
+    async fn turn(&mut self, pace: &mut Pace, options: &Options) -> Result<bool, Halted> {
         let turn = pace.wait();
         tokio::pin!(turn);
         loop {
@@ -325,14 +319,9 @@ impl Walk<'_> {
                 biased;
                 () = options.stop.cancelled() => return Ok(false),
                 Some(moved) = self.under_way.next() => {
-                    let scan = &mut self.scan;
-                    settle(moved, scan, self.index).await?;
+                    settle(moved, &mut self.scan, self.index).await?;
                 }
                 () = &mut turn => return Ok(true),
-                // A pass does not meet it, and must not take it for gone.
-                () = tokio::time::sleep(SEEN_EVERY) => {
-                    self.index.see(letter).await.map_err(Halted::Index)?;
-                }
             }
         }
     }

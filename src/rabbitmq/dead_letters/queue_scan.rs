@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use futures::StreamExt;
 use lapin::message::Delivery;
-use lapin::options::{BasicAckOptions, BasicConsumeOptions, BasicQosOptions};
+use lapin::options::{BasicAckOptions, BasicConsumeOptions, BasicGetOptions, BasicQosOptions};
 use lapin::types::FieldTable;
 use lapin::{Channel, Connection, Consumer};
 use tokio::time::Instant;
@@ -20,10 +20,19 @@ const SILENCE: Duration = Duration::from_secs(3);
 /// How long to wait for the broker to put back what was given back.
 const BACK_LIMIT: Duration = Duration::from_secs(5);
 
+/// How letters come.
+enum Supply {
+    /// The broker sends as many as may be in hand.
+    Sent(Consumer),
+    /// Each is asked for: between one and the next none is in hand.
+    Asked,
+}
+
 /// The letters that were there at the start, one after the other.
 pub(super) struct QueueScan {
     channel: Channel,
-    consumer: Consumer,
+    queue: String,
+    supply: Supply,
     total: u64,
     taken: u64,
     acks: AckTracker,
@@ -32,24 +41,30 @@ pub(super) struct QueueScan {
 }
 
 impl QueueScan {
-    /// Starts to take the first `total` messages of `queue`, holding `prefetch` of them at most.
+    /// Starts to take the first `total` messages of `queue`, with so many in hand at most, or one by
+    /// one as they are asked for.
     pub(super) async fn start(
         connection: &Connection,
         queue: &str,
         total: u64,
-        prefetch: u16,
+        prefetch: Option<u16>,
     ) -> lapin::Result<Self> {
         let channel = connection.create_channel().await?;
-        channel
-            .basic_qos(prefetch, BasicQosOptions::default())
-            .await?;
-        let options = BasicConsumeOptions::default();
-        let consumer = channel
-            .basic_consume(queue.into(), "".into(), options, FieldTable::default())
-            .await?;
+        let supply = match prefetch {
+            None => Supply::Asked,
+            Some(prefetch) => {
+                let qos = BasicQosOptions::default();
+                channel.basic_qos(prefetch, qos).await?;
+                let options = BasicConsumeOptions::default();
+                let consuming =
+                    channel.basic_consume(queue.into(), "".into(), options, FieldTable::default());
+                Supply::Sent(consuming.await?)
+            }
+        };
         Ok(Self {
             channel,
-            consumer,
+            queue: queue.to_owned(),
+            supply,
             total,
             taken: 0,
             acks: AckTracker::default(),
@@ -63,18 +78,29 @@ impl QueueScan {
         self.taken >= self.total
     }
 
-    /// The next letter; `None` once all have come, or if none comes for a while.
+    /// Whether a letter comes only when it is asked for, which must then be waited for.
+    pub(super) fn is_asked(&self) -> bool {
+        matches!(self.supply, Supply::Asked)
+    }
+
+    /// The next letter; `None` once all have come, or if there is none, or none comes for a while.
     pub(super) async fn next(&mut self) -> lapin::Result<Option<Delivery>> {
         if self.complete() {
             return Ok(None);
         }
-        match tokio::time::timeout(SILENCE, self.consumer.next()).await {
-            Ok(Some(message)) => {
-                self.taken += 1;
-                message.map(Some)
+        let next = match &mut self.supply {
+            Supply::Sent(consumer) => {
+                let next = tokio::time::timeout(SILENCE, consumer.next()).await;
+                next.ok().flatten().transpose()?
             }
-            Ok(None) | Err(_) => Ok(None),
-        }
+            Supply::Asked => {
+                let queue = self.queue.as_str().into();
+                let got = self.channel.basic_get(queue, BasicGetOptions::default());
+                got.await?.map(|message| message.delivery)
+            }
+        };
+        self.taken += u64::from(next.is_some());
+        Ok(next)
     }
 
     /// The letter `tag` may go. Those that may go do so in runs: nobody waits for one alone, which

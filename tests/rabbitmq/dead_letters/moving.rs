@@ -145,9 +145,9 @@ async fn what_waits_for_its_turn_at_a_low_rate_is_seen_by_others() {
     let watching = async {
         begun.notified().await;
         world.queue_has(world.topology.deliveries_queue(), 1).await;
-        // All but the one that is in hand are in the queue, and that one is seen as well.
+        // None is in hand while it waits.
         let queue = world.topology.dead_letters_queue();
-        world.queue_has(queue, 8).await;
+        world.queue_has(queue, 9).await;
         let seen = others.list(&Filter::default(), None, 100).await.unwrap();
         assert_eq!(seen.letters.len(), 9);
         options.stop.cancel();
