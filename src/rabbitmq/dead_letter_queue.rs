@@ -5,6 +5,7 @@
 //! queue has letters that the index does not have, a pass goes first, in the background: whoever asks
 //! waits for it for a while, and is then told how far it is. A list is right, or there is none.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -17,7 +18,7 @@ use super::dead_letters::DeadLetters;
 use super::topology::Topology;
 use crate::store::Unavailable;
 use crate::store::dead_letters::{
-    self, Action, Filter, Found, Options, Position, Progress, Report, disposition,
+    self, Action, Disposition, Filter, Found, Options, Position, Progress, Report, disposition,
 };
 use crate::store::letter_index::{Judgement, LetterIndex, Pass, PassProgress, StillLooking, judge};
 
@@ -164,6 +165,33 @@ impl DeadLetterQueue {
         self.passing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// What the index knows the oldest letters by that `action` would do something with: the order in
+    /// the queue is only about that of their times.
+    async fn oldest(
+        &self,
+        action: Action,
+        filter: &Filter,
+        limit: u64,
+    ) -> Result<BTreeSet<String>, Unavailable> {
+        self.ensure_known().await?;
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        let mut oldest = BTreeSet::new();
+        let mut after = None;
+        loop {
+            let looked = self.index.look(filter, after.as_ref(), AT_ONCE).await?;
+            let usable = looked.letters.into_iter().filter(|letter| {
+                let becomes = disposition(&letter.summary, letter.usable, action, filter);
+                becomes == Disposition::Done
+            });
+            let room = limit - oldest.len();
+            oldest.extend(usable.take(room).map(|letter| letter.id));
+            after = looked.next;
+            if after.is_none() || oldest.len() == limit {
+                return Ok(oldest);
+            }
+        }
+    }
+
     /// Counts what a job would do.
     async fn try_out(
         &self,
@@ -283,8 +311,13 @@ impl dead_letters::DeadLetters for DeadLetterQueue {
             Some(_) => None,
             None => Some(self.turn.lock().await),
         };
+        let chosen = match options.limit {
+            Some(limit) => Some(self.oldest(action, filter, limit).await?),
+            None => None,
+        };
         let letters = self.connect().await?;
-        let done = letters.process(action, filter, options, report).await;
+        let done = letters.process(action, filter, chosen.as_ref(), options, report);
+        let done = done.await;
         letters.close().await;
         done.map_err(Unavailable::new)
     }

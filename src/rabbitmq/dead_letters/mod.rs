@@ -9,7 +9,7 @@
 
 mod queue_scan;
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
@@ -79,8 +79,8 @@ pub struct DeadLetters {
 /// What somebody goes through the queue for.
 #[derive(Debug, Clone, Copy)]
 enum Errand<'a> {
-    /// To act on what a filter means.
-    Act(Action, &'a Filter),
+    /// To act on what a filter means, or of that on those which the index knows by these ids.
+    Act(Action, &'a Filter, Option<&'a BTreeSet<String>>),
     /// To see what there is.
     Pass,
 }
@@ -118,16 +118,18 @@ impl DeadLetters {
         self.connection().status().connected()
     }
 
-    /// Goes once through the letters there are and does `action` with those that match `filter`.
-    /// Calls `report` now and then with what was done so far.
+    /// Goes once through the letters there are and does `action` with those that match `filter`, and
+    /// that the index knows by the `chosen` ids if there are any. Calls `report` now and then with what
+    /// was done so far.
     pub async fn process(
         &self,
         action: Action,
         filter: &Filter,
+        chosen: Option<&BTreeSet<String>>,
         options: &Options,
         report: impl FnMut(&Progress),
     ) -> Result<Progress, DeadLettersError> {
-        let errand = Errand::Act(action, filter);
+        let errand = Errand::Act(action, filter, chosen);
         let (progress, _) = self.go_through(errand, options, report).await?;
         Ok(progress)
     }
@@ -247,7 +249,7 @@ impl DeadLetters {
             progress.note(&indexed.summary, disposition);
             report(progress);
             let goes = matches!(disposition, Disposition::Done | Disposition::Superseded);
-            let goes = goes.then(|| (indexed.id, indexed.sequence));
+            let goes = goes.then_some((indexed.id, indexed.sequence));
             walk.under_way.push(self.carry_out(outgoing, tag, goes));
         }
     }
@@ -377,12 +379,13 @@ fn dispose(
 ) -> (Disposition, Option<Outgoing>) {
     let disposition = match errand {
         Errand::Pass => Disposition::Kept,
-        Errand::Act(action, filter) => {
+        Errand::Act(_, _, Some(chosen)) if !chosen.contains(&indexed.id) => Disposition::Kept,
+        Errand::Act(action, filter, _) => {
             disposition(&indexed.summary, indexed.usable, action, filter)
         }
     };
     let outgoing = match (disposition, errand) {
-        (Disposition::Superseded, _) | (Disposition::Done, Errand::Act(Action::Purge, _)) => None,
+        (Disposition::Superseded, _) | (Disposition::Done, Errand::Act(Action::Purge, ..)) => None,
         (Disposition::Done, _) => letter.requeued(topology),
         _ => Some(letter.kept(&indexed.id, topology)),
     };
