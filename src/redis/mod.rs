@@ -12,6 +12,7 @@
 //! | [`subscriptions`] | the registered webhooks, for the engine: cached and kept up to date |
 //! | [`log_writer`] | the delivery log, for the engine: written in batches |
 //! | [`attempts`] | the attempts on record, for commands and the API |
+//! | `following` | the same as they are made: one reader for all who follow |
 //! | [`deliveries`] | the deliveries on record, for a retry by hand |
 //! | [`delivery_log`] | all of the record, for whoever asks from outside |
 //! | [`probe`] | whether anything can be written |
@@ -36,6 +37,7 @@ mod delivery_fields;
 pub mod delivery_log;
 mod documents;
 pub mod error;
+mod following;
 pub mod keys;
 mod listener;
 pub mod log_writer;

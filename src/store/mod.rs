@@ -5,6 +5,8 @@
 //! |---|---|
 //! | [`intake`] | taking in what is to be delivered |
 //! | [`delivery_log`] | attempts and deliveries on record, and how to read them |
+//! | [`entry`] | where an attempt stands in the record |
+//! | [`following`] | attempts as they are made, for any number of followers |
 //! | [`search`] | looking through the whole record, part by part |
 //! | [`retention`] | how long what is kept |
 //! | [`statistics`] | how many attempts came to what |
@@ -17,6 +19,8 @@
 
 pub mod dead_letters;
 pub mod delivery_log;
+pub mod entry;
+pub mod following;
 pub mod intake;
 pub mod retention;
 pub mod search;

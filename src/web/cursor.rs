@@ -3,10 +3,12 @@
 use serde::Deserialize;
 use serde::de::Error as _;
 
+use crate::store::entry::EntryId;
+
 /// Where the next part of a list of attempts begins: an entry of the record, `number` or
 /// `number-number`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Cursor(String);
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Cursor(EntryId);
 
 impl Cursor {
     /// The regular expression that those which are given out match.
@@ -17,14 +19,17 @@ impl Cursor {
         let (first, second) = text.split_once('-').unwrap_or((text, "0"));
         let number = |text: &str| {
             let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-            digits && text.parse::<u64>().is_ok()
+            text.parse().ok().filter(|_| digits)
         };
-        (number(first) && number(second)).then(|| Self(text.to_owned()))
+        Some(Self(EntryId {
+            major: number(first)?,
+            minor: number(second)?,
+        }))
     }
 
     /// The entry.
-    pub fn as_str(&self) -> &str {
-        &self.0
+    pub fn entry(self) -> EntryId {
+        self.0
     }
 }
 

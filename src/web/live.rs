@@ -35,7 +35,7 @@ where
     F: Fn(RecordedAttempt) -> String + Send + 'static,
     O: Future<Output = ()> + Send + 'static,
 {
-    let after = after.map(|entry| entry.as_str().to_owned());
+    let after = after.map(Cursor::entry);
     let attempts = app.deployment.delivery_log.follow(filter, after).await?;
     let events = attempts.map(move |one| {
         let event = Event::default();
@@ -43,7 +43,7 @@ where
             Some(name) => event.event(name),
             None => event,
         };
-        Ok(event.id(one.entry.clone()).data(show(one)))
+        Ok(event.id(one.entry.to_string()).data(show(one)))
     });
     let stop = app.stop.clone().cancelled_owned();
     let events = events.take_until(Box::pin(async move {

@@ -33,7 +33,7 @@ pub async fn show(
     let entry = Cursor::new(&entry).ok_or_else(gone)?;
     let (organization, key) = (&visitor.organization, &webhook.webhook.id);
     let log = &app.deployment.delivery_log;
-    let found = log.attempt(organization, key, entry.as_str()).await?;
+    let found = log.attempt(organization, key, entry.entry()).await?;
     let attempt = found.ok_or_else(gone)?.attempt;
     let delivery = inspect::inspect(
         &app.deployment,

@@ -21,6 +21,7 @@ use crate::domain::ids::EventType;
 use crate::domain::outcome::Outcome;
 use crate::registry::webhooks::StoredWebhook;
 use crate::store::delivery_log::{AttemptFilter, Page};
+use crate::store::entry::EntryId;
 use crate::web::cursor::Cursor;
 use crate::web::live;
 use crate::web::state::AppState;
@@ -84,7 +85,7 @@ pub async fn show(
     let before = Cursor::new(&wanted.before);
     let delivery_log = &app.deployment.delivery_log;
     let found = delivery_log
-        .attempts(&filter, ROWS, before.as_ref().map(Cursor::as_str))
+        .attempts(&filter, ROWS, before.map(Cursor::entry))
         .await?;
     let content = html! {
         (flash(&wanted.said))
@@ -99,7 +100,8 @@ fn log(id: &str, wanted: &LogChoice, newest: bool, found: &Page) -> Markup {
     // Older pages and chosen ones do not change while they are read.
     let live = newest && wanted.is_everything();
     // An attempt between this answer and the stream's first must not be missed.
-    let last = found.attempts.first().map_or("0", |one| one.entry.as_str());
+    let last = found.attempts.first();
+    let last = last.map_or(EntryId::BEGINNING, |one| one.entry);
     let stream = live.then(|| format!("/webhooks/{id}/stream?after={last}"));
     let none = found.attempts.is_empty();
     let now = Timestamp::now();
@@ -125,7 +127,7 @@ fn log(id: &str, wanted: &LogChoice, newest: bool, found: &Page) -> Markup {
             }
         }
         @if let Some(next) = &found.next {
-            p { a.button href={ "/webhooks/" (id) "/log?" (wanted.query(next)) } { "Older attempts" } }
+            p { a.button href={ "/webhooks/" (id) "/log?" (wanted.query(&next.to_string())) } { "Older attempts" } }
         }
     }
 }

@@ -165,13 +165,13 @@ pub(super) async fn list(
     Query(part): Query<PartQuery>,
 ) -> Result<axum::Json<AttemptList>, Problem> {
     let filter = filter.filter(organization);
-    let before = part.cursor.as_ref().map(Cursor::as_str);
+    let before = part.cursor.map(Cursor::entry);
     let log = &app.deployment.delivery_log;
     let page = log.attempts(&filter, part.limit.0, before).await?;
     let items = page.attempts.into_iter().map(|one| one.attempt.into());
     Ok(axum::Json(AttemptList {
         items: items.collect(),
-        next: page.next,
+        next: page.next.map(|entry| entry.to_string()),
     }))
 }
 
