@@ -11,6 +11,7 @@ use super::Embedded;
 use crate::domain::held_back::HeldBack;
 use crate::domain::ids::{DeliveryId, Organization, WebhookId};
 use crate::store::Unavailable;
+use crate::store::cursor_key::CursorKey;
 use crate::store::delivery_log::{AttemptFilter, DeliveryLog, Page, Recorded, RecordedAttempt};
 use crate::store::entry::EntryId;
 use crate::store::statistics::{Bucket, Detail};
@@ -50,6 +51,11 @@ impl DeliveryLog for Embedded {
     ) -> Result<BoxStream<'static, RecordedAttempt>, Unavailable> {
         let follower = self.following().follow(filter, after).await?;
         Ok(follower.into_stream().boxed())
+    }
+
+    async fn cursor_key(&self) -> Result<CursorKey, Unavailable> {
+        let key = self.attempts().cursor_key().await;
+        key.map_err(Unavailable::new)
     }
 
     async fn statistics(

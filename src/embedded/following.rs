@@ -33,7 +33,7 @@ impl Reader for Attempts {
     async fn behind(&self, scope: &Scope, last: EntryId) -> Part {
         loop {
             let scope = scope.clone();
-            let read = move |connection: &Connection| behind(connection, &scope.record, last);
+            let read = move |connection: &Connection| behind(connection, &scope, last);
             match self.store.read(read).await {
                 Ok(part) => return part,
                 Err(error) => {
@@ -83,12 +83,16 @@ fn news(
     let stale = records.into_iter().filter(|(_, last)| *last < newest);
     stale
         .map(|(record, last)| {
-            let mut part = behind(connection, &record, last)?;
+            let scope = Scope {
+                record,
+                organization: None,
+            };
+            let mut part = behind(connection, &scope, last)?;
             if !part.more {
                 // All rows up to it were there when the record was read.
                 part.reached = part.reached.max(newest);
             }
-            Ok((record, part))
+            Ok((scope.record, part))
         })
         .collect()
 }
@@ -100,15 +104,25 @@ fn newest(connection: &Connection) -> rusqlite::Result<i64> {
         .query_row([], |row| row.get(0))
 }
 
-fn behind(connection: &Connection, record: &Record, last: EntryId) -> rusqlite::Result<Part> {
+fn behind(connection: &Connection, scope: &Scope, last: EntryId) -> rusqlite::Result<Part> {
     let last = row_id(last);
-    match record {
-        Record::Whole => {
+    match (&scope.record, &scope.organization) {
+        (Record::Whole, Some(organization)) => {
+            let sql = "SELECT id, attempt FROM attempts \
+                       WHERE organization = ? AND id > ? ORDER BY id LIMIT ?";
+            let mut statement = connection.prepare_cached(sql)?;
+            part(
+                &mut statement,
+                params![organization.as_str(), last, PAGE],
+                last,
+            )
+        }
+        (Record::Whole, None) => {
             let sql = "SELECT id, attempt FROM attempts WHERE id > ? ORDER BY id LIMIT ?";
             let mut statement = connection.prepare_cached(sql)?;
             part(&mut statement, params![last, PAGE], last)
         }
-        Record::Webhook(webhook) => {
+        (Record::Webhook(webhook), _) => {
             let sql = "SELECT id, attempt FROM webhook_attempts \
                        WHERE organization = ? AND webhook = ? AND id > ? ORDER BY id LIMIT ?";
             let (organization, id) = (webhook.organization.as_str(), webhook.id.as_str());

@@ -9,6 +9,8 @@ use super::error::StoreError;
 use super::keys::Keys;
 use super::texts::Texts;
 use crate::domain::ids::{Organization, WebhookId};
+use crate::store::Unavailable;
+use crate::store::cursor_key::{CursorKey, NoCursorKey};
 pub use crate::store::delivery_log::{AttemptFilter, Page, RecordedAttempt};
 use crate::store::entry::EntryId;
 use crate::store::following::{Record, Scope};
@@ -108,6 +110,29 @@ impl Attempts {
         let entries: Entries = self.connection.call(&command).await?;
         let found = entries.into_iter().next();
         Ok(found.and_then(|(_, fields)| decoded(entry, fields)))
+    }
+
+    /// What places in the record are sealed with: drawn by whoever asks first.
+    pub async fn cursor_key(&self) -> Result<CursorKey, Unavailable> {
+        let place = self.keys.cursor_key();
+        let kept: Result<Option<String>, StoreError> =
+            self.connection.call(cmd("GET").arg(&place)).await;
+        let text = match kept.map_err(Unavailable::new)? {
+            Some(text) => text,
+            None => {
+                let drawn = hex::encode(rand::random::<[u8; CursorKey::LENGTH]>());
+                let mut command = cmd("SET");
+                command.arg(&place).arg(&drawn).arg("NX").arg("GET");
+                let before: Result<Option<String>, StoreError> =
+                    self.connection.call(&command).await;
+                before.map_err(Unavailable::new)?.unwrap_or(drawn)
+            }
+        };
+        let mut key = [0; CursorKey::LENGTH];
+        match hex::decode_to_slice(text, &mut key) {
+            Ok(()) => Ok(CursorKey::new(key)),
+            Err(_) => Err(Unavailable::new(NoCursorKey { place })),
+        }
     }
 
     /// The stream that a record is.

@@ -17,6 +17,7 @@ use super::statistics::Statistics;
 use crate::domain::held_back::HeldBack;
 use crate::domain::ids::{DeliveryId, Organization, WebhookId};
 use crate::store::Unavailable;
+use crate::store::cursor_key::CursorKey;
 use crate::store::delivery_log::{AttemptFilter, DeliveryLog, Page, Recorded, RecordedAttempt};
 use crate::store::entry::EntryId;
 use crate::store::following::Following;
@@ -81,6 +82,10 @@ impl DeliveryLog for RedisDeliveryLog {
     ) -> Result<BoxStream<'static, RecordedAttempt>, Unavailable> {
         let follower = self.following.follow(filter, after).await?;
         Ok(follower.into_stream().boxed())
+    }
+
+    async fn cursor_key(&self) -> Result<CursorKey, Unavailable> {
+        self.attempts.cursor_key().await
     }
 
     async fn statistics(

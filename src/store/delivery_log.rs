@@ -7,6 +7,7 @@ use futures::stream::BoxStream;
 use jiff::Timestamp;
 
 use super::Unavailable;
+use super::cursor_key::CursorKey;
 use super::entry::EntryId;
 use super::statistics::{Bucket, Detail};
 use crate::domain::attempt::Attempt;
@@ -44,6 +45,9 @@ pub trait DeliveryLog: Send + Sync {
         filter: AttemptFilter,
         after: Option<EntryId>,
     ) -> Result<BoxStream<'static, RecordedAttempt>, Unavailable>;
+
+    /// What places in this record are sealed with before anybody outside is shown them.
+    async fn cursor_key(&self) -> Result<CursorKey, Unavailable>;
 
     /// Returns how many attempts of a webhook came to what, by quarter of an hour: the buckets from
     /// the one that `period` begins in to its end, oldest first, without empty ones. What a worker

@@ -115,13 +115,15 @@ pub(super) async fn list(
         ids: None,
     };
     let (skipped, limit) = (wanted.cursor.0, wanted.limit.0);
-    let found = app.deployment.dead_letters.list(&filter, skipped + limit);
-    let found = found.await?;
-    let full = found.letters.len() == skipped + limit;
     let next = skipped + limit;
-    let letters = found.letters.into_iter().skip(skipped);
+    // One more than is shown: whether there is a next part depends on its own letters alone, and not
+    // on whether others have some.
+    let found = app.deployment.dead_letters.list(&filter, next + 1);
+    let found = found.await?;
+    let more = found.letters.len() > next;
+    let letters = found.letters.into_iter().skip(skipped).take(limit);
     Ok(axum::Json(DeadLetterList {
         items: letters.map(DeadLetterView::from).collect(),
-        next: (full && !found.complete && next <= FURTHEST).then(|| next.to_string()),
+        next: (more && next <= FURTHEST).then(|| next.to_string()),
     }))
 }
