@@ -19,6 +19,7 @@ in_either_mode! {
     what_is_anothers_is_neither_seen_nor_touched,
     without_a_token_nothing_is_told,
     cursors_and_ids_of_one_tell_nothing_of_others,
+    whether_dead_letters_go_on_depends_on_ones_own_alone,
 }
 
 async fn what_is_anothers_is_neither_seen_nor_touched(running: &Running) {
@@ -192,4 +193,33 @@ async fn cursors_and_ids_of_one_tell_nothing_of_others(running: &Running) {
             .await
             .is(400);
     }
+}
+
+async fn whether_dead_letters_go_on_depends_on_ones_own_alone(running: &Running) {
+    let receiver = Receiver::start(|_| Answer::status(500));
+    let listed = async |whose: (&str, &str), limit: usize| {
+        let path = format!("/dead-letters?limit={limit}");
+        running.ask_as("GET", &path, None, &[whose]).await.is(200)
+    };
+    // Those of others stand behind its own.
+    for whose in [ACME, OTHER] {
+        let new = json!({"name": "n", "url": receiver.url()});
+        let created = running
+            .ask_as("POST", "/webhooks", Some(new), &[whose])
+            .await;
+        created.is(201);
+        for _ in 0..2 {
+            let event = Some(json!({"event": "request.completed"}));
+            let published = running.ask_as("POST", "/events", event, &[whose]).await;
+            published.is(202);
+        }
+        eventually(SOON, "its dead letters", async || {
+            (listed(whose, 10).await.items().len() == 2).then_some(())
+        })
+        .await;
+    }
+    let all = listed(ACME, 2).await;
+    assert_eq!((all.items().len(), &all.body["next"]), (2, &json!(null)));
+    let first = listed(ACME, 1).await;
+    assert_eq!((first.items().len(), &first.body["next"]), (1, &json!("1")));
 }

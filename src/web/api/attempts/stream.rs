@@ -37,13 +37,13 @@ use crate::web::streams::Holder;
     ),
     responses(
         (status = 200, description = "Attempts as they are made", body = String, content_type = "text/event-stream"),
+        Usual,
         (
             status = 429,
             description = "As many live streams are open with this token as may be, or too many wrong tokens come",
             body = Problem,
             content_type = "application/problem+json",
         ),
-        Usual,
     )
 )]
 pub(in crate::web::api) async fn stream(
