@@ -17,6 +17,7 @@ use crate::web;
 use crate::web::proxies::Proxies;
 use crate::web::sessions::SessionKeeper;
 use crate::web::state::AppState;
+use crate::web::streams::Streams;
 
 /// How much of everything one process does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,6 +75,7 @@ impl Run {
             tester,
             faults,
             jobs: Jobs::default(),
+            streams: Streams::new(tokens.len(), config.api.max_streams_per_token),
             tokens,
             sessions,
             wrong_tokens: Arc::default(),

@@ -115,6 +115,11 @@ settings! {
         /// After so long one must sign in again, however much the page is used.
         session_lifetime: Duration = 12 * HOUR, DurationIn(MINUTE..=30 * DAY);
 
+        /// At most so many live streams of attempts are open at once with each token, those of pages
+        /// of whoever signed in with it included; without tokens, of all together. Each takes a
+        /// connection to the port for as long as its reader likes; one more is answered with 429.
+        max_streams_per_token: usize = 100, Whole(1..=10_000);
+
         /// Whether browsers reach the page over https alone: its cookies are Secure then. Where a
         /// trusted proxy says so (X-Forwarded-Proto), they are without this.
         secure_cookies: bool = false, Switch;

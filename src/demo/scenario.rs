@@ -31,6 +31,7 @@ use crate::registry::webhooks::{NewWebhook, WebhooksError};
 use crate::store::Unavailable;
 use crate::store::dead_letters::Filter;
 use crate::store::delivery_log::AttemptFilter;
+use crate::store::entry::EntryId;
 use crate::store::intake::NotAccepted;
 
 /// How long to wait, after the last event, for everything to end.
@@ -152,7 +153,7 @@ impl Stage {
             "\nSample traffic of the gateway, and what comes of it:\n"
         )?;
         let everything = AttemptFilter::default();
-        let from_the_first = Some("0".to_owned());
+        let from_the_first = Some(EntryId::BEGINNING);
         let mut attempts = self
             .deployment
             .delivery_log

@@ -1,4 +1,4 @@
-//! The attempts on record: newest first, or as they come.
+//! The attempts on record, newest first.
 
 use std::time::Duration;
 
@@ -7,16 +7,15 @@ use rusqlite::{Connection, Row, params};
 use super::store::{ReadError, Store};
 use crate::domain::attempt::Attempt;
 use crate::domain::ids::{Organization, WebhookId};
+use crate::store::cursor_key::CursorKey;
 use crate::store::delivery_log::{AttemptFilter, Page, RecordedAttempt};
+use crate::store::entry::EntryId;
 use crate::store::retention::MAX_EXAMINED;
-
-/// How many entries are taken at a time by whoever follows the record.
-const FOLLOWED: i64 = 500;
 
 /// Reads the record of attempts.
 #[derive(Debug, Clone)]
 pub struct Attempts {
-    store: Store,
+    pub(super) store: Store,
 }
 
 impl Attempts {
@@ -30,10 +29,10 @@ impl Attempts {
         &self,
         filter: &AttemptFilter,
         limit: usize,
-        before: Option<&str>,
+        before: Option<EntryId>,
     ) -> Result<Page, ReadError> {
         let filter = filter.clone();
-        let before = before.and_then(|id| id.parse().ok()).unwrap_or(i64::MAX);
+        let before = before.map_or(i64::MAX, row_id);
         self.store
             .read(move |connection| list(connection, &filter, limit, before))
             .await
@@ -44,10 +43,10 @@ impl Attempts {
         &self,
         organization: &Organization,
         webhook: &WebhookId,
-        entry: &str,
+        entry: EntryId,
     ) -> Result<Option<RecordedAttempt>, ReadError> {
         let (organization, webhook) = (organization.clone(), webhook.clone());
-        let id: i64 = entry.parse().unwrap_or(0);
+        let id = row_id(entry);
         let one = move |connection: &Connection| {
             let sql = "SELECT id, attempt FROM webhook_attempts \
                        WHERE organization = ? AND webhook = ? AND id = ?";
@@ -59,31 +58,18 @@ impl Attempts {
             }
         };
         let found = self.store.read(one).await?;
-        let entry = entry.to_owned();
         Ok(found.map(|attempt| RecordedAttempt { entry, attempt }))
     }
 
-    /// The id of the newest entry there is.
-    pub async fn newest(&self) -> Result<String, ReadError> {
-        let sql = "SELECT coalesce(max(id), 0) FROM attempts";
-        let newest = self
-            .store
-            .read(|connection| connection.query_row(sql, [], |row| row.get::<_, i64>(0)));
-        Ok(newest.await?.to_string())
-    }
-
-    /// The attempts wanted behind the entry `last`, oldest first, and the entry reached: the same
-    /// if there is nothing new.
-    pub async fn after(
-        &self,
-        filter: &AttemptFilter,
-        last: &str,
-    ) -> Result<(Vec<RecordedAttempt>, String), ReadError> {
-        let filter = filter.clone();
-        let last = last.parse().unwrap_or(0);
-        self.store
-            .read(move |connection| after(connection, &filter, last))
-            .await
+    /// What places in the record are sealed with.
+    pub async fn cursor_key(&self) -> Result<CursorKey, ReadError> {
+        let sql = "SELECT key FROM cursor_key";
+        let key = self.store.read(|connection| {
+            connection
+                .prepare_cached(sql)?
+                .query_row([], |row| row.get(0))
+        });
+        key.await.map(CursorKey::new)
     }
 }
 
@@ -101,7 +87,14 @@ fn list(
             statement = connection.prepare_cached(sql)?;
             statement.query(params![organization.as_str(), webhook.as_str(), before])?
         }
-        _ => {
+        // By itself, so that what others do neither costs it anything nor shows.
+        (Some(organization), None) => {
+            let sql = "SELECT id, attempt FROM attempts \
+                       WHERE organization = ? AND id < ? ORDER BY id DESC";
+            statement = connection.prepare_cached(sql)?;
+            statement.query(params![organization.as_str(), before])?
+        }
+        (None, _) => {
             let sql = "SELECT id, attempt FROM attempts WHERE id < ? ORDER BY id DESC";
             statement = connection.prepare_cached(sql)?;
             statement.query([before])?
@@ -117,12 +110,12 @@ fn list(
             return Ok(page);
         };
         let id: i64 = row.get(0)?;
-        page.next = Some(id.to_string());
+        page.next = Some(entry_id(id));
         match decode(row)? {
             Some(attempt) if filter.wants(&attempt) => {
                 let first = filter.ends_with(&attempt);
                 page.attempts.push(RecordedAttempt {
-                    entry: id.to_string(),
+                    entry: entry_id(id),
                     attempt,
                 });
                 if first {
@@ -137,40 +130,20 @@ fn list(
     Ok(page)
 }
 
-fn after(
-    connection: &Connection,
-    filter: &AttemptFilter,
-    last: i64,
-) -> rusqlite::Result<(Vec<RecordedAttempt>, String)> {
-    let mut statement;
-    let mut rows = match (&filter.organization, &filter.webhook) {
-        (Some(organization), Some(webhook)) => {
-            let sql = "SELECT id, attempt FROM webhook_attempts \
-                       WHERE organization = ? AND webhook = ? AND id > ? ORDER BY id LIMIT ?";
-            statement = connection.prepare_cached(sql)?;
-            let of = (organization.as_str(), webhook.as_str());
-            statement.query(params![of.0, of.1, last, FOLLOWED])?
-        }
-        _ => {
-            let sql = "SELECT id, attempt FROM attempts WHERE id > ? ORDER BY id LIMIT ?";
-            statement = connection.prepare_cached(sql)?;
-            statement.query(params![last, FOLLOWED])?
-        }
-    };
-    let (mut found, mut reached) = (Vec::new(), last);
-    while let Some(row) = rows.next()? {
-        reached = row.get(0)?;
-        if let Some(attempt) = decode(row)?.filter(|attempt| filter.wants(attempt)) {
-            found.push(RecordedAttempt {
-                entry: reached.to_string(),
-                attempt,
-            });
-        }
-    }
-    Ok((found, reached.to_string()))
+/// The number of the row that an entry is; behind all rows, if there can be none.
+pub(super) fn row_id(entry: EntryId) -> i64 {
+    i64::try_from(entry.major).unwrap_or(i64::MAX)
 }
 
-fn decode(row: &Row<'_>) -> rusqlite::Result<Option<Attempt>> {
+/// The entry that a row is.
+pub(super) fn entry_id(row: i64) -> EntryId {
+    EntryId {
+        major: u64::try_from(row).unwrap_or(0),
+        minor: 0,
+    }
+}
+
+pub(super) fn decode(row: &Row<'_>) -> rusqlite::Result<Option<Attempt>> {
     let json: Vec<u8> = row.get(1)?;
     let attempt = serde_json::from_slice(&json).ok();
     Ok(attempt.map(|attempt: Attempt| Attempt {

@@ -106,16 +106,18 @@ impl DeadLetters {
             let looked = self.look(after, i64::MAX).await?;
             let over = looked.len() < AT_ONCE;
             for letter in looked {
+                after = letter.id;
+                found.looked_at += 1;
+                if !filter.matches(&letter.summary) {
+                    continue;
+                }
+                // Whether it goes on depends on what is meant alone, and not on what others have.
                 if found.letters.len() == limit {
                     found.next = last;
                     return Ok(found);
                 }
-                after = letter.id;
-                found.looked_at += 1;
-                if filter.matches(&letter.summary) {
-                    last = Some(letter.position());
-                    found.letters.push(letter.summary);
-                }
+                last = Some(letter.position());
+                found.letters.push(letter.summary);
             }
             if over {
                 return Ok(found);

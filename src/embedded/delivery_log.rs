@@ -1,23 +1,20 @@
 //! The record in SQLite, for whoever asks from outside.
 
 use std::collections::HashMap;
-use std::time::Duration;
 
 use async_trait::async_trait;
 use futures::StreamExt as _;
-use futures::stream::{self, BoxStream};
+use futures::stream::BoxStream;
 use jiff::Timestamp;
 
 use super::Embedded;
 use crate::domain::held_back::HeldBack;
 use crate::domain::ids::{DeliveryId, Organization, WebhookId};
 use crate::store::Unavailable;
+use crate::store::cursor_key::CursorKey;
 use crate::store::delivery_log::{AttemptFilter, DeliveryLog, Page, Recorded, RecordedAttempt};
+use crate::store::entry::EntryId;
 use crate::store::statistics::{Bucket, Detail};
-
-/// How long before the record is looked at again by whoever follows it: quick to the eye, and next
-/// to nothing for a store in the same process.
-const LOOK_AGAIN: Duration = Duration::from_millis(200);
 
 #[async_trait]
 impl DeliveryLog for Embedded {
@@ -29,7 +26,7 @@ impl DeliveryLog for Embedded {
         &self,
         filter: &AttemptFilter,
         limit: usize,
-        before: Option<&str>,
+        before: Option<EntryId>,
     ) -> Result<Page, Unavailable> {
         let attempts = self.attempts();
         let page = attempts.list(filter, limit, before).await;
@@ -40,7 +37,7 @@ impl DeliveryLog for Embedded {
         &self,
         organization: &Organization,
         webhook: &WebhookId,
-        entry: &str,
+        entry: EntryId,
     ) -> Result<Option<RecordedAttempt>, Unavailable> {
         let attempts = &self.attempts();
         let found = attempts.get(organization, webhook, entry).await;
@@ -50,31 +47,15 @@ impl DeliveryLog for Embedded {
     async fn follow(
         &self,
         filter: AttemptFilter,
-        after: Option<String>,
+        after: Option<EntryId>,
     ) -> Result<BoxStream<'static, RecordedAttempt>, Unavailable> {
-        let attempts = self.attempts();
-        let last = match after {
-            Some(after) => after,
-            None => attempts.newest().await.map_err(Unavailable::new)?,
-        };
-        let pages = stream::unfold(last, move |last| {
-            let (attempts, filter) = (attempts.clone(), filter.clone());
-            async move {
-                loop {
-                    match attempts.after(&filter, &last).await {
-                        Ok((found, reached)) if reached != last => {
-                            return Some((found, reached));
-                        }
-                        Ok(_) => {}
-                        Err(error) => {
-                            tracing::debug!(%error, "the record of attempts cannot be followed; trying again");
-                        }
-                    }
-                    tokio::time::sleep(LOOK_AGAIN).await;
-                }
-            }
-        });
-        Ok(pages.flat_map(stream::iter).boxed())
+        let follower = self.following().follow(filter, after).await?;
+        Ok(follower.into_stream().boxed())
+    }
+
+    async fn cursor_key(&self) -> Result<CursorKey, Unavailable> {
+        let key = self.attempts().cursor_key().await;
+        key.map_err(Unavailable::new)
     }
 
     async fn statistics(

@@ -217,8 +217,9 @@ impl Rows {
         if let Some((key, json)) = &self.attempt {
             // Numbered by SQLite as they are written, one behind the last: a number that was
             // drawn before could be written after a greater one, and its followers miss it.
-            let sql = "INSERT INTO attempts (attempt) VALUES (?)";
-            connection.prepare_cached(sql)?.execute([json])?;
+            let sql = "INSERT INTO attempts (organization, attempt) VALUES (?, ?)";
+            let row = params![key.organization.as_str(), json];
+            connection.prepare_cached(sql)?.execute(row)?;
             let id = connection.last_insert_rowid();
             if registered(connection, key)? {
                 let sql = "INSERT INTO webhook_attempts (organization, webhook, id, attempt) \

@@ -17,6 +17,7 @@
 //! | [`pauses`] | which endpoints asked to be left alone |
 //! | `health` | when a webhook last answered well, and its streak of failures |
 //! | [`attempts`], [`deliveries`] | the record, read |
+//! | `following` | the attempts as they are made: one reader for all who follow |
 //! | `intake`, `delivery_log` | both, for whoever asks from outside |
 //! | [`statistics`] | how many attempts came to what |
 //! | [`documents`] | the webhooks' documents, and telling of changes |
@@ -36,6 +37,7 @@ pub mod deliveries;
 mod delivery_log;
 pub mod documents;
 mod due;
+mod following;
 pub mod handover;
 mod health;
 mod intake;
@@ -59,6 +61,7 @@ use crate::engine::faults::Faults;
 use crate::engine::ports::{Sender, Source};
 use crate::registry::documents::DocumentReader;
 use crate::registry::webhooks::Webhooks;
+use crate::store::following::Following;
 use crate::store::retention::DeliveryLogSettings;
 
 use attempts::Attempts;
@@ -110,6 +113,7 @@ pub struct Embedded {
     calendars: Arc<EmbeddedCalendars>,
     board: Arc<EmbeddedBoard>,
     pauses: EmbeddedPauses,
+    following: Arc<Following<Attempts>>,
     settings: EmbeddedSettings,
 }
 
@@ -128,6 +132,7 @@ impl Embedded {
             calendars: Arc::default(),
             board: Arc::default(),
             pauses: EmbeddedPauses::new(store.clone(), settings.clock),
+            following: Arc::new(Following::new(Attempts::new(store.clone()))),
             store,
             reader,
             settings,
@@ -197,6 +202,11 @@ impl Embedded {
     /// The attempts on record.
     pub fn attempts(&self) -> Attempts {
         Attempts::new(self.store.clone())
+    }
+
+    /// Those who follow the attempts.
+    pub(super) fn following(&self) -> &Following<Attempts> {
+        &self.following
     }
 
     /// The deliveries on record.

@@ -6,7 +6,9 @@
 use rusqlite::{Connection, TransactionBehavior};
 
 /// The steps, oldest first.
-const STEPS: [&str; 7] = [STEP_1, STEP_2, STEP_3, STEP_4, STEP_5, STEP_6, STEP_7];
+const STEPS: [&str; 8] = [
+    STEP_1, STEP_2, STEP_3, STEP_4, STEP_5, STEP_6, STEP_7, STEP_8,
+];
 
 /// Times are milliseconds since 1970. `head` is JSON: everything of a message but its body.
 const STEP_1: &str = "
@@ -185,6 +187,18 @@ CREATE TABLE retries (
 ) STRICT, WITHOUT ROWID;
 ";
 
+/// Whose an attempt is, so that each organization's are read by themselves; and what places in the record
+/// are sealed with.
+const STEP_8: &str = "
+ALTER TABLE attempts ADD COLUMN organization TEXT;
+UPDATE attempts SET organization = json_extract(CAST(attempt AS TEXT), '$.organization')
+    WHERE json_valid(CAST(attempt AS TEXT))
+        AND json_type(CAST(attempt AS TEXT), '$.organization') = 'text';
+CREATE INDEX attempts_of ON attempts (organization, id);
+CREATE TABLE cursor_key (key BLOB NOT NULL) STRICT;
+INSERT INTO cursor_key VALUES (randomblob(32));
+";
+
 /// The version that this program writes.
 pub(super) const VERSION: usize = STEPS.len();
 
@@ -246,7 +260,18 @@ mod tests {
             let head = head.as_bytes();
             connection.execute(sql, params![kind, head]).unwrap();
         }
+        for attempt in [r#"{"organization":"acme"}"#, "{", "{}"] {
+            let sql = "INSERT INTO attempts (attempt) VALUES (?)";
+            connection.execute(sql, [attempt.as_bytes()]).unwrap();
+        }
         migrate(&mut connection).unwrap();
+        let own = "SELECT count(*) FROM attempts WHERE organization = 'acme'";
+        let own: i64 = connection.query_row(own, [], |row| row.get(0)).unwrap();
+        assert_eq!(own, 1);
+        let key: [u8; 32] = connection
+            .query_row("SELECT key FROM cursor_key", [], |row| row.get(0))
+            .unwrap();
+        assert_ne!(key, [0; 32]);
         let names = "SELECT id FROM webhooks WHERE organization = 'acme' AND name = 'pager'";
         let named: String = connection.query_row(names, [], |row| row.get(0)).unwrap();
         assert_eq!(named, "named");

@@ -1,22 +1,19 @@
-//! The attempts on record, for commands and the API: newest first, or as they come.
-
-use std::collections::VecDeque;
+//! The attempts on record, for commands and the API, newest first.
 
 use jiff::{SignedDuration, Timestamp};
-use redis::aio::MultiplexedConnection;
-use redis::streams::StreamReadReply;
-use redis::{Cmd, cmd};
-use tokio::time::timeout;
+use redis::cmd;
 
 use super::attempt_fields;
 use super::connection::Connection;
 use super::error::StoreError;
 use super::keys::Keys;
-use super::supervisor::TIME_LIMIT;
 use super::texts::Texts;
 use crate::domain::ids::{Organization, WebhookId};
-use crate::reconnect::Reconnect;
+use crate::store::Unavailable;
+use crate::store::cursor_key::{CursorKey, NoCursorKey};
 pub use crate::store::delivery_log::{AttemptFilter, Page, RecordedAttempt};
+use crate::store::entry::EntryId;
+use crate::store::following::{Record, Scope};
 use crate::store::retention::MAX_EXAMINED;
 
 /// How many entries are asked for at a time.
@@ -26,17 +23,14 @@ const PAGE: usize = 500;
 /// may differ without an entry being missed.
 const CLOCKS_DIFFER: SignedDuration = SignedDuration::from_mins(5);
 
-/// How long a tail waits in Redis before it asks again, so that a dead connection is noticed.
-const BLOCK: std::time::Duration = std::time::Duration::from_secs(1);
-
 /// What XREVRANGE answers: each entry's id and its fields. redis-rs' own type hashes every field,
 /// which takes a third of the time of a long look.
-type Entries = Vec<(String, Vec<(String, Vec<u8>)>)>;
+pub(super) type Entries = Vec<(String, Vec<(String, Vec<u8>)>)>;
 
 /// Reads the record of attempts.
 #[derive(Debug, Clone)]
 pub struct Attempts {
-    connection: Connection,
+    pub(super) connection: Connection,
     keys: Keys,
 }
 
@@ -52,9 +46,10 @@ impl Attempts {
         &self,
         filter: &AttemptFilter,
         limit: usize,
-        before: Option<&str>,
+        before: Option<EntryId>,
     ) -> Result<Page, StoreError> {
-        let stream = self.stream(filter);
+        // The stream with the fewest entries that has all that are wanted.
+        let stream = self.key(&Scope::of(filter).record);
         let mut page = Page::default();
         let mut end = before.map_or_else(|| "+".to_owned(), |id| format!("({id}"));
         // Mostly everything is wanted, and then no more need be read.
@@ -69,12 +64,13 @@ impl Attempts {
             examined += entries.len();
             count = PAGE;
             for (id, fields) in entries {
-                if too_old(&id, filter.since) {
+                let Ok(entry) = id.parse() else { continue };
+                if too_old(entry, filter.since) {
                     page.next = None;
                     return Ok(page);
                 }
-                page.next = Some(id.clone());
-                match decode(id, &Texts::from_pairs(fields)) {
+                page.next = Some(entry);
+                match decoded(entry, fields) {
                     Some(one) if filter.wants(&one.attempt) => {
                         let first = filter.ends_with(&one.attempt);
                         page.attempts.push(one);
@@ -94,7 +90,7 @@ impl Attempts {
                 page.next = None;
                 return Ok(page);
             }
-            if let Some(last) = &page.next {
+            if let Some(last) = page.next {
                 end = format!("({last}");
             }
         }
@@ -106,142 +102,61 @@ impl Attempts {
         &self,
         organization: &Organization,
         webhook: &WebhookId,
-        entry: &str,
+        entry: EntryId,
     ) -> Result<Option<RecordedAttempt>, StoreError> {
         let mut command = cmd("XRANGE");
         command.arg(self.keys.webhook_attempts(organization, webhook));
-        command.arg(entry).arg(entry);
+        command.arg(entry.to_string()).arg(entry.to_string());
         let entries: Entries = self.connection.call(&command).await?;
         let found = entries.into_iter().next();
-        Ok(found.and_then(|(id, fields)| decode(id, &Texts::from_pairs(fields))))
+        Ok(found.and_then(|(_, fields)| decoded(entry, fields)))
     }
 
-    /// The attempts wanted as they are recorded, from now on or after the entry `after`.
-    pub async fn tail(
-        &self,
-        filter: AttemptFilter,
-        after: Option<String>,
-    ) -> Result<Tail, StoreError> {
-        let stream = self.stream(&filter);
-        let last = match after {
-            Some(after) => after,
-            // Not `$`: that would be the end anew after every reconnect.
-            None => self.newest(&stream).await?,
-        };
-        Ok(Tail {
-            connection: self.connection.clone(),
-            reader: None,
-            filter,
-            stream,
-            last,
-            ready: VecDeque::new(),
-            unreadable: 0,
-        })
-    }
-
-    async fn newest(&self, stream: &str) -> Result<String, StoreError> {
-        let mut command = cmd("XREVRANGE");
-        command.arg(stream).arg("+").arg("-").arg("COUNT").arg(1);
-        let entries: Entries = self.connection.call(&command).await?;
-        let newest = entries.into_iter().next();
-        Ok(newest.map_or_else(|| "0-0".to_owned(), |(id, _)| id))
-    }
-
-    /// The stream with the fewest entries that has all that are wanted.
-    fn stream(&self, filter: &AttemptFilter) -> String {
-        match (&filter.organization, &filter.webhook) {
-            (Some(organization), Some(webhook)) => {
-                self.keys.webhook_attempts(organization, webhook)
+    /// What places in the record are sealed with: drawn by whoever asks first.
+    pub async fn cursor_key(&self) -> Result<CursorKey, Unavailable> {
+        let place = self.keys.cursor_key();
+        let kept: Result<Option<String>, StoreError> =
+            self.connection.call(cmd("GET").arg(&place)).await;
+        let text = match kept.map_err(Unavailable::new)? {
+            Some(text) => text,
+            None => {
+                let drawn = hex::encode(rand::random::<[u8; CursorKey::LENGTH]>());
+                let mut command = cmd("SET");
+                command.arg(&place).arg(&drawn).arg("NX").arg("GET");
+                let before: Result<Option<String>, StoreError> =
+                    self.connection.call(&command).await;
+                before.map_err(Unavailable::new)?.unwrap_or(drawn)
             }
-            _ => self.keys.attempts(),
+        };
+        let mut key = [0; CursorKey::LENGTH];
+        match hex::decode_to_slice(text, &mut key) {
+            Ok(()) => Ok(CursorKey::new(key)),
+            Err(_) => Err(Unavailable::new(NoCursorKey { place })),
+        }
+    }
+
+    /// The stream that a record is.
+    pub(super) fn key(&self, record: &Record) -> String {
+        match record {
+            Record::Whole => self.keys.attempts(),
+            Record::Webhook(webhook) => self
+                .keys
+                .webhook_attempts(&webhook.organization, &webhook.id),
         }
     }
 }
 
-/// Attempts as they are recorded. Reconnects for as long as it takes, missing none that the stream
-/// still has by then.
-#[derive(Debug)]
-pub struct Tail {
-    connection: Connection,
-    reader: Option<MultiplexedConnection>,
-    filter: AttemptFilter,
-    stream: String,
-    last: String,
-    ready: VecDeque<RecordedAttempt>,
-    unreadable: usize,
-}
-
-impl Tail {
-    /// The next attempt. Nothing is missed if the call is given up.
-    pub async fn next(&mut self) -> RecordedAttempt {
-        let mut reconnect = Reconnect::new();
-        loop {
-            if let Some(one) = self.ready.pop_front() {
-                return one;
-            }
-            match self.read().await {
-                Ok(()) => reconnect.succeeded(),
-                Err(error) => {
-                    tracing::debug!(%error, "the record of attempts cannot be followed; trying again");
-                    self.reader = None;
-                    self.connection.pause(&mut reconnect).await;
-                }
-            }
-        }
-    }
-
-    /// How many entries were passed over so far because they cannot be read.
-    pub fn unreadable(&self) -> usize {
-        self.unreadable
-    }
-
-    async fn read(&mut self) -> Result<(), StoreError> {
-        let reader = match &mut self.reader {
-            Some(reader) => reader,
-            none => none.insert(self.connection.dedicated().await?),
-        };
-        let command = follow(&self.stream, &self.last);
-        let limit = BLOCK + TIME_LIMIT;
-        let reply = match timeout(limit, command.query_async(reader)).await {
-            Ok(Ok(reply)) => reply,
-            Ok(Err(error)) => return Err(self.connection.away(error)),
-            Err(_) => return Err(self.connection.timed_out(limit)),
-        };
-        let reply: Option<StreamReadReply> = reply;
-        let streams = reply.into_iter().flat_map(|reply| reply.keys);
-        for entry in streams.flat_map(|stream| stream.ids) {
-            self.last.clone_from(&entry.id);
-            match decode(entry.id, &Texts::from_entry(entry.map)) {
-                Some(one) if self.filter.wants(&one.attempt) => self.ready.push_back(one),
-                Some(_) => {}
-                None => self.unreadable += 1,
-            }
-        }
-        Ok(())
-    }
-}
-
-fn follow(stream: &str, last: &str) -> Cmd {
-    let mut command = cmd("XREAD");
-    command.arg("COUNT").arg(PAGE);
-    command.arg("BLOCK").arg(BLOCK.as_millis().to_string());
-    command.arg("STREAMS").arg(stream).arg(last);
-    command
-}
-
-fn decode(entry: String, fields: &Texts) -> Option<RecordedAttempt> {
-    let attempt = attempt_fields::read(fields).ok()?;
+/// The attempt that an entry holds, if it can be read.
+pub(super) fn decoded(entry: EntryId, fields: Vec<(String, Vec<u8>)>) -> Option<RecordedAttempt> {
+    let attempt = attempt_fields::read(&Texts::from_pairs(fields)).ok()?;
     Some(RecordedAttempt { entry, attempt })
 }
 
 /// Whether an entry was written so long before `since` that neither it nor an older one can be of
 /// an attempt that began later.
-fn too_old(entry: &str, since: Option<Timestamp>) -> bool {
-    let written = entry
-        .split('-')
-        .next()
-        .and_then(|millis| millis.parse().ok())
-        .and_then(|millis| Timestamp::from_millisecond(millis).ok());
+fn too_old(entry: EntryId, since: Option<Timestamp>) -> bool {
+    let written = i64::try_from(entry.major).ok();
+    let written = written.and_then(|millis| Timestamp::from_millisecond(millis).ok());
     match (written, since) {
         (Some(written), Some(since)) => {
             written < since.saturating_sub(CLOCKS_DIFFER).unwrap_or(since)

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use async_trait::async_trait;
 use futures::StreamExt as _;
-use futures::stream::{self, BoxStream};
+use futures::stream::BoxStream;
 use jiff::Timestamp;
 
 use super::attempts::Attempts;
@@ -17,12 +17,16 @@ use super::statistics::Statistics;
 use crate::domain::held_back::HeldBack;
 use crate::domain::ids::{DeliveryId, Organization, WebhookId};
 use crate::store::Unavailable;
+use crate::store::cursor_key::CursorKey;
 use crate::store::delivery_log::{AttemptFilter, DeliveryLog, Page, Recorded, RecordedAttempt};
+use crate::store::entry::EntryId;
+use crate::store::following::Following;
 use crate::store::statistics::{Bucket, Detail};
 
 /// The record in Redis.
 pub struct RedisDeliveryLog {
     attempts: Attempts,
+    following: Following<Attempts>,
     deliveries: Deliveries,
     statistics: Statistics,
     board: RedisBoard,
@@ -35,6 +39,7 @@ impl RedisDeliveryLog {
         let (redis, keys) = (|| connection.clone(), || keys.clone());
         Self {
             attempts: Attempts::new(redis(), keys()),
+            following: Following::new(Attempts::new(redis(), keys())),
             deliveries: Deliveries::new(redis(), keys()),
             statistics: Statistics::new(redis(), keys()),
             board: RedisBoard::new(redis(), keys()),
@@ -53,7 +58,7 @@ impl DeliveryLog for RedisDeliveryLog {
         &self,
         filter: &AttemptFilter,
         limit: usize,
-        before: Option<&str>,
+        before: Option<EntryId>,
     ) -> Result<Page, Unavailable> {
         let page = self.attempts.list(filter, limit, before).await;
         page.map_err(Unavailable::new)
@@ -63,7 +68,7 @@ impl DeliveryLog for RedisDeliveryLog {
         &self,
         organization: &Organization,
         webhook: &WebhookId,
-        entry: &str,
+        entry: EntryId,
     ) -> Result<Option<RecordedAttempt>, Unavailable> {
         let attempts = &self.attempts;
         let found = attempts.get(organization, webhook, entry).await;
@@ -73,12 +78,14 @@ impl DeliveryLog for RedisDeliveryLog {
     async fn follow(
         &self,
         filter: AttemptFilter,
-        after: Option<String>,
+        after: Option<EntryId>,
     ) -> Result<BoxStream<'static, RecordedAttempt>, Unavailable> {
-        let tail = self.attempts.tail(filter, after).await;
-        let tail = tail.map_err(Unavailable::new)?;
-        let attempts = stream::unfold(tail, async |mut tail| Some((tail.next().await, tail)));
-        Ok(attempts.boxed())
+        let follower = self.following.follow(filter, after).await?;
+        Ok(follower.into_stream().boxed())
+    }
+
+    async fn cursor_key(&self) -> Result<CursorKey, Unavailable> {
+        self.attempts.cursor_key().await
     }
 
     async fn statistics(

@@ -66,6 +66,11 @@ impl Keys {
         format!("{}:probe", self.prefix)
     }
 
+    /// Text: what places in the record are sealed with, in hexadecimal.
+    pub fn cursor_key(&self) -> String {
+        format!("{}:cursor_key", self.prefix)
+    }
+
     /// Text, expires: a session of the page, by the digest of its value.
     pub fn session(&self, id: &str) -> String {
         format!("{}:session:{id}", self.prefix)

@@ -12,6 +12,7 @@
 //! | [`subscriptions`] | the registered webhooks, for the engine: cached and kept up to date |
 //! | [`log_writer`] | the delivery log, for the engine: written in batches |
 //! | [`attempts`] | the attempts on record, for commands and the API |
+//! | `following` | the same as they are made: one reader for all who follow |
 //! | [`deliveries`] | the deliveries on record, for a retry by hand |
 //! | [`letters`] | the index of the dead-letter queue |
 //! | [`delivery_log`] | all of the record, for whoever asks from outside |
@@ -37,6 +38,7 @@ mod delivery_fields;
 pub mod delivery_log;
 mod documents;
 pub mod error;
+mod following;
 pub mod keys;
 pub mod letters;
 mod listener;

@@ -3,8 +3,6 @@
 use std::collections::HashMap;
 use std::str::FromStr;
 
-use redis::Value;
-
 /// The fields of a stream's entry or of a hash, in the order in which they came. There are few: to
 /// look through them costs less than to hash them.
 #[derive(Debug, Default)]
@@ -24,14 +22,6 @@ impl Texts {
 
     pub(super) fn from_pairs(fields: Vec<(String, Vec<u8>)>) -> Self {
         Self(fields)
-    }
-
-    pub(super) fn from_entry(fields: HashMap<String, Value>) -> Self {
-        let text = |(name, value)| match value {
-            Value::BulkString(bytes) => Some((name, bytes)),
-            _ => None,
-        };
-        Self(fields.into_iter().filter_map(text).collect())
     }
 
     fn place(&self, field: &str) -> Option<usize> {

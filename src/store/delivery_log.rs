@@ -7,6 +7,8 @@ use futures::stream::BoxStream;
 use jiff::Timestamp;
 
 use super::Unavailable;
+use super::cursor_key::CursorKey;
+use super::entry::EntryId;
 use super::statistics::{Bucket, Detail};
 use crate::domain::attempt::Attempt;
 use crate::domain::delivery::{Delivery, Trigger};
@@ -25,7 +27,7 @@ pub trait DeliveryLog: Send + Sync {
         &self,
         filter: &AttemptFilter,
         limit: usize,
-        before: Option<&str>,
+        before: Option<EntryId>,
     ) -> Result<Page, Unavailable>;
 
     /// The attempt that stands under `entry` in a webhook's record.
@@ -33,7 +35,7 @@ pub trait DeliveryLog: Send + Sync {
         &self,
         organization: &Organization,
         webhook: &WebhookId,
-        entry: &str,
+        entry: EntryId,
     ) -> Result<Option<RecordedAttempt>, Unavailable>;
 
     /// The attempts wanted as they are recorded, from now on or after the entry `after`. Goes on
@@ -41,8 +43,11 @@ pub trait DeliveryLog: Send + Sync {
     async fn follow(
         &self,
         filter: AttemptFilter,
-        after: Option<String>,
+        after: Option<EntryId>,
     ) -> Result<BoxStream<'static, RecordedAttempt>, Unavailable>;
+
+    /// What places in this record are sealed with before anybody outside is shown them.
+    async fn cursor_key(&self) -> Result<CursorKey, Unavailable>;
 
     /// Returns how many attempts of a webhook came to what, by quarter of an hour: the buckets from
     /// the one that `period` begins in to its end, oldest first, without empty ones. What a worker
@@ -154,8 +159,8 @@ impl AttemptFilter {
 /// An attempt with the id of its entry in the record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RecordedAttempt {
-    /// The entry's id: what comes later has a greater one.
-    pub entry: String,
+    /// Where it stands in the record.
+    pub entry: EntryId,
     /// The attempt.
     pub attempt: Attempt,
 }
@@ -168,7 +173,7 @@ pub struct Page {
     /// How many entries were passed over because they cannot be read.
     pub unreadable: usize,
     /// Where to go on; `None` if there is nothing older.
-    pub next: Option<String>,
+    pub next: Option<EntryId>,
 }
 
 /// What is on record of a delivery.

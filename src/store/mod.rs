@@ -5,6 +5,9 @@
 //! |---|---|
 //! | [`intake`] | taking in what is to be delivered |
 //! | [`delivery_log`] | attempts and deliveries on record, and how to read them |
+//! | [`cursor_key`] | what places in the record are sealed with |
+//! | [`entry`] | where an attempt stands in the record |
+//! | [`following`] | attempts as they are made, for any number of followers |
 //! | [`search`] | looking through the whole record, part by part |
 //! | [`retention`] | how long what is kept |
 //! | [`statistics`] | how many attempts came to what |
@@ -16,8 +19,11 @@
 //! Each trait is implemented twice: in [`rabbitmq`](crate::rabbitmq) or [`redis`](crate::redis), and
 //! in [`embedded`](crate::embedded).
 
+pub mod cursor_key;
 pub mod dead_letters;
 pub mod delivery_log;
+pub mod entry;
+pub mod following;
 pub mod intake;
 pub mod letter_index;
 pub mod retention;

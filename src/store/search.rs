@@ -30,7 +30,7 @@ pub async fn newest(
         *parts -= 1;
         let rest = limit - found.attempts.len();
         let before = found.next.take();
-        let page = log.attempts(filter, rest, before.as_deref()).await?;
+        let page = log.attempts(filter, rest, before).await?;
         found.attempts.extend(page.attempts);
         found.unreadable += page.unreadable;
         found.next = page.next;

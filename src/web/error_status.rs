@@ -13,6 +13,7 @@ use crate::registry::secrets::CipherError;
 use crate::registry::webhooks::WebhooksError;
 use crate::store::Unavailable;
 use crate::store::intake::NotAccepted;
+use crate::web::live::NotLive;
 
 /// An error that is answered with a status, and described by its text.
 pub(super) trait HasStatus: Display {
@@ -23,6 +24,15 @@ pub(super) trait HasStatus: Display {
 impl HasStatus for Unavailable {
     fn status(&self) -> StatusCode {
         StatusCode::SERVICE_UNAVAILABLE
+    }
+}
+
+impl HasStatus for NotLive {
+    fn status(&self) -> StatusCode {
+        match self {
+            Self::TooMany(_) => StatusCode::TOO_MANY_REQUESTS,
+            Self::Unavailable(error) => error.status(),
+        }
     }
 }
 

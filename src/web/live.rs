@@ -6,18 +6,53 @@ use axum::http::HeaderMap;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use futures::{Stream, StreamExt as _};
 
-use super::cursor::Cursor;
+use super::cursor::Cursors;
 use super::state::AppState;
+use super::streams::{Holder, TooManyStreams};
+use crate::domain::ids::Organization;
 use crate::store::Unavailable;
 use crate::store::delivery_log::{AttemptFilter, RecordedAttempt};
+use crate::store::entry::EntryId;
 
 /// Says where a reader goes on that lost the connection: the id of the last event that it had.
 const LAST_EVENT_ID: &str = "last-event-id";
 
-/// Where a reader goes on, if it says so; the inner one is absent if that is no entry of the record.
-pub(super) fn last_event_id(headers: &HeaderMap) -> Option<Option<Cursor>> {
-    let value = headers.get(LAST_EVENT_ID)?;
-    Some(value.to_str().ok().and_then(Cursor::new))
+/// Why there is no stream.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum NotLive {
+    /// Whoever asks has as many as may be.
+    #[error(transparent)]
+    TooMany(#[from] TooManyStreams),
+    /// The record cannot be read.
+    #[error(transparent)]
+    Unavailable(#[from] Unavailable),
+}
+
+/// Whose stream it is, and how it tells where it is.
+pub(super) struct Listener {
+    /// Whose streams it counts among.
+    pub holder: Holder,
+    /// The cursors of whoever listens.
+    pub cursors: Cursors,
+}
+
+impl Listener {
+    /// Whoever of this organization.
+    pub async fn new(
+        app: &AppState,
+        holder: Holder,
+        organization: &Organization,
+    ) -> Result<Self, Unavailable> {
+        let cursors = Cursors::of(app, organization).await?;
+        Ok(Self { holder, cursors })
+    }
+
+    /// Where a reader goes on, if it says so; the inner one is absent if that is no entry of the record.
+    pub fn last_event_id(&self, headers: &HeaderMap) -> Option<Option<EntryId>> {
+        let value = headers.get(LAST_EVENT_ID)?;
+        let text = value.to_str().ok();
+        Some(text.and_then(|text| self.cursors.read(text)))
+    }
 }
 
 /// The attempts that `filter` lets through, behind the entry `after` or else from now on, as events
@@ -25,25 +60,30 @@ pub(super) fn last_event_id(headers: &HeaderMap) -> Option<Option<Cursor>> {
 /// the service is to stop.
 pub(super) async fn attempts<F, O>(
     app: &AppState,
+    listener: Listener,
     filter: AttemptFilter,
-    after: Option<Cursor>,
+    after: Option<EntryId>,
     name: Option<&'static str>,
     over: O,
     show: F,
-) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>> + use<F, O>>, Unavailable>
+) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>> + use<F, O>>, NotLive>
 where
-    F: Fn(RecordedAttempt) -> String + Send + 'static,
+    F: Fn(RecordedAttempt, &Cursors) -> String + Send + 'static,
     O: Future<Output = ()> + Send + 'static,
 {
-    let after = after.map(|entry| entry.as_str().to_owned());
+    let permit = app.streams.begin(listener.holder)?;
+    let cursors = listener.cursors;
     let attempts = app.deployment.delivery_log.follow(filter, after).await?;
     let events = attempts.map(move |one| {
+        // It ends when the stream is dropped: when the reader has left, too.
+        let _permit = &permit;
         let event = Event::default();
         let event = match name {
             Some(name) => event.event(name),
             None => event,
         };
-        Ok(event.id(one.entry.clone()).data(show(one)))
+        let id = cursors.seal(one.entry);
+        Ok(event.id(id).data(show(one, &cursors)))
     });
     let stop = app.stop.clone().cancelled_owned();
     let events = events.take_until(Box::pin(async move {

@@ -11,6 +11,7 @@
 //! | [`proxies`] | what proxies say of a client |
 //! | `headers` | what a request says of itself |
 //! | `cursor` | where the next part of a list begins |
+//! | `streams` | how many live streams whoever asks may have open |
 //! | `live` | new attempts as they are made |
 //! | [`problem`] | every error, as problem details (RFC 9457), and the field that it is about |
 //! | `error_status` | which HTTP status each error is answered with |
@@ -28,6 +29,7 @@ pub mod problem;
 pub mod proxies;
 pub mod sessions;
 pub mod state;
+pub mod streams;
 pub mod wrong_tokens;
 
 use axum::{Router, middleware};

@@ -13,6 +13,7 @@ use crate::registry::webhooks::WebhooksError;
 use crate::store::Unavailable;
 use crate::store::intake::NotAccepted;
 use crate::web::error_status::HasStatus;
+use crate::web::live::NotLive;
 
 /// After so many seconds it is worth asking again whether a server is back.
 const TRY_AGAIN: HeaderValue = HeaderValue::from_static("5");
@@ -122,6 +123,15 @@ impl From<Unavailable> for Problem {
     fn from(error: Unavailable) -> Self {
         tracing::warn!(%error, "a request could not be answered");
         Self::of(&error)
+    }
+}
+
+impl From<NotLive> for Problem {
+    fn from(error: NotLive) -> Self {
+        match error {
+            NotLive::Unavailable(error) => error.into(),
+            NotLive::TooMany(_) => Self::of(&error),
+        }
     }
 }
 

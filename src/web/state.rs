@@ -13,6 +13,7 @@ use crate::operations::jobs::Jobs;
 use crate::operations::test::Tester;
 use crate::web::proxies::Proxies;
 use crate::web::sessions::SessionKeeper;
+use crate::web::streams::Streams;
 use crate::web::wrong_tokens::WrongTokens;
 
 /// Everything that the handlers work with.
@@ -36,6 +37,8 @@ pub struct AppState {
     pub sessions: SessionKeeper,
     /// Wrong tokens that came of late.
     pub wrong_tokens: Arc<WrongTokens>,
+    /// The live streams that are open.
+    pub streams: Streams,
     /// Who stands before the port.
     pub proxies: Arc<Proxies>,
     /// Cancelled once everything behind the API has been set up.

@@ -17,6 +17,7 @@ use prism_webhooks::registry::secrets::SecretCipher;
 use prism_webhooks::registry::webhooks::Webhooks;
 use prism_webhooks::store::dead_letters::{Action, Filter, Found, Options, Progress};
 use prism_webhooks::store::delivery_log::{AttemptFilter, DeliveryLog, Recorded, RecordedAttempt};
+use prism_webhooks::store::entry::EntryId;
 use prism_webhooks::store::statistics::{Bucket, Detail};
 
 use crate::redis::kit::{at, new_webhook, organization};
@@ -96,8 +97,8 @@ pub trait Adapter: Sized {
         &self,
         filter: &AttemptFilter,
         limit: usize,
-        before: Option<&str>,
-    ) -> impl Future<Output = (Vec<Attempt>, Option<String>)>;
+        before: Option<EntryId>,
+    ) -> impl Future<Output = (Vec<Attempt>, Option<EntryId>)>;
 
     /// Attempts with their entries.
     fn entries(&self, filter: &AttemptFilter) -> impl Future<Output = Vec<RecordedAttempt>>;
@@ -106,7 +107,7 @@ pub trait Adapter: Sized {
     fn entry(
         &self,
         webhook: &WebhookId,
-        entry: &str,
+        entry: EntryId,
     ) -> impl Future<Output = Option<RecordedAttempt>>;
 
     /// The counts of a webhook.

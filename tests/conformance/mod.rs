@@ -7,6 +7,7 @@ mod calendars;
 mod dead_letters;
 mod deletion;
 mod failures;
+mod following;
 mod held_back;
 mod limits;
 mod messages;
@@ -110,6 +111,12 @@ macro_rules! all_conform {
                 what_a_worker_says_of_a_webhook_stands_until_it_says_otherwise,
                 what_is_over_is_not_shown_and_what_is_said_of_one_is_not_said_of_another,
                 of_a_webhook_that_is_not_registered_nothing_is_kept,
+            }
+            following::{
+                each_follower_hears_of_each_attempt_once_and_in_order,
+                a_follower_that_is_slow_catches_up,
+                a_follower_goes_on_behind_an_entry_or_begins_now,
+                a_follower_hears_of_what_its_filter_wants_alone,
             }
             record::{
                 an_attempt_is_read_back_exactly,

@@ -29,6 +29,7 @@ use prism_webhooks::store::dead_letters::{
     Action, DeadLetters as _, Filter, Found, Options, Progress,
 };
 use prism_webhooks::store::delivery_log::{AttemptFilter, DeliveryLog, Recorded, RecordedAttempt};
+use prism_webhooks::store::entry::EntryId;
 use prism_webhooks::store::retention::DeliveryLogSettings;
 use prism_webhooks::store::statistics::{Bucket, Detail};
 
@@ -167,8 +168,8 @@ impl Adapter for RabbitAndRedis {
         &self,
         filter: &AttemptFilter,
         limit: usize,
-        before: Option<&str>,
-    ) -> (Vec<Attempt>, Option<String>) {
+        before: Option<EntryId>,
+    ) -> (Vec<Attempt>, Option<EntryId>) {
         let attempts = Attempts::new(self.space.connection.clone(), self.space.keys.clone());
         let page = attempts.list(filter, limit, before).await.unwrap();
         let found = page.attempts.into_iter().map(|one| one.attempt);
@@ -180,7 +181,7 @@ impl Adapter for RabbitAndRedis {
         attempts.list(filter, 100, None).await.unwrap().attempts
     }
 
-    async fn entry(&self, webhook: &WebhookId, entry: &str) -> Option<RecordedAttempt> {
+    async fn entry(&self, webhook: &WebhookId, entry: EntryId) -> Option<RecordedAttempt> {
         let attempts = Attempts::new(self.space.connection.clone(), self.space.keys.clone());
         let acme = organization();
         attempts.get(&acme, webhook, entry).await.unwrap()

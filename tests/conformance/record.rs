@@ -108,7 +108,7 @@ pub async fn attempts_are_capped_and_paged(adapter: &impl Adapter) {
     let count = async |filter: &AttemptFilter| {
         let (mut count, mut before) = (0, None);
         loop {
-            let (found, next) = adapter.attempts(filter, 70, before.as_deref()).await;
+            let (found, next) = adapter.attempts(filter, 70, before).await;
             assert!(found.len() <= 70);
             count += found.len() as u64;
             before = next;
@@ -317,11 +317,11 @@ pub async fn an_attempt_is_found_by_its_entry(adapter: &impl Adapter) {
     assert_eq!(all.len(), 2);
     let webhook = WebhookId::new("w1").unwrap();
     for one in &all {
-        let found = adapter.entry(&webhook, &one.entry).await;
+        let found = adapter.entry(&webhook, one.entry).await;
         assert_eq!(found.as_ref(), Some(one));
     }
     let elsewhere = WebhookId::new("w2").unwrap();
-    assert_eq!(adapter.entry(&elsewhere, &all[0].entry).await, None);
+    assert_eq!(adapter.entry(&elsewhere, all[0].entry).await, None);
 }
 
 pub async fn of_those_who_retry_a_delivery_at_once_one_may(adapter: &impl Adapter) {

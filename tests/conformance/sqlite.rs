@@ -21,6 +21,7 @@ use prism_webhooks::registry::secrets::SecretCipher;
 use prism_webhooks::registry::webhooks::Webhooks;
 use prism_webhooks::store::dead_letters::{Action, Filter, Found, Options, Progress};
 use prism_webhooks::store::delivery_log::{AttemptFilter, DeliveryLog, Recorded, RecordedAttempt};
+use prism_webhooks::store::entry::EntryId;
 use prism_webhooks::store::retention::DeliveryLogSettings;
 use prism_webhooks::store::statistics::{Bucket, Detail};
 use tempfile::TempDir;
@@ -196,8 +197,8 @@ impl<P: Place> Adapter for Sqlite<P> {
         &self,
         filter: &AttemptFilter,
         limit: usize,
-        before: Option<&str>,
-    ) -> (Vec<Attempt>, Option<String>) {
+        before: Option<EntryId>,
+    ) -> (Vec<Attempt>, Option<EntryId>) {
         let attempts = self.embedded().attempts();
         let page = attempts.list(filter, limit, before).await.unwrap();
         let found = page.attempts.into_iter().map(|one| one.attempt);
@@ -209,7 +210,7 @@ impl<P: Place> Adapter for Sqlite<P> {
         attempts.list(filter, 100, None).await.unwrap().attempts
     }
 
-    async fn entry(&self, webhook: &WebhookId, entry: &str) -> Option<RecordedAttempt> {
+    async fn entry(&self, webhook: &WebhookId, entry: EntryId) -> Option<RecordedAttempt> {
         let attempts = self.embedded().attempts();
         let acme = organization();
         attempts.get(&acme, webhook, entry).await.unwrap()

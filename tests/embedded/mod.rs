@@ -4,6 +4,7 @@ mod chaos;
 mod disabling;
 mod limits;
 mod simulation;
+mod tenants;
 pub mod world;
 
 pub use simulation::mixed;

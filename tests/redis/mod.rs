@@ -4,6 +4,7 @@ mod attempts;
 mod board;
 mod bodies;
 mod calendars;
+mod following;
 pub mod kit;
 mod log;
 mod outage;

@@ -21,5 +21,6 @@ mod sealing;
 mod servers;
 mod sessions;
 pub mod site;
+mod streams;
 mod unable;
 mod waiting;

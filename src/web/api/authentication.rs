@@ -15,6 +15,7 @@ use crate::web::access::{asks_for_this_machine, find_token, is_from_own_page};
 use crate::web::port::listener::Client;
 use crate::web::problem::Problem;
 use crate::web::state::AppState;
+use crate::web::streams::Holder;
 
 /// The header that names the organization a request is about.
 pub const ORGANIZATION: &str = "x-prism-organization";
@@ -41,11 +42,12 @@ pub(super) async fn check(
         return problem.into_response();
     }
     match acting(&app.tokens, request.headers()) {
-        Ok(acting) => {
+        Ok((acting, holder)) => {
             if let Some(client) = request.extensions().get::<Client>() {
                 client.authenticated();
             }
             request.extensions_mut().insert(acting);
+            request.extensions_mut().insert(holder);
             next.run(request).await
         }
         Err(problem) => {
@@ -90,17 +92,21 @@ fn from_elsewhere(headers: &HeaderMap) -> Option<Problem> {
     (!own).then(|| Problem::new(StatusCode::FORBIDDEN, detail))
 }
 
-fn acting(tokens: &[ApiToken], headers: &HeaderMap) -> Result<CurrentOrganization, Problem> {
-    let bound = if tokens.is_empty() {
+fn acting(
+    tokens: &[ApiToken],
+    headers: &HeaderMap,
+) -> Result<(CurrentOrganization, Holder), Problem> {
+    let token = if tokens.is_empty() {
         None
     } else {
         let given = headers.typed_get::<Authorization<Bearer>>();
         let token = given.and_then(|given| find_token(tokens, given.token()));
         let refusal = "this needs a token: Authorization: Bearer TOKEN, one of PRISM_API_TOKEN's";
-        token
-            .ok_or_else(|| Problem::new(StatusCode::UNAUTHORIZED, refusal))?
-            .organization()
+        let refusal = || Problem::new(StatusCode::UNAUTHORIZED, refusal);
+        Some(token.ok_or_else(refusal)?)
     };
+    let bound = token.and_then(ApiToken::organization);
+    let holder = Holder::of(token, tokens);
     let named = headers.get(ORGANIZATION);
     let named = named.map(|value| value.to_str().unwrap_or("\u{fffd}"));
     let asked = match named {
@@ -109,14 +115,15 @@ fn acting(tokens: &[ApiToken], headers: &HeaderMap) -> Result<CurrentOrganizatio
         })?),
         None => None,
     };
-    match (bound, asked) {
+    let organization = match (bound, asked) {
         (Some(bound), Some(asked)) if *bound != asked => {
             let detail = format!("this token may not act for organization {asked}");
-            Err(Problem::new(StatusCode::FORBIDDEN, detail))
+            return Err(Problem::new(StatusCode::FORBIDDEN, detail));
         }
-        (Some(bound), _) => Ok(CurrentOrganization(bound.clone())),
-        (None, asked) => Ok(CurrentOrganization(asked.unwrap_or_default())),
-    }
+        (Some(bound), _) => bound.clone(),
+        (None, asked) => asked.unwrap_or_default(),
+    };
+    Ok((CurrentOrganization(organization), holder))
 }
 
 impl<S: Sync> FromRequestParts<S> for CurrentOrganization {
@@ -142,7 +149,7 @@ mod tests {
 
     fn ask(tokens: &[ApiToken], of: &[(&'static str, &'static str)]) -> Result<String, u16> {
         acting(tokens, &headers(of))
-            .map(|acting| acting.0.to_string())
+            .map(|(acting, _)| acting.0.to_string())
             .map_err(|problem| problem.status().as_u16())
     }
 

@@ -19,7 +19,7 @@ use crate::operations::inspect::{self, HIDDEN, Inspected, SentRequest};
 use crate::operations::retry::{self, RetryError};
 use crate::store::delivery_log::AttemptFilter;
 use crate::store::search;
-use crate::web::cursor::Cursor;
+use crate::web::cursor::Cursors;
 use crate::web::state::AppState;
 
 /// An attempt, whole.
@@ -30,10 +30,11 @@ pub async fn show(
 ) -> Result<Html<String>, PageError> {
     let webhook = find(&app, &visitor, &id).await?;
     let gone = || PageError::not_found("this attempt is not on record, or not any more");
-    let entry = Cursor::new(&entry).ok_or_else(gone)?;
+    let cursors = Cursors::of(&app, &visitor.organization).await?;
+    let entry = cursors.read(&entry).ok_or_else(gone)?;
     let (organization, key) = (&visitor.organization, &webhook.webhook.id);
     let log = &app.deployment.delivery_log;
-    let found = log.attempt(organization, key, entry.as_str()).await?;
+    let found = log.attempt(organization, key, entry).await?;
     let attempt = found.ok_or_else(gone)?.attempt;
     let delivery = inspect::inspect(
         &app.deployment,
@@ -175,7 +176,9 @@ pub async fn last(
     let none = "no attempt of this delivery is on record, or not any more";
     let last = found.attempts.first();
     let last = last.ok_or_else(|| PageError::not_found(none))?;
-    let place = format!("/webhooks/{}/attempts/{}", webhook.document.id, last.entry);
+    let cursors = Cursors::of(&app, &visitor.organization).await?;
+    let entry = cursors.seal(last.entry);
+    let place = format!("/webhooks/{}/attempts/{entry}", webhook.document.id);
     Ok(Redirect::to(&place))
 }
 

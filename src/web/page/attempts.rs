@@ -7,6 +7,7 @@ use super::layout::{millis, time};
 use crate::domain::attempt::Attempt;
 use crate::domain::delivery::Trigger;
 use crate::store::delivery_log::RecordedAttempt;
+use crate::web::cursor::Cursors;
 
 /// The log's columns.
 pub const COLUMNS: [&str; 8] = [
@@ -25,9 +26,10 @@ const EXCERPT: usize = 160;
 
 /// A row. What a receiver answered is shown as text, whatever it is. `followed` says that a later
 /// attempt of the same delivery is known.
-pub fn row(one: &RecordedAttempt, now: Timestamp, followed: bool) -> Markup {
+pub fn row(one: &RecordedAttempt, cursors: &Cursors, now: Timestamp, followed: bool) -> Markup {
     let attempt = &one.attempt;
-    let place = format!("/webhooks/{}/attempts/{}", attempt.webhook_id, one.entry);
+    let entry = cursors.seal(one.entry);
+    let place = format!("/webhooks/{}/attempts/{entry}", attempt.webhook_id);
     html! {
         tr role="row" data-delivery=(attempt.delivery_id) {
             td.number role="cell" data-label=(COLUMNS[0]) { a href=(place) { (time(attempt.started_at)) } }
@@ -110,6 +112,8 @@ pub fn retry(attempt: &Attempt, force: bool) -> Markup {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::cursor_key::CursorKey;
+    use crate::store::entry::EntryId;
 
     fn failed() -> Attempt {
         serde_json::from_value(serde_json::json!({
@@ -144,9 +148,14 @@ mod tests {
 
     #[test]
     fn what_a_receiver_answers_is_text() {
-        let (entry, attempt) = ("1-0".to_owned(), failed());
+        let (entry, attempt) = (EntryId { major: 1, minor: 0 }, failed());
+        let cursors = Cursors::new(
+            &CursorKey::new([0; CursorKey::LENGTH]),
+            &attempt.organization,
+        );
         let row = row(
             &RecordedAttempt { entry, attempt },
+            &cursors,
             Timestamp::UNIX_EPOCH,
             false,
         )
@@ -157,6 +166,7 @@ mod tests {
         );
         assert!(!row.contains("<script>"), "{row}");
         assert!(row.contains("/webhooks/w/deliveries/d/retry"), "{row}");
-        assert!(row.contains("/webhooks/w/attempts/1-0"), "{row}");
+        let place = format!("/webhooks/w/attempts/{}", cursors.seal(entry));
+        assert!(row.contains(&place), "{row}");
     }
 }

@@ -78,10 +78,13 @@ pub async fn no_such_page(uri: Uri, headers: HeaderMap) -> Response {
 }
 
 impl<E: HasStatus> From<E> for PageError {
-    /// A page tells what is not there, what is away, and what cannot be done as things are.
+    /// A page tells what is not there, what is away, what is too much, and what cannot be done as
+    /// things are.
     fn from(error: E) -> Self {
         let status = match error.status() {
-            told @ (StatusCode::NOT_FOUND | StatusCode::SERVICE_UNAVAILABLE) => told,
+            told @ (StatusCode::NOT_FOUND
+            | StatusCode::SERVICE_UNAVAILABLE
+            | StatusCode::TOO_MANY_REQUESTS) => told,
             _ => StatusCode::CONFLICT,
         };
         Self::new(status, error.to_string())

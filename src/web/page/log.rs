@@ -20,9 +20,10 @@ use super::webhook::{Tab, about, find, held_back_notice};
 use crate::domain::ids::EventType;
 use crate::domain::outcome::Outcome;
 use crate::registry::webhooks::StoredWebhook;
-use crate::store::delivery_log::{AttemptFilter, Page};
-use crate::web::cursor::Cursor;
-use crate::web::live;
+use crate::store::delivery_log::{AttemptFilter, Page, RecordedAttempt};
+use crate::store::entry::EntryId;
+use crate::web::cursor::Cursors;
+use crate::web::live::{self, Listener};
 use crate::web::state::AppState;
 
 /// How many attempts a page of the log has.
@@ -81,26 +82,26 @@ pub async fn show(
 ) -> Result<Html<String>, PageError> {
     let webhook = find(&app, &visitor, &id).await?;
     let filter = wanted.filter(&visitor, &webhook);
-    let before = Cursor::new(&wanted.before);
+    let cursors = Cursors::of(&app, &visitor.organization).await?;
+    let before = cursors.read(&wanted.before);
     let delivery_log = &app.deployment.delivery_log;
-    let found = delivery_log
-        .attempts(&filter, ROWS, before.as_ref().map(Cursor::as_str))
-        .await?;
+    let found = delivery_log.attempts(&filter, ROWS, before).await?;
     let content = html! {
         (flash(&wanted.said))
         (held_back_notice(&app, &visitor, &webhook).await?)
         (filters(&app, &webhook, &wanted))
-        (log(&webhook.document.id, &wanted, before.is_none(), &found))
+        (log(&webhook.document.id, &wanted, &cursors, before.is_none(), &found))
     };
     Ok(about(&visitor, &webhook, Tab::Log, &content))
 }
 
-fn log(id: &str, wanted: &LogChoice, newest: bool, found: &Page) -> Markup {
+fn log(id: &str, wanted: &LogChoice, cursors: &Cursors, newest: bool, found: &Page) -> Markup {
     // Older pages and chosen ones do not change while they are read.
     let live = newest && wanted.is_everything();
     // An attempt between this answer and the stream's first must not be missed.
-    let last = found.attempts.first().map_or("0", |one| one.entry.as_str());
-    let stream = live.then(|| format!("/webhooks/{id}/stream?after={last}"));
+    let last = found.attempts.first();
+    let last = last.map_or(EntryId::BEGINNING, |one| one.entry);
+    let stream = live.then(|| format!("/webhooks/{id}/stream?after={}", cursors.seal(last)));
     let none = found.attempts.is_empty();
     let now = Timestamp::now();
     html! {
@@ -120,12 +121,12 @@ fn log(id: &str, wanted: &LogChoice, newest: bool, found: &Page) -> Markup {
             table role="table" aria-label="Delivery Log" {
                 thead role="rowgroup" { tr role="row" { @for column in COLUMNS { th role="columnheader" scope="col" { (column) } } } }
                 tbody role="rowgroup" data-stream=[stream] {
-                    @for (one, followed) in found.attempts.iter().zip(followed(found)) { (row(one, now, followed)) }
+                    @for (one, followed) in found.attempts.iter().zip(followed(found)) { (row(one, cursors, now, followed)) }
                 }
             }
         }
         @if let Some(next) = &found.next {
-            p { a.button href={ "/webhooks/" (id) "/log?" (wanted.query(next)) } { "Older attempts" } }
+            p { a.button href={ "/webhooks/" (id) "/log?" (wanted.query(&cursors.seal(*next))) } { "Older attempts" } }
         }
     }
 }
@@ -193,8 +194,9 @@ pub async fn stream(
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, PageError> {
     let webhook = find(&app, &visitor, &id).await?;
     let filter = LogChoice::default().filter(&visitor, &webhook);
-    let last = live::last_event_id(&headers);
-    let after = last.unwrap_or_else(|| Cursor::new(&after));
+    let listener = Listener::new(&app, visitor.holder, &visitor.organization).await?;
+    let last = listener.last_event_id(&headers);
+    let after = last.unwrap_or_else(|| listener.cursors.read(&after));
     let sessions = app.sessions.clone();
     let over = async move {
         match visitor.session {
@@ -202,8 +204,9 @@ pub async fn stream(
             None => std::future::pending().await,
         }
     };
-    let rows = live::attempts(&app, filter, after, None, over, |one| {
-        row(&one, Timestamp::now(), false).into_string()
-    });
+    let show = |one: RecordedAttempt, cursors: &Cursors| {
+        row(&one, cursors, Timestamp::now(), false).into_string()
+    };
+    let rows = live::attempts(&app, listener, filter, after, None, over, show);
     Ok(rows.await?)
 }

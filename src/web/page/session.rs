@@ -24,6 +24,7 @@ use crate::web::access::{asks_for_this_machine, find_token, is_from_own_page};
 use crate::web::headers::text;
 use crate::web::port::listener::Client;
 use crate::web::state::AppState;
+use crate::web::streams::Holder;
 
 const SESSION: &str = "prism_session";
 const ORGANIZATION: &str = "prism_organization";
@@ -50,6 +51,7 @@ pub async fn authenticate(
         Visitor {
             organization: chosen.unwrap_or_default(),
             bound: false,
+            holder: Holder::of(None, &app.tokens),
             session: None,
         }
     } else {
@@ -68,6 +70,7 @@ pub async fn authenticate(
         let bound = token.organization().cloned();
         Visitor {
             bound: bound.is_some(),
+            holder: Holder::of(Some(token), &app.tokens),
             organization: bound.or(chosen).unwrap_or_default(),
             session: session.map(str::to_owned),
         }

@@ -1,6 +1,7 @@
 //! Whoever looks at a page.
 
 use crate::domain::ids::Organization;
+use crate::web::streams::Holder;
 
 /// Whoever looks at a page.
 #[derive(Debug, Clone)]
@@ -9,6 +10,8 @@ pub struct Visitor {
     pub organization: Organization,
     /// Whether they may look at no other.
     pub bound: bool,
+    /// Whose live streams theirs count among.
+    pub holder: Holder,
     /// The value of their session, if they signed in and so can sign out.
     pub session: Option<String>,
 }

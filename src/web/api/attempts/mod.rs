@@ -15,7 +15,7 @@ use super::texts::{CursorText, DeliveryIdText, EventTypeText, WebhookIdText};
 use crate::domain::ids::{DeliveryId, EventType, Organization, WebhookId};
 use crate::domain::outcome::Outcome;
 use crate::store::delivery_log::AttemptFilter;
-use crate::web::cursor::Cursor;
+use crate::web::cursor::{Cursor, Cursors};
 use crate::web::problem::Problem;
 use crate::web::state::AppState;
 
@@ -164,14 +164,16 @@ pub(super) async fn list(
     Query(filter): Query<AttemptsQuery>,
     Query(part): Query<PartQuery>,
 ) -> Result<axum::Json<AttemptList>, Problem> {
-    let filter = filter.filter(organization);
-    let before = part.cursor.as_ref().map(Cursor::as_str);
+    let cursors = Cursors::of(&app, &organization).await?;
+    let before = part.cursor.map(|cursor| cursors.open(&cursor));
+    let before = before.map(|entry| entry.ok_or_else(|| Problem::bad_request(Cursor::REFUSAL)));
+    let (before, filter) = (before.transpose()?, filter.filter(organization));
     let log = &app.deployment.delivery_log;
     let page = log.attempts(&filter, part.limit.0, before).await?;
     let items = page.attempts.into_iter().map(|one| one.attempt.into());
     Ok(axum::Json(AttemptList {
         items: items.collect(),
-        next: page.next,
+        next: page.next.map(|entry| cursors.seal(entry)),
     }))
 }
 
