@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
@@ -17,6 +18,9 @@ use crate::web;
 use crate::web::proxies::Proxies;
 use crate::web::sessions::SessionKeeper;
 use crate::web::state::AppState;
+
+/// How long a stopping process waits for its jobs through the dead letters.
+const JOBS_LIMIT: Duration = Duration::from_secs(5);
 
 /// How much of everything one process does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -120,6 +124,7 @@ impl Run {
         }
         let (config, shares, stop) = (self.config, self.shares, self.stop);
         let (started, faults) = (self.state.started.clone(), self.state.faults.clone());
+        let jobs = self.state.jobs.clone();
         let serving = tokio::spawn(self.listener.serve(self.state, stop.clone()));
         let starting = Worker::start(&config, &*self.backend, shares, faults, stop.clone());
         let worker = tokio::select! {
@@ -139,6 +144,7 @@ impl Run {
         };
         // A panic in it has been reported already.
         let _ = serving.await;
+        jobs.all_ended(JOBS_LIMIT).await;
         self.backend.close().await;
         result
     }
@@ -146,6 +152,7 @@ impl Run {
     /// Serves API and page alone. It is ready once it is known that it has the right keys.
     async fn serve(self) -> Result<String, StartError> {
         let webhooks = self.state.deployment.webhooks.clone();
+        let jobs = self.state.jobs.clone();
         let started = self.state.started.clone();
         let checking = async {
             match keys::check(&webhooks).await {
@@ -163,6 +170,7 @@ impl Run {
                 Err(error.into())
             }
         };
+        jobs.all_ended(JOBS_LIMIT).await;
         self.backend.close().await;
         result
     }

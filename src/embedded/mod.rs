@@ -18,6 +18,7 @@
 //! | `health` | when a webhook last answered well, and its streak of failures |
 //! | [`attempts`], [`deliveries`] | the record, read |
 //! | `intake`, `delivery_log` | both, for whoever asks from outside |
+//! | [`audit`] | who changed what, and when |
 //! | [`statistics`] | how many attempts came to what |
 //! | [`documents`] | the webhooks' documents, and telling of changes |
 //! | [`subscriptions`] | the webhooks, for the engine |
@@ -28,6 +29,7 @@
 //! for the next one.
 
 pub mod attempts;
+pub mod audit;
 pub mod board;
 pub mod calendars;
 pub mod database;
@@ -59,9 +61,11 @@ use crate::engine::faults::Faults;
 use crate::engine::ports::{Sender, Source};
 use crate::registry::documents::DocumentReader;
 use crate::registry::webhooks::Webhooks;
+use crate::store::audit::AuditKept;
 use crate::store::retention::DeliveryLogSettings;
 
 use attempts::Attempts;
+use audit::EmbeddedAuditLog;
 use board::EmbeddedBoard;
 use calendars::EmbeddedCalendars;
 use database::Database;
@@ -81,6 +85,8 @@ use subscriptions::EmbeddedSubscriptions;
 pub struct EmbeddedSettings {
     /// How much of the record is kept.
     pub log: DeliveryLogSettings,
+    /// How much of the audit log is kept.
+    pub audit: AuditKept,
     /// The most organizations whose webhooks are kept in memory.
     pub max_organizations: u64,
     /// The most messages of each kind that are handed out and not settled.
@@ -123,7 +129,7 @@ impl Embedded {
         let store = Store::start(database)?;
         let log = EmbeddedLogWriter::new(store.clone(), settings.log.clone(), settings.clock);
         Ok(Self {
-            documents: Documents::new(store.clone(), settings.max_organizations),
+            documents: Documents::new(store.clone(), settings.max_organizations, settings.audit),
             log: Arc::new(log),
             calendars: Arc::default(),
             board: Arc::default(),
@@ -202,6 +208,11 @@ impl Embedded {
     /// The deliveries on record.
     pub fn deliveries(&self) -> Deliveries {
         Deliveries::new(self.store.clone(), self.settings.clock)
+    }
+
+    /// Who changed what, and when.
+    pub fn audit_log(&self) -> EmbeddedAuditLog {
+        EmbeddedAuditLog::new(self.store.clone(), self.settings.audit)
     }
 
     /// The counts of attempts.

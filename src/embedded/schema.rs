@@ -6,7 +6,9 @@
 use rusqlite::{Connection, TransactionBehavior};
 
 /// The steps, oldest first.
-const STEPS: [&str; 7] = [STEP_1, STEP_2, STEP_3, STEP_4, STEP_5, STEP_6, STEP_7];
+const STEPS: [&str; 8] = [
+    STEP_1, STEP_2, STEP_3, STEP_4, STEP_5, STEP_6, STEP_7, STEP_8,
+];
 
 /// Times are milliseconds since 1970. `head` is JSON: everything of a message but its body.
 const STEP_1: &str = "
@@ -183,6 +185,18 @@ CREATE TABLE retries (
     expires_at INTEGER NOT NULL,
     PRIMARY KEY (organization, delivery, sequence)
 ) STRICT, WITHOUT ROWID;
+";
+
+/// Who changed what, and when: `entry` is JSON. The organization is empty where all of them are meant.
+const STEP_8: &str = "
+CREATE TABLE audit (
+    id INTEGER PRIMARY KEY,
+    organization TEXT NOT NULL,
+    at INTEGER NOT NULL,
+    entry BLOB NOT NULL
+) STRICT;
+CREATE INDEX audit_of ON audit (organization, id);
+CREATE INDEX audit_at ON audit (at);
 ";
 
 /// The version that this program writes.

@@ -14,6 +14,7 @@
 //! | [`attempts`] | the attempts on record, for commands and the API |
 //! | [`deliveries`] | the deliveries on record, for a retry by hand |
 //! | [`delivery_log`] | all of the record, for whoever asks from outside |
+//! | [`audit`] | who changed what, and when |
 //! | [`probe`] | whether anything can be written |
 //! | [`board`] | whose deliveries are held back |
 //! | [`calendars`] | rate limits and deferrals, shared by all workers |
@@ -28,6 +29,7 @@
 
 mod attempt_fields;
 pub mod attempts;
+pub mod audit;
 pub mod board;
 pub mod calendars;
 pub mod connection;

@@ -10,11 +10,13 @@
 //! | [`statistics`] | how many attempts came to what |
 //! | [`successes`] | which good answers are noted |
 //! | [`sessions`] | who is signed in to the page |
+//! | [`audit`] | who changed what, and when |
 //! | [`dead_letters`] | what was given up, and how to look through it and move it |
 //!
 //! Each trait is implemented twice: in [`rabbitmq`](crate::rabbitmq) or [`redis`](crate::redis), and
 //! in [`embedded`](crate::embedded).
 
+pub mod audit;
 pub mod dead_letters;
 pub mod delivery_log;
 pub mod intake;

@@ -15,6 +15,7 @@ use prism_webhooks::engine::ports::{
 };
 use prism_webhooks::registry::secrets::SecretCipher;
 use prism_webhooks::registry::webhooks::Webhooks;
+use prism_webhooks::store::audit::AuditLog;
 use prism_webhooks::store::dead_letters::{Action, Filter, Found, Options, Progress};
 use prism_webhooks::store::delivery_log::{AttemptFilter, DeliveryLog, Recorded, RecordedAttempt};
 use prism_webhooks::store::statistics::{Bucket, Detail};
@@ -70,6 +71,9 @@ pub trait Adapter: Sized {
 
     /// The same for a process that has keys.
     fn webhooks_with(&self, cipher: SecretCipher) -> Webhooks;
+
+    /// Who changed what.
+    fn audit_log(&self) -> Arc<dyn AuditLog>;
 
     /// A document as it is stored.
     fn stored(&self, id: &str) -> impl Future<Output = String>;

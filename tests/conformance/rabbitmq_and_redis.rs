@@ -16,6 +16,7 @@ use prism_webhooks::rabbitmq::consumer::SourceHandle;
 use prism_webhooks::rabbitmq::dead_letters::DeadLetters;
 use prism_webhooks::rabbitmq::publisher::Publisher;
 use prism_webhooks::redis::attempts::Attempts;
+use prism_webhooks::redis::audit::RedisAuditLog;
 use prism_webhooks::redis::board::RedisBoard;
 use prism_webhooks::redis::calendars::RedisCalendars;
 use prism_webhooks::redis::deliveries::Deliveries;
@@ -25,6 +26,7 @@ use prism_webhooks::redis::statistics::Statistics;
 use prism_webhooks::redis::subscriptions::RedisSubscriptions;
 use prism_webhooks::registry::secrets::SecretCipher;
 use prism_webhooks::registry::webhooks::Webhooks;
+use prism_webhooks::store::audit::AuditLog;
 use prism_webhooks::store::dead_letters::{Action, Filter, Found, Options, Progress};
 use prism_webhooks::store::delivery_log::{AttemptFilter, DeliveryLog, Recorded, RecordedAttempt};
 use prism_webhooks::store::retention::DeliveryLogSettings;
@@ -148,6 +150,11 @@ impl Adapter for RabbitAndRedis {
 
     fn webhooks_with(&self, cipher: SecretCipher) -> Webhooks {
         self.space.webhooks_with(cipher)
+    }
+
+    fn audit_log(&self) -> Arc<dyn AuditLog> {
+        let (connection, keys) = (self.space.connection.clone(), self.space.keys.clone());
+        Arc::new(RedisAuditLog::new(connection, keys, AUDIT))
     }
 
     async fn stored(&self, id: &str) -> String {

@@ -19,8 +19,9 @@ use serde::Deserialize;
 use super::error::PageError;
 use super::layout::page;
 use super::visitor::Visitor;
+use crate::domain::audit::Through;
 use crate::domain::ids::Organization;
-use crate::web::access::{asks_for_this_machine, find_token, is_from_own_page};
+use crate::web::access::{actor, asks_for_this_machine, find_token, is_from_own_page};
 use crate::web::headers::text;
 use crate::web::port::listener::Client;
 use crate::web::state::AppState;
@@ -50,6 +51,7 @@ pub async fn authenticate(
         Visitor {
             organization: chosen.unwrap_or_default(),
             bound: false,
+            actor: actor(None, Through::Page),
             session: None,
         }
     } else {
@@ -68,6 +70,7 @@ pub async fn authenticate(
         let bound = token.organization().cloned();
         Visitor {
             bound: bound.is_some(),
+            actor: actor(Some(token), Through::Page),
             organization: bound.or(chosen).unwrap_or_default(),
             session: session.map(str::to_owned),
         }

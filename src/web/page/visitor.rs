@@ -1,5 +1,6 @@
 //! Whoever looks at a page.
 
+use crate::domain::audit::Actor;
 use crate::domain::ids::Organization;
 
 /// Whoever looks at a page.
@@ -9,6 +10,8 @@ pub struct Visitor {
     pub organization: Organization,
     /// Whether they may look at no other.
     pub bound: bool,
+    /// Who they are, as the audit log calls them.
+    pub actor: Actor,
     /// The value of their session, if they signed in and so can sign out.
     pub session: Option<String>,
 }
