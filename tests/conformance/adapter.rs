@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use prism_webhooks::domain::attempt::Attempt;
+use prism_webhooks::domain::audit::AuditEntry;
 use prism_webhooks::domain::event::RawEvent;
 use prism_webhooks::domain::held_back::HeldBack;
 use prism_webhooks::domain::ids::{DeliveryId, Organization, WebhookId};
@@ -74,6 +75,9 @@ pub trait Adapter: Sized {
 
     /// Who changed what.
     fn audit_log(&self) -> Arc<dyn AuditLog>;
+
+    /// Enters something as it would have been longer ago than an entry is kept.
+    fn add_old_entry(&self, entry: &AuditEntry) -> impl Future<Output = ()>;
 
     /// A document as it is stored.
     fn stored(&self, id: &str) -> impl Future<Output = String>;

@@ -100,7 +100,10 @@ pub async fn every_change_leaves_one_entry_that_says_who_and_what(adapter: &impl
         assert_eq!(entry.at, at(second), "{entry:?}");
     }
     for entry in &entries {
-        assert_eq!((entry.actor.as_str(), entry.through), ("alice", Through::Api));
+        assert_eq!(
+            (entry.actor.as_str(), entry.through),
+            ("alice", Through::Api)
+        );
         assert_eq!(entry.organization.as_ref(), Some(&acme));
         assert_eq!(entry.webhook_id.as_ref(), Some(&created.webhook.id));
         let json = entry.to_json();
@@ -112,7 +115,10 @@ pub async fn every_change_leaves_one_entry_that_says_who_and_what(adapter: &impl
     let of = |index: usize| (entries[index].fields.join(","), entries[index].url.clone());
     let url = |text: &str| Some(text.to_owned());
     assert_eq!(of(0), (String::new(), url("https://example.com/hook?***")));
-    assert_eq!(of(1), ("name,url".to_owned(), url("https://example.org/new?***")));
+    assert_eq!(
+        of(1),
+        ("name,url".to_owned(), url("https://example.org/new?***"))
+    );
     assert_eq!(of(6), ("secrets".to_owned(), None));
     assert_eq!(of(7), ("enabled,disabled_reason".to_owned(), None));
     assert_eq!(entries[7].reason.as_deref(), Some("why"));
@@ -122,7 +128,10 @@ pub async fn every_change_leaves_one_entry_that_says_who_and_what(adapter: &impl
 pub async fn a_refused_change_leaves_none(adapter: &impl Adapter) {
     let (webhooks, acme) = (adapter.webhooks().by(alice()), organization());
     for name in ["one", "two"] {
-        webhooks.create(&acme, new_webhook(name), at(0)).await.unwrap();
+        webhooks
+            .create(&acme, new_webhook(name), at(0))
+            .await
+            .unwrap();
     }
     let renamed = WebhookPatch {
         name: Some("two".to_owned()),
@@ -135,15 +144,39 @@ pub async fn a_refused_change_leaves_none(adapter: &impl Adapter) {
     let large = described(&"a".repeat(LIMITS.size));
     let seen = Version::new("0123456789abcdef");
     let refused = [
-        webhooks.create(&acme, new_webhook("one"), at(1)).await.is_err(),
-        webhooks.update(&acme, "one", &renamed, at(1)).await.is_err(),
-        webhooks.update(&acme, "one", &nowhere, at(1)).await.is_err(),
+        webhooks
+            .create(&acme, new_webhook("one"), at(1))
+            .await
+            .is_err(),
+        webhooks
+            .update(&acme, "one", &renamed, at(1))
+            .await
+            .is_err(),
+        webhooks
+            .update(&acme, "one", &nowhere, at(1))
+            .await
+            .is_err(),
         webhooks.update(&acme, "one", &large, at(1)).await.is_err(),
-        webhooks.update(&acme, "three", &described("d"), at(1)).await.is_err(),
-        webhooks.disable(&acme, Target::seen("one", &seen), "why", at(1)).await.is_err(),
-        webhooks.promote_secret(&acme, "one", None, at(1)).await.is_err(),
-        webhooks.drop_staged_secrets(&acme, "one", at(1)).await.is_err(),
-        webhooks.delete(&acme, Target::seen("one", &seen)).await.is_err(),
+        webhooks
+            .update(&acme, "three", &described("d"), at(1))
+            .await
+            .is_err(),
+        webhooks
+            .disable(&acme, Target::seen("one", &seen), "why", at(1))
+            .await
+            .is_err(),
+        webhooks
+            .promote_secret(&acme, "one", None, at(1))
+            .await
+            .is_err(),
+        webhooks
+            .drop_staged_secrets(&acme, "one", at(1))
+            .await
+            .is_err(),
+        webhooks
+            .delete(&acme, Target::seen("one", &seen))
+            .await
+            .is_err(),
         webhooks.delete(&acme, "three").await.is_err(),
     ];
     assert_eq!(refused, [true; 10]);
@@ -152,7 +185,10 @@ pub async fn a_refused_change_leaves_none(adapter: &impl Adapter) {
 
 pub async fn two_changes_at_once_leave_two_entries(adapter: &impl Adapter) {
     let (webhooks, acme) = (adapter.webhooks(), organization());
-    webhooks.create(&acme, new_webhook("n"), at(0)).await.unwrap();
+    webhooks
+        .create(&acme, new_webhook("n"), at(0))
+        .await
+        .unwrap();
     let change = async |who: &str| {
         let webhooks = webhooks.by(Actor::new(who, Through::Page));
         let changed = webhooks.update(&acme, "n", &described(who), at(1)).await;
@@ -164,7 +200,11 @@ pub async fn two_changes_at_once_leave_two_entries(adapter: &impl Adapter) {
     assert!(made.len() >= 2, "{made:?}");
     let entries = all(adapter, Some(&acme)).await;
     let mut who: Vec<_> = entries.iter().map(|entry| entry.actor.clone()).collect();
-    assert_eq!(who.pop().as_deref(), Some("prism-webhooks"), "it was created");
+    assert_eq!(
+        who.pop().as_deref(),
+        Some("prism-webhooks"),
+        "it was created"
+    );
     let last = webhooks.get(&acme, "n").await.unwrap().document.description;
     assert_eq!(last.as_ref(), who.first(), "in the order of the changes");
     who.sort();
@@ -176,7 +216,9 @@ pub async fn what_disables_a_webhook_by_itself_is_entered_once(adapter: &impl Ad
     let subscriptions = adapter.subscriptions();
     let disable = |_| subscriptions.disable(&key, "the endpoint is gone", at(9));
     join_all((0..4).map(disable)).await;
-    subscriptions.disable(&webhook_key("nobody"), "why", at(9)).await;
+    subscriptions
+        .disable(&webhook_key("nobody"), "why", at(9))
+        .await;
     let entries = all(adapter, Some(&organization())).await;
     assert_eq!(actions(&entries), ["webhook.disabled", "webhook.created"]);
     let entry = &entries[0];
@@ -192,14 +234,20 @@ pub async fn a_document_that_could_not_be_read_is_compared_as_it_was_stored(
     adapter: &impl Adapter,
 ) {
     let (webhooks, acme) = (adapter.webhooks().by(alice()), organization());
-    adapter.put_document("w1", r#"{"id":"w1","name":"n","url":"nonsense"}"#).await;
+    adapter
+        .put_document("w1", r#"{"id":"w1","name":"n","url":"nonsense"}"#)
+        .await;
     let patch = WebhookPatch {
         url: Some("https://example.com/a?hunter2".to_owned()),
         ..WebhookPatch::default()
     };
     webhooks.update(&acme, "w1", &patch, at(1)).await.unwrap();
     let entries = all(adapter, Some(&acme)).await;
-    assert_eq!(entries.len(), 1, "what another program wrote is not entered");
+    assert_eq!(
+        entries.len(),
+        1,
+        "what another program wrote is not entered"
+    );
     assert_eq!(entries[0].fields, ["url"]);
     let url = entries[0].url.as_deref();
     assert_eq!(url, Some("https://example.com/a?***"));
@@ -212,7 +260,9 @@ pub async fn an_audit_log_is_an_organizations_own_and_read_by_parts(adapter: &im
     for second in 0..6 {
         let at = now + SignedDuration::from_secs(second);
         let action = [Action::WebhookChanged, Action::WebhookDisabled][second as usize % 2];
-        log.add(&AuditEntry::new(Some(&acme), &alice(), action, at)).await.unwrap();
+        log.add(&AuditEntry::new(Some(&acme), &alice(), action, at))
+            .await
+            .unwrap();
     }
     let theirs = AuditEntry::new(Some(&other), &alice(), Action::WebhookCreated, now);
     log.add(&theirs).await.unwrap();
@@ -227,7 +277,10 @@ pub async fn an_audit_log_is_an_organizations_own_and_read_by_parts(adapter: &im
     let (mut parts, mut before) = (Vec::new(), None);
     loop {
         let any = AuditFilter::default();
-        let part = log.list(Some(&acme), &any, 4, before.as_deref()).await.unwrap();
+        let part = log
+            .list(Some(&acme), &any, 4, before.as_deref())
+            .await
+            .unwrap();
         parts.extend(part.entries);
         before = part.next;
         if before.is_none() {

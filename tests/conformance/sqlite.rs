@@ -3,8 +3,9 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use prism_webhooks::domain::attempt::Attempt;
+use prism_webhooks::domain::audit::AuditEntry;
 use prism_webhooks::domain::endpoint::EndpointRules;
 use prism_webhooks::domain::event::RawEvent;
 use prism_webhooks::domain::held_back::HeldBack;
@@ -177,6 +178,14 @@ impl<P: Place> Adapter for Sqlite<P> {
 
     fn audit_log(&self) -> Arc<dyn AuditLog> {
         Arc::new(self.embedded().audit_log())
+    }
+
+    async fn add_old_entry(&self, entry: &AuditEntry) {
+        let old = AuditEntry {
+            at: entry.at - SignedDuration::from_hours(24 * 366),
+            ..entry.clone()
+        };
+        self.audit_log().add(&old).await.unwrap();
     }
 
     async fn stored(&self, id: &str) -> String {

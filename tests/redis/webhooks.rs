@@ -14,7 +14,8 @@ use prism_webhooks::registry::secrets::SecretCipher;
 use prism_webhooks::registry::webhooks::{NewWebhook, WebhookPatch, WebhooksError};
 
 use super::kit::{
-    AUDIT, SOON, Space, at, attempt, document, failing_since, new_webhook, organization, webhook_key,
+    AUDIT, SOON, Space, at, attempt, document, failing_since, new_webhook, organization,
+    webhook_key,
 };
 use tokio::time::Instant;
 
