@@ -78,6 +78,7 @@ fn content(app: &AppState, webhook: &StoredWebhook, typed: &Typed, errors: &Erro
             "Id " code { (id) }
             @if let Some(at) = document.created_at { ", created " (time(at)) }
             @if let Some(at) = document.updated_at { ", last changed " (time(at)) }
+            " · " a href={ "/audit?webhook_id=" (id) } { "Who changed it" }
         }
     }
 }
