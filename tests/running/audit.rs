@@ -45,22 +45,36 @@ async fn what_the_page_changes_is_entered_and_shown_there(site: &Site, running: 
     assert_eq!(created.status(), 303);
     let place = created.headers()["location"].to_str().unwrap();
     let id = place.split('/').nth(2).unwrap().to_owned();
+    let shows = async |path: &str| {
+        let shown = client.get(running.at(path)).header("cookie", &cookie);
+        let shown = shown.send().await.unwrap();
+        assert_eq!(shown.status(), 200, "{path}");
+        shown.text().await.unwrap()
+    };
     for (path, form) in [
         (
             "settings",
-            "version=any&name=other&url=https%3A%2F%2Fexample.com",
+            "name=%3Cb%3Em&url=https%3A%2F%2Fexample.com%2F%3F***",
         ),
-        ("rotate-secret", "secret=hunter2-new&when=by-hand"),
+        ("rotate-secret", "secret=hunter2-new"),
         ("drop-staged-secret", ""),
-        ("rotate-secret", "secret=hunter2-newer&when=by-hand"),
+        ("rotate-secret", "secret=hunter2-newer"),
         ("promote-secret", ""),
         ("disable", "reason=on+holiday"),
         ("enable", ""),
     ] {
-        let done = submit(&format!("/webhooks/{id}/{path}"), form, &cookie).await;
-        let expected = if path == "settings" { 422 } else { 303 };
-        let status = done.status();
-        assert_eq!(status, expected, "{path}: {}", done.text().await.unwrap());
+        let settings = shows(&format!("/webhooks/{id}/settings")).await;
+        let version = settings.split("name=\"version\" value=\"").nth(1).unwrap();
+        let version = version.split('"').next().unwrap();
+        let path = format!("/webhooks/{id}/{path}");
+        if !path.ends_with("able") {
+            let stale = format!("{form}&version=0123456789abcdef");
+            let refused = submit(&path, &stale, &cookie).await;
+            assert!(refused.status().is_client_error(), "{path}");
+        }
+        let done = submit(&path, &format!("{form}&version={version}"), &cookie).await;
+        // A secret that was rotated is answered with a page.
+        assert!([200, 303].contains(&done.status().as_u16()), "{path}");
     }
     let expected = [
         "alice page webhook.enabled",
@@ -69,16 +83,29 @@ async fn what_the_page_changes_is_entered_and_shown_there(site: &Site, running: 
         "alice page webhook.secret_staged",
         "alice page webhook.staged_secret_dropped",
         "alice page webhook.secret_staged",
+        "alice page webhook.changed",
         "alice page webhook.created",
     ];
-    assert_eq!(actions(&entries(site, &[])), expected);
+    let found = entries(site, &[]);
+    assert_eq!(actions(&found), expected);
+    assert_eq!(
+        found[6]["fields"],
+        json!(["name"]),
+        "what was typed, no more"
+    );
 
-    let shows = async |path: &str| {
-        let shown = client.get(running.at(path)).header("cookie", &cookie);
-        let shown = shown.send().await.unwrap();
-        assert_eq!(shown.status(), 200, "{path}");
-        shown.text().await.unwrap()
-    };
+    let log = running.process.stderr();
+    let told: Vec<&str> = log
+        .lines()
+        .filter(|line| line.contains(r#""message":"audit""#))
+        .collect();
+    assert_eq!(told.len(), found.len(), "a line for each entry: {log}");
+    assert!(
+        told[1].contains("webhook.changed") && told[1].contains("alice"),
+        "{log}"
+    );
+    assert!(!log.contains("hunter2"), "{log}");
+
     let shown = shows("/audit").await;
     assert!(
         shown.contains("webhook.disabled") && shown.contains("on holiday"),
@@ -104,7 +131,7 @@ async fn what_commands_change_is_entered_and_the_api_shows_the_same(
     let run = |words: &[&str]| site.exits(&[words, &acme].concat(), 0);
     run(&["webhooks", "create", "--name", "n", "--url", &url]);
     run(&["webhooks", "update", "n", "--description", "d"]);
-    run(&["webhooks", "rotate-secret", "n", "--generate-secret"]);
+    run(&["webhooks", "rotate-secret", "n", "--promote"]);
     let event = json!({"event": "request.completed"});
     let token = ("authorization", "Bearer acme-0123456789abcdef");
     let published = running
@@ -179,7 +206,8 @@ async fn what_commands_change_is_entered_and_the_api_shows_the_same(
     site.exits(&["audit", "list", "--action", "moved"], 2);
 }
 
-const SETTINGS: [(&str, &str); 3] = [
+const SETTINGS: [(&str, &str); 4] = [
+    ("PRISM_LOGGING_LEVEL", "warn,prism_webhooks::audit=info"),
     ("PRISM_RETRY_MAX_ATTEMPTS", "1"),
     ("PRISM_API_TOKEN", "acme:alice:acme-0123456789abcdef"),
     ("LOGNAME", "olga"),
