@@ -62,6 +62,7 @@
 //! | a setting and its default; which settings choose the mode | [`config`] |
 //! | a resource of the API | [`web::api`], one file each |
 //! | what is done by hand, over API and page | [`operations`] |
+//! | who changed what, and what is entered of it | [`domain::audit`], [`store::audit`], `registry::entries` |
 //! | the Webhooks page | `web::page`, one file each; `form::check` checks what was typed |
 //! | the port that both answer on, and which status an error has | `web::port`, `web::error_status` |
 //! | a command | [`cli`], one file each; `store_commands` for those that ask the store |

@@ -14,6 +14,7 @@ use crate::engine::faults::Faults;
 use crate::engine::ports::{LogWriter, Sender, Source};
 use crate::operations::deployment::Deployment;
 use crate::registry::webhooks::Webhooks;
+use crate::store::audit::AuditLog;
 use crate::store::dead_letters::DeadLetters;
 use crate::store::delivery_log::DeliveryLog;
 use crate::store::intake::Intake;
@@ -34,6 +35,9 @@ pub trait Backend: Send + Sync {
 
     /// The dead letters.
     fn dead_letters(&self) -> Result<Arc<dyn DeadLetters>, ServerError>;
+
+    /// Who changed what, and when.
+    fn audit_log(&self) -> Result<Arc<dyn AuditLog>, ServerError>;
 
     /// Who is signed in to the page.
     fn sessions(&self) -> Result<Arc<dyn Sessions>, ServerError>;
@@ -64,6 +68,7 @@ pub trait Backend: Send + Sync {
             intake: self.intake()?,
             delivery_log: self.delivery_log()?,
             dead_letters: self.dead_letters()?,
+            audit_log: self.audit_log()?,
         })
     }
 }

@@ -14,6 +14,7 @@ use crate::embedded::{self, Embedded};
 use crate::engine::clock::Clock;
 use crate::engine::ports::LogWriter;
 use crate::registry::webhooks::Webhooks;
+use crate::store::audit::AuditLog;
 use crate::store::dead_letters::DeadLetters;
 use crate::store::delivery_log::DeliveryLog;
 use crate::store::intake::Intake;
@@ -27,6 +28,7 @@ impl OnEmbedded {
     pub(super) fn open(config: &Config) -> Result<Self, embedded::StartError> {
         let settings = embedded::EmbeddedSettings {
             log: super::log_settings(config),
+            audit: super::audit_kept(config),
             max_organizations: config.subscriptions.max_organizations,
             prefetch: usize::from(super::prefetch(config)),
             clock: Clock::system(),
@@ -53,6 +55,10 @@ impl Backend for OnEmbedded {
 
     fn dead_letters(&self) -> Result<Arc<dyn DeadLetters>, ServerError> {
         Ok(Arc::new(self.0.dead_letters()))
+    }
+
+    fn audit_log(&self) -> Result<Arc<dyn AuditLog>, ServerError> {
+        Ok(Arc::new(self.0.audit_log()))
     }
 
     fn sessions(&self) -> Result<Arc<dyn Sessions>, ServerError> {

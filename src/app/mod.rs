@@ -50,6 +50,7 @@ use crate::redis::error::InvalidRedisUrl;
 use crate::registry::documents::DocumentReader;
 use crate::registry::limits::Limits;
 use crate::registry::secrets::SecretCipher;
+use crate::store::audit::AuditKept;
 use crate::store::retention::DeliveryLogSettings;
 use crate::web::PortLimits;
 
@@ -218,6 +219,14 @@ fn log_settings(config: &Config) -> DeliveryLogSettings {
     }
 }
 
+/// How much of the audit log is kept.
+fn audit_kept(config: &Config) -> AuditKept {
+    AuditKept {
+        entries: config.audit_log.entries_kept,
+        age: config.audit_log.kept_for,
+    }
+}
+
 /// What clients of the port may take, of which there are at most `connections` at once.
 fn port_limits(config: &Config, connections: usize) -> PortLimits {
     PortLimits {
@@ -248,6 +257,7 @@ mod tests {
         let engine = engine_settings(&config, handles::shares(&config, true), "worker");
         assert_eq!(engine.retry, RetryPolicy::default());
         assert_eq!(log_settings(&config), DeliveryLogSettings::default());
+        assert_eq!(audit_kept(&config), AuditKept::default());
         assert_eq!(port_limits(&config, 64), PortLimits::usual(64));
 
         let usual = http::SenderSettings::default();

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
@@ -18,6 +19,9 @@ use crate::web::proxies::Proxies;
 use crate::web::sessions::SessionKeeper;
 use crate::web::state::AppState;
 use crate::web::streams::Streams;
+
+/// How long a stopping process waits for its jobs through the dead letters.
+const JOBS_LIMIT: Duration = Duration::from_secs(5);
 
 /// How much of everything one process does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -122,6 +126,7 @@ impl Run {
         }
         let (config, shares, stop) = (self.config, self.shares, self.stop);
         let (started, faults) = (self.state.started.clone(), self.state.faults.clone());
+        let jobs = self.state.jobs.clone();
         let serving = tokio::spawn(self.listener.serve(self.state, stop.clone()));
         let starting = Worker::start(&config, &*self.backend, shares, faults, stop.clone());
         let worker = tokio::select! {
@@ -141,6 +146,7 @@ impl Run {
         };
         // A panic in it has been reported already.
         let _ = serving.await;
+        jobs.all_ended(JOBS_LIMIT).await;
         self.backend.close().await;
         result
     }
@@ -148,6 +154,7 @@ impl Run {
     /// Serves API and page alone. It is ready once it is known that it has the right keys.
     async fn serve(self) -> Result<String, StartError> {
         let webhooks = self.state.deployment.webhooks.clone();
+        let jobs = self.state.jobs.clone();
         let started = self.state.started.clone();
         let checking = async {
             match keys::check(&webhooks).await {
@@ -165,6 +172,7 @@ impl Run {
                 Err(error.into())
             }
         };
+        jobs.all_ended(JOBS_LIMIT).await;
         self.backend.close().await;
         result
     }

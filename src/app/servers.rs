@@ -14,6 +14,7 @@ use crate::engine::ports::LogWriter;
 use crate::rabbitmq::consumer::{self, SourceHandle};
 use crate::rabbitmq::dead_letter_queue::DeadLetterQueue;
 use crate::rabbitmq::publisher::Publisher;
+use crate::redis::audit::RedisAuditLog;
 use crate::redis::board::RedisBoard;
 use crate::redis::calendars::RedisCalendars;
 use crate::redis::connection::Connection;
@@ -26,6 +27,7 @@ use crate::redis::sessions::RedisSessions;
 use crate::redis::subscriptions::{RedisSubscriptions, SubscriptionsSettings};
 use crate::redis::webhooks as redis_webhooks;
 use crate::registry::webhooks::Webhooks;
+use crate::store::audit::AuditLog;
 use crate::store::dead_letters::DeadLetters;
 use crate::store::delivery_log::DeliveryLog;
 use crate::store::intake::Intake;
@@ -59,6 +61,7 @@ pub fn webhooks(config: &Config) -> Result<Webhooks, ServerError> {
         redis(config)?,
         keys(config),
         reader,
+        super::audit_kept(config),
     ))
 }
 
@@ -98,6 +101,12 @@ impl Backend for OnServers {
         Ok(Arc::new(DeadLetterQueue::new(server, topology, index)))
     }
 
+    fn audit_log(&self) -> Result<Arc<dyn AuditLog>, ServerError> {
+        let (redis, keys) = (redis(&self.config)?, keys(&self.config));
+        let kept = super::audit_kept(&self.config);
+        Ok(Arc::new(RedisAuditLog::new(redis, keys, kept)))
+    }
+
     fn sessions(&self) -> Result<Arc<dyn Sessions>, ServerError> {
         let (redis, keys) = (redis(&self.config)?, keys(&self.config));
         Ok(Arc::new(RedisSessions::new(redis, keys)))
@@ -115,7 +124,8 @@ impl Backend for OnServers {
         let topology = Arc::new(super::topology(config));
         let (redis, keys) = (redis(config)?, keys(config));
         let reader = super::document_reader(config);
-        let webhooks = redis_webhooks::webhooks(redis.clone(), keys.clone(), reader.clone());
+        let audit = super::audit_kept(config);
+        let webhooks = redis_webhooks::webhooks(redis.clone(), keys.clone(), reader.clone(), audit);
         super::keys::check(&webhooks).await?;
 
         let faults = engine.faults;
@@ -142,6 +152,7 @@ impl Backend for OnServers {
                 SubscriptionsSettings {
                     max_organizations: config.subscriptions.max_organizations,
                     max_age: config.subscriptions.max_age,
+                    audit,
                 },
                 pauses.clone(),
             )),

@@ -2,20 +2,26 @@
 
 use std::collections::BTreeSet;
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{ArgGroup, Args, Subcommand};
 use jiff::Timestamp;
 use tokio::time::Instant;
+use uuid::Uuid;
 
+use crate::domain::audit::Actor;
 use crate::domain::dead_letter::Reason;
+use crate::domain::ids::Organization;
+use crate::operations::audit::{self, JobInAudit};
+use crate::store::audit::AuditLog;
 use crate::store::dead_letters::{Action, DeadLetters, Filter, Found, Options, Progress};
 use crate::store::letter_index::StillLooking;
 
 use super::attempts::point_in_time;
 use super::console::Console;
 use super::failure::{ExitReason, Failure};
-use super::table;
+use super::{signals, table};
 
 /// Look at what was given up, send it round again, throw it away
 #[derive(Debug, Args)]
@@ -99,7 +105,9 @@ struct FilterArgs {
 /// Runs `dead-letters …`.
 pub async fn run(
     args: DeadLettersArgs,
+    actor: Actor,
     dead_letters: &dyn DeadLetters,
+    audit_log: impl FnOnce() -> Result<Arc<dyn AuditLog>, Failure>,
     console: &mut Console,
 ) -> Result<(), Failure> {
     match args.command {
@@ -110,10 +118,28 @@ pub async fn run(
         } => list(dead_letters, &filter.filter(), limit, json, console).await,
         DeadLettersCommand::Show { id } => show(dead_letters, id, console).await,
         DeadLettersCommand::Requeue(change) => {
-            self::change(Action::Requeue, change, dead_letters, console).await
+            let audit_log = audit_log()?;
+            self::change(
+                Action::Requeue,
+                change,
+                actor,
+                dead_letters,
+                audit_log,
+                console,
+            )
+            .await
         }
         DeadLettersCommand::Purge(change) => {
-            self::change(Action::Purge, change, dead_letters, console).await
+            let audit_log = audit_log()?;
+            self::change(
+                Action::Purge,
+                change,
+                actor,
+                dead_letters,
+                audit_log,
+                console,
+            )
+            .await
         }
     }
 }
@@ -223,7 +249,9 @@ async fn look(
 async fn change(
     action: Action,
     args: ChangeArgs,
+    actor: Actor,
     dead_letters: &dyn DeadLetters,
+    audit_log: Arc<dyn AuditLog>,
     console: &mut Console,
 ) -> Result<(), Failure> {
     let filter = args.filter.filter();
@@ -233,6 +261,40 @@ async fn change(
         rate: args.rate,
         ..Options::default()
     };
+    let audit = JobInAudit::new(Uuid::now_v7(), actor, action, &filter, &options);
+    let meant = (&filter, &options);
+    let progress = go_through(&audit, meant, dead_letters, audit_log, console).await?;
+    if progress.cut_short {
+        console.say(format_args!(
+            "looked at {} of {}: somebody else is going through the rest; start it again once that \
+             is over",
+            progress.looked_at, progress.total
+        ));
+    }
+    if options.stop.is_cancelled() && progress.looked_at < progress.total {
+        console.say(format_args!(
+            "stopped: looked at {} of {}; what was done stays done",
+            progress.looked_at, progress.total
+        ));
+    }
+    let out = &mut console.out;
+    if args.json {
+        let text = serde_json::to_string_pretty(&progress).map_err(io::Error::from)?;
+        return Ok(writeln!(out, "{text}")?);
+    }
+    write_progress(action, args.dry_run, &progress, out)
+}
+
+/// Goes through the dead letters, and shows how far it is.
+async fn go_through(
+    audit: &JobInAudit,
+    meant: (&Filter, &Options),
+    dead_letters: &dyn DeadLetters,
+    audit_log: Arc<dyn AuditLog>,
+    console: &mut Console,
+) -> Result<Progress, Failure> {
+    let organization = meant.0.organization.as_deref();
+    let organization = organization.and_then(|name| Organization::new(name).ok());
     let mut shown = Instant::now();
     let mut reported = false;
     let mut report = |progress: &Progress| {
@@ -250,26 +312,22 @@ async fn change(
             ));
         }
     };
-    let progress = dead_letters
-        .process(action, &filter, &options, &mut report)
-        .await;
+    let organization = organization.as_ref();
+    let going = audit::go_through(
+        dead_letters,
+        audit_log,
+        audit,
+        organization,
+        meant,
+        &mut report,
+    );
+    // Told to stop, it still enters what it has done; told again, it does not.
+    let progress = signals::until_finished(going, &meant.1.stop).await;
     if reported {
         console.say("");
     }
-    let progress = progress?;
-    if progress.cut_short {
-        console.say(format_args!(
-            "looked at {} of {}: somebody else is going through the rest; start it again once that \
-             is over",
-            progress.looked_at, progress.total
-        ));
-    }
-    let out = &mut console.out;
-    if args.json {
-        let text = serde_json::to_string_pretty(&progress).map_err(io::Error::from)?;
-        return Ok(writeln!(out, "{text}")?);
-    }
-    write_progress(action, args.dry_run, &progress, out)
+    let given_up = || Failure::new(ExitReason::Failed, "stopped before it was done");
+    Ok(progress.ok_or_else(given_up)??)
 }
 
 /// Says what a job has done.

@@ -5,6 +5,7 @@ use clap::{Args, Subcommand};
 use crate::app;
 use crate::config::Config;
 use crate::domain::attempt::Attempt;
+use crate::domain::audit::Actor;
 use crate::domain::held_back::Phase;
 use crate::domain::ids::{DeliveryId, EventType, Organization, WebhookId};
 use crate::operations::deployment::Deployment;
@@ -59,6 +60,7 @@ enum DeliveriesCommand {
 /// Runs `deliveries …`.
 pub async fn run(
     args: DeliveriesArgs,
+    actor: &Actor,
     deployment: &Deployment,
     config: &Config,
     console: &mut Console,
@@ -74,7 +76,7 @@ pub async fn run(
             show(&found.await?.account(&delivery), json, console)
         }
         DeliveriesCommand::Retry { delivery, force } => {
-            retry::retry(deployment, organization, &delivery, force).await?;
+            retry::retry(deployment, actor, organization, &delivery, force).await?;
             Ok(writeln!(
                 console.out,
                 "{delivery} starts again from attempt 1"

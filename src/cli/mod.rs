@@ -1,6 +1,7 @@
 //! The commands: one file each, and here what they share: the command line itself.
 
 pub mod attempts;
+pub mod audit;
 pub mod bench;
 pub mod config;
 pub mod console;
@@ -10,6 +11,7 @@ pub mod demo;
 pub mod failure;
 pub mod listen;
 pub mod logging;
+mod operator;
 pub mod printable;
 pub mod publish;
 pub mod ready;
@@ -68,6 +70,7 @@ enum Command {
     Attempts(attempts::AttemptsArgs),
     Deliveries(deliveries::DeliveriesArgs),
     DeadLetters(dead_letters::DeadLettersArgs),
+    Audit(audit::AuditArgs),
     SecretKeys(secret_keys::SecretKeysArgs),
     Topology(topology::TopologyArgs),
     Config(ConfigArgs),

@@ -22,6 +22,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::console::{Console, Shows};
 use super::failure::{ExitReason, Failure};
+use super::operator;
 
 /// The socket's name in the data directory.
 const SOCKET: &str = "control.sock";
@@ -50,6 +51,8 @@ pub struct RelayRequest {
     pub arguments: Vec<String>,
     /// What the asker's streams can show.
     pub shows: Shows,
+    /// Who asks: nobody but the user of the directory can, so they are believed.
+    pub user: String,
 }
 
 impl RelayRequest {
@@ -103,6 +106,7 @@ pub async fn ask(
         version: env!("CARGO_PKG_VERSION").to_owned(),
         arguments,
         shows: console.shows,
+        user: operator::user(),
     };
     let ask = serde_json::to_vec(&ask).map_err(io::Error::from)?;
     frames

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use crate::app::backend::{self, Backend};
 use crate::app::{self, StartError};
 use crate::config::Config;
+use crate::domain::audit::{Actor, Through};
 use crate::embedded;
 use crate::embedded::database::OpenError;
 use crate::operations::test::Tester;
@@ -16,7 +17,8 @@ use super::console::Console;
 use super::failure::{ExitReason, Failure};
 use super::relay::RelayRequest;
 use super::{
-    Command, Program, attempts, dead_letters, deliveries, publish, relay, secret_keys, webhooks,
+    Command, Program, attempts, audit, dead_letters, deliveries, operator, publish, relay,
+    secret_keys, webhooks,
 };
 
 /// Asks what the settings name, or the process that has the embedded store open.
@@ -34,7 +36,8 @@ pub(super) async fn run(
     match opened {
         Ok(backend) => {
             let tester = || Ok(app::tester(config, &*backend, Arc::default())?);
-            let result = ask(command, &*backend, tester, config, console).await;
+            let actor = Actor::new(&operator::user(), Through::Cli);
+            let result = ask(command, actor, &*backend, tester, config, console).await;
             backend.close().await;
             result
         }
@@ -65,11 +68,21 @@ pub(super) async fn relayed(
     let parsed = <Program as clap::Parser>::try_parse_from(asked.arguments);
     let program = parsed.map_err(|error| Failure::new(ExitReason::Failed, error))?;
     let tester = || Ok(tester.clone());
-    ask(program.command, backend, tester, config, &mut console).await
+    let actor = Actor::new(&asked.user, Through::Cli);
+    ask(
+        program.command,
+        actor,
+        backend,
+        tester,
+        config,
+        &mut console,
+    )
+    .await
 }
 
 async fn ask(
     command: Command,
+    actor: Actor,
     backend: &dyn Backend,
     tester: impl FnOnce() -> Result<Tester, Failure>,
     config: &Config,
@@ -77,16 +90,18 @@ async fn ask(
 ) -> Result<(), Failure> {
     match command {
         Command::Webhooks(args) => {
-            let webhooks = backend.webhooks()?;
+            let webhooks = backend.webhooks()?.by(actor);
             webhooks::run(args, &webhooks, tester, Timestamp::now(), console).await
         }
         Command::Attempts(args) => attempts::run(args, &*backend.delivery_log()?, console).await,
         Command::Deliveries(args) => {
-            deliveries::run(args, &backend.deployment()?, config, console).await
+            deliveries::run(args, &actor, &backend.deployment()?, config, console).await
         }
         Command::DeadLetters(args) => {
-            dead_letters::run(args, &*backend.dead_letters()?, console).await
+            let audit = || Ok(backend.audit_log()?);
+            dead_letters::run(args, actor, &*backend.dead_letters()?, audit, console).await
         }
+        Command::Audit(args) => audit::run(args, &*backend.audit_log()?, console).await,
         Command::SecretKeys(args) => secret_keys::run(args, &backend.webhooks()?, console).await,
         Command::Publish(args) => {
             let rules = app::event_rules(config);

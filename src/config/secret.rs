@@ -46,6 +46,9 @@ impl fmt::Debug for Redacted {
 #[derive(Clone, PartialEq, Eq)]
 pub struct ApiToken {
     organization: Option<Organization>,
+    name: Option<String>,
+    /// Which of the tokens it is, from 1.
+    place: usize,
     token: String,
 }
 
@@ -55,8 +58,30 @@ impl ApiToken {
         let token = token.into();
         Self {
             organization,
+            name: None,
+            place: 1,
             token,
         }
+    }
+
+    /// The same token, with a name.
+    pub fn named(self, name: impl Into<String>) -> Self {
+        Self {
+            name: Some(name.into()),
+            ..self
+        }
+    }
+
+    /// The same token, which stands at this place among all, from 1.
+    pub fn placed(self, place: usize) -> Self {
+        Self { place, ..self }
+    }
+
+    /// What whoever uses it is called: its name, or else which of the tokens it is. No name that was
+    /// given can be one of the latter.
+    pub fn name(&self) -> String {
+        let unnamed = || format!("token #{}", self.place);
+        self.name.clone().unwrap_or_else(unnamed)
     }
 
     /// The organization that it is bound to; `None`: it may act for all.
@@ -72,9 +97,11 @@ impl ApiToken {
 
 impl fmt::Display for ApiToken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.organization {
-            Some(organization) => write!(f, "{organization}:***"),
-            None => f.write_str("***"),
+        match (&self.organization, &self.name) {
+            (Some(organization), Some(name)) => write!(f, "{organization}:{name}:***"),
+            (Some(organization), None) => write!(f, "{organization}:***"),
+            (None, Some(name)) => write!(f, "*:{name}:***"),
+            (None, None) => f.write_str("***"),
         }
     }
 }

@@ -104,9 +104,10 @@ settings! {
     /// The API and the page.
     api: Api {
         /// Who may use them: one token, or several with commas. A token may be bound to an
-        /// organization, as in acme:TOKEN; one that is not may act for all of them. Without any,
-        /// whoever reaches the port may do everything, so it must be one of loopback. Better given
-        /// by environment variable than kept in a file.
+        /// organization, as in acme:TOKEN; one that is not may act for all of them. It may have a
+        /// name, by which the audit log calls whoever uses it: acme:alice:TOKEN, or *:bob:TOKEN for
+        /// all organizations. Without any token whoever reaches the port may do everything, so it
+        /// must be one of loopback. Better given by environment variable than kept in a file.
         token: Vec<ApiToken> = Vec::new(), ApiTokens;
 
         /// After so long without use one must sign in to the page again.
@@ -275,6 +276,16 @@ settings! {
 
         /// At most so many attempts go to Redis in one batch.
         batch: usize = 512, Whole(1..=10_000);
+    }
+
+    /// The audit log: who changed what, and when.
+    audit_log: AuditLog {
+        /// So many entries are kept of each organization, the newest. Ten thousand take about 4 MB
+        /// of Redis's memory, and few organizations ever have as many.
+        entries_kept: u64 = 10_000, Whole(1..=10_000_000);
+
+        /// No entry is kept for longer. A year, so that what is looked into once a year is there.
+        kept_for: Duration = 365 * DAY, DurationIn(DAY..=3650 * DAY);
     }
 
     /// When a webhook is taken out of service by itself.

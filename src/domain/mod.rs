@@ -33,11 +33,13 @@
 //! | [`identity`] | which message is a redelivery of which |
 //! | [`delivery`], [`delivery_state`] | one event on its way to one webhook, and where it stands |
 //! | [`attempt`] | what is put on record |
+//! | [`audit`] | what is put on record of a change, and what changed |
 //! | [`dead_letter`] | why a delivery was given up |
 //! | [`spelling`] | what somebody may have meant who wrote a name that is none |
 
 pub mod admission;
 pub mod attempt;
+pub mod audit;
 pub mod custom_headers;
 pub mod dead_letter;
 pub mod delay;

@@ -1,6 +1,6 @@
 //! The webhooks' documents in SQLite, and telling of changes.
 //!
-//! Whoever changes a document forgets, once that is on the disk, what is known of its organization:
+//! What is changed is entered in the audit log in the same transaction. Whoever changes a document forgets, once that is on the disk, what is known of its organization:
 //! in one process a notice is a call.
 
 use std::collections::BTreeMap;
@@ -12,13 +12,17 @@ use moka::sync::Cache;
 use rusqlite::{Connection, OptionalExtension as _, params};
 use tokio::sync::OnceCell;
 
+use super::audit::enter;
 use super::store::{ReadError, Store};
 use super::writer::{WhenFull, Write, WriteError};
+use crate::domain::audit::AuditEntry;
 use crate::domain::ids::Organization;
 use crate::domain::organization::OrganizationWebhooks;
 use crate::domain::webhook::{WebhookDocument, WebhookKey};
+use crate::registry::disabling::{Disabled, disabled};
 use crate::registry::documents::{self, Change, DocumentStore, Replacement, SomeOrganizations};
 use crate::store::Unavailable;
+use crate::store::audit::{self, AuditKept};
 
 /// What is known of each organization, in a cell that the first who asks fills. A change removes
 /// the cell, so a load that began before it ends where nobody looks any more.
@@ -32,12 +36,15 @@ const ORGANIZATIONS: usize = 1000;
 pub struct Documents {
     store: Store,
     known: Known,
+    kept: AuditKept,
 }
 
 impl Documents {
-    pub(super) fn new(store: Store, max_organizations: u64) -> Self {
+    /// `kept` is how much of the audit log is.
+    pub(super) fn new(store: Store, max_organizations: u64, kept: AuditKept) -> Self {
         Self {
             store,
+            kept,
             known: Cache::new(max_organizations),
         }
     }
@@ -67,29 +74,33 @@ impl Documents {
 
     /// Disables a webhook; `true` if it was this call that did it. Waits while it cannot.
     pub(super) async fn disable(&self, webhook: &WebhookKey, reason: &str, now: Timestamp) -> bool {
-        let (key, reason) = (webhook.clone(), reason.to_owned());
+        let (key, reason, kept) = (webhook.clone(), reason.to_owned(), self.kept);
         let write = Write::new(WhenFull::WaitIfItHelps);
         let disabling = self.store.submit(write, move |connection| {
             let WebhookKey { organization, id } = &key;
             let Some(old) = one(connection, organization, id.as_str())? else {
-                return Ok(false);
+                return Ok(None);
             };
-            let new = match documents::disabled(&old, &reason, now) {
-                Ok(Some(new)) => new,
-                Ok(None) => return Ok(false),
+            let Disabled { json, entry } = match disabled(&key, &old, &reason, now) {
+                Ok(Some(disabled)) => disabled,
+                Ok(None) => return Ok(None),
                 Err(error) => {
                     tracing::error!(%organization, webhook = %id, %error, "a webhook cannot be disabled");
-                    return Ok(false);
+                    return Ok(None);
                 }
             };
-            update(connection, &key, &new)?;
+            enter(connection, &entry, kept)?;
+            update(connection, &key, &json)?;
             forget_health(connection, &key)?;
-            Ok(true)
+            Ok(Some(entry))
         });
         let did = disabling.await;
         self.known.invalidate(&webhook.organization);
         match did {
-            Ok(did) => did,
+            Ok(entry) => {
+                entry.iter().for_each(audit::tell);
+                entry.is_some()
+            }
             // What depends on the answer must not go on.
             Err(WriteError::Stopped) => std::future::pending().await,
             Err(error) => {
@@ -186,10 +197,12 @@ impl DocumentStore for Documents {
         document: &WebhookDocument,
         json: &str,
         most: u64,
+        entry: &AuditEntry,
     ) -> Result<Change, Unavailable> {
         let own = organization.clone();
         let (id, name) = (document.id.clone(), document.name.clone());
         let json = json.to_owned();
+        let (entry, kept) = (entry.clone(), self.kept);
         self.change(organization, move |connection| {
             if count(connection, &own)? >= most {
                 return Ok(Change::TooMany);
@@ -202,10 +215,11 @@ impl DocumentStore for Documents {
                  ON CONFLICT DO NOTHING",
                 params![own.as_str(), id, json.as_bytes(), name],
             )?;
-            Ok(match created {
-                0 => Change::Conflict,
-                _ => Change::Done,
-            })
+            if created == 0 {
+                return Ok(Change::Conflict);
+            }
+            enter(connection, &entry, kept)?;
+            Ok(Change::Done)
         })
         .await
     }
@@ -220,6 +234,7 @@ impl DocumentStore for Documents {
         let name = replacement.name.map(str::to_owned);
         let fresh = replacement.forget_health;
         let told = !replacement.means_the_same;
+        let (entry, kept) = (replacement.entry.cloned(), self.kept);
         self.change_told(told, &webhook.organization, move |connection| {
             let WebhookKey { organization, id } = &key;
             match one(connection, organization, id.as_str())? {
@@ -232,6 +247,9 @@ impl DocumentStore for Documents {
             {
                 return Ok(Change::NameTaken(taken));
             }
+            if let Some(entry) = &entry {
+                enter(connection, entry, kept)?;
+            }
             update(connection, &key, &new)?;
             if fresh {
                 forget_health(connection, &key)?;
@@ -241,8 +259,14 @@ impl DocumentStore for Documents {
         .await
     }
 
-    async fn delete(&self, webhook: &WebhookKey, old: &[u8]) -> Result<Change, Unavailable> {
+    async fn delete(
+        &self,
+        webhook: &WebhookKey,
+        old: &[u8],
+        entry: &AuditEntry,
+    ) -> Result<Change, Unavailable> {
         let (key, old) = (webhook.clone(), old.to_owned());
+        let (entry, kept) = (entry.clone(), self.kept);
         self.change(&webhook.organization, move |connection| {
             let own = [key.organization.as_str(), key.id.as_str()];
             match one(connection, &key.organization, key.id.as_str())? {
@@ -250,6 +274,7 @@ impl DocumentStore for Documents {
                 Some(present) if present != old => return Ok(Change::Conflict),
                 Some(_) => {}
             }
+            enter(connection, &entry, kept)?;
             let sql = "DELETE FROM webhooks WHERE organization = ? AND id = ?";
             connection.execute(sql, own)?;
             for table in ["webhook_attempts", "statistics", "pauses"] {

@@ -19,6 +19,7 @@
 //! | [`attempts`], [`deliveries`] | the record, read |
 //! | `following` | the attempts as they are made: one reader for all who follow |
 //! | `intake`, `delivery_log` | both, for whoever asks from outside |
+//! | [`audit`] | who changed what, and when |
 //! | [`statistics`] | how many attempts came to what |
 //! | [`documents`] | the webhooks' documents, and telling of changes |
 //! | [`subscriptions`] | the webhooks, for the engine |
@@ -29,6 +30,7 @@
 //! for the next one.
 
 pub mod attempts;
+pub mod audit;
 pub mod board;
 pub mod calendars;
 pub mod database;
@@ -61,10 +63,12 @@ use crate::engine::faults::Faults;
 use crate::engine::ports::{Sender, Source};
 use crate::registry::documents::DocumentReader;
 use crate::registry::webhooks::Webhooks;
+use crate::store::audit::AuditKept;
 use crate::store::following::Following;
 use crate::store::retention::DeliveryLogSettings;
 
 use attempts::Attempts;
+use audit::EmbeddedAuditLog;
 use board::EmbeddedBoard;
 use calendars::EmbeddedCalendars;
 use database::Database;
@@ -84,6 +88,8 @@ use subscriptions::EmbeddedSubscriptions;
 pub struct EmbeddedSettings {
     /// How much of the record is kept.
     pub log: DeliveryLogSettings,
+    /// How much of the audit log is kept.
+    pub audit: AuditKept,
     /// The most organizations whose webhooks are kept in memory.
     pub max_organizations: u64,
     /// The most messages of each kind that are handed out and not settled.
@@ -127,7 +133,7 @@ impl Embedded {
         let store = Store::start(database)?;
         let log = EmbeddedLogWriter::new(store.clone(), settings.log.clone(), settings.clock);
         Ok(Self {
-            documents: Documents::new(store.clone(), settings.max_organizations),
+            documents: Documents::new(store.clone(), settings.max_organizations, settings.audit),
             log: Arc::new(log),
             calendars: Arc::default(),
             board: Arc::default(),
@@ -212,6 +218,11 @@ impl Embedded {
     /// The deliveries on record.
     pub fn deliveries(&self) -> Deliveries {
         Deliveries::new(self.store.clone(), self.settings.clock)
+    }
+
+    /// Who changed what, and when.
+    pub fn audit_log(&self) -> EmbeddedAuditLog {
+        EmbeddedAuditLog::new(self.store.clone(), self.settings.audit)
     }
 
     /// The counts of attempts.

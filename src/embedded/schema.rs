@@ -6,8 +6,8 @@
 use rusqlite::{Connection, TransactionBehavior};
 
 /// The steps, oldest first.
-const STEPS: [&str; 8] = [
-    STEP_1, STEP_2, STEP_3, STEP_4, STEP_5, STEP_6, STEP_7, STEP_8,
+const STEPS: [&str; 9] = [
+    STEP_1, STEP_2, STEP_3, STEP_4, STEP_5, STEP_6, STEP_7, STEP_8, STEP_9,
 ];
 
 /// Times are milliseconds since 1970. `head` is JSON: everything of a message but its body.
@@ -199,6 +199,18 @@ CREATE TABLE cursor_key (key BLOB NOT NULL) STRICT;
 INSERT INTO cursor_key VALUES (randomblob(32));
 ";
 
+/// Who changed what, and when: `entry` is JSON. The organization is empty where all of them are meant.
+const STEP_9: &str = "
+CREATE TABLE audit (
+    id INTEGER PRIMARY KEY,
+    organization TEXT NOT NULL,
+    at INTEGER NOT NULL,
+    entry BLOB NOT NULL
+) STRICT;
+CREATE INDEX audit_of ON audit (organization, id);
+CREATE INDEX audit_at ON audit (at);
+";
+
 /// The version that this program writes.
 pub(super) const VERSION: usize = STEPS.len();
 
@@ -230,6 +242,36 @@ mod tests {
     use rusqlite::params;
 
     use super::*;
+    use crate::domain::audit::{Action, Actor, AuditEntry};
+    use crate::domain::ids::Organization;
+    use crate::embedded::audit::enter;
+    use crate::store::audit::AuditKept;
+
+    #[test]
+    fn a_database_from_before_the_audit_log_gets_one_and_keeps_its_webhooks() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        let before = 7;
+        connection.execute_batch(&STEPS[..before].concat()).unwrap();
+        connection
+            .pragma_update(None, "user_version", before as i64)
+            .unwrap();
+        let sql = "INSERT INTO webhooks (organization, id, document) VALUES ('acme', 'w', x'')";
+        connection.execute(sql, []).unwrap();
+        migrate(&mut connection).unwrap();
+        let webhooks = "SELECT count(*) FROM webhooks";
+        let webhooks: i64 = connection
+            .query_row(webhooks, [], |row| row.get(0))
+            .unwrap();
+        assert_eq!(webhooks, 1);
+        let at = jiff::Timestamp::UNIX_EPOCH;
+        let acme = Organization::new("acme").unwrap();
+        let (actor, action) = (Actor::program(), Action::WebhookChanged);
+        let entry = AuditEntry::new(Some(&acme), &actor, action, at);
+        enter(&connection, &entry, AuditKept::default()).unwrap();
+        let whose = "SELECT organization FROM audit";
+        let whose: String = connection.query_row(whose, [], |row| row.get(0)).unwrap();
+        assert_eq!(whose, "acme");
+    }
 
     #[test]
     fn a_database_of_before_is_brought_up_to_date_with_what_is_in_it() {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::registry::webhooks::Webhooks;
+use crate::store::audit::AuditLog;
 use crate::store::dead_letters::DeadLetters;
 use crate::store::delivery_log::DeliveryLog;
 use crate::store::intake::Intake;
@@ -18,4 +19,6 @@ pub struct Deployment {
     pub delivery_log: Arc<dyn DeliveryLog>,
     /// The dead letters.
     pub dead_letters: Arc<dyn DeadLetters>,
+    /// Who changed what, and when.
+    pub audit_log: Arc<dyn AuditLog>,
 }

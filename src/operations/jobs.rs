@@ -3,6 +3,8 @@
 //! A job over many letters, or at a low rate, outlasts any request: it goes on in the process that
 //! began it, and is asked how far it is. Stopping one, or losing the process, loses no letter: each
 //! leaves the dead letters only once what becomes of it is durable.
+//!
+//! Its beginning is entered in the audit log before it touches anything, and its end with what it did.
 
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
@@ -13,8 +15,11 @@ use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use super::audit::{self, JobInAudit};
+use super::deployment::Deployment;
+use crate::domain::audit::Actor;
 use crate::domain::ids::Organization;
-use crate::store::dead_letters::{Action, DeadLetters, Filter, Options, Progress};
+use crate::store::dead_letters::{Action, Filter, Options, Progress};
 
 /// How many letters a second a job may be held to.
 pub const RATES: RangeInclusive<f64> = 0.001..=1e6;
@@ -54,6 +59,21 @@ pub struct Job {
     pub state: JobState,
 }
 
+/// A job that somebody asks for.
+#[derive(Debug)]
+pub struct JobAsked {
+    /// Whose letters are meant.
+    pub organization: Organization,
+    /// Who asks.
+    pub actor: Actor,
+    /// What is to be done with the letters.
+    pub action: Action,
+    /// Which of them are meant.
+    pub filter: Filter,
+    /// How to go about it.
+    pub options: Options,
+}
+
 /// Whether a job goes on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum JobState {
@@ -65,6 +85,18 @@ pub enum JobState {
     Stopped,
     /// The job could not go on, for this reason; what was done stays done.
     Failed(String),
+}
+
+impl JobState {
+    /// Its name: `running`, `done`, `stopped` or `failed`.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Running => "running",
+            Self::Done => "done",
+            Self::Stopped => "stopped",
+            Self::Failed(_) => "failed",
+        }
+    }
 }
 
 /// A job of the organization is under way already.
@@ -80,19 +112,23 @@ pub struct JobUnderWay(pub Uuid);
 pub struct NoSuchJob;
 
 impl Jobs {
-    /// Begins a job with what `filter` means of an organization's letters; one at a time for each
+    /// Begins a job with what is meant of an organization's letters; one at a time for each
     /// organization. It ends early when `stop` is cancelled.
     pub fn start(
         &self,
-        letters: Arc<dyn DeadLetters>,
-        organization: &Organization,
-        action: Action,
-        filter: Filter,
-        options: Options,
+        deployment: &Deployment,
+        asked: JobAsked,
         stop: &CancellationToken,
     ) -> Result<Job, JobUnderWay> {
+        let JobAsked {
+            organization,
+            actor,
+            action,
+            filter,
+            options,
+        } = asked;
         let mut all = self.lock();
-        if let Some(running) = under_way(&all, organization) {
+        if let Some(running) = under_way(&all, &organization) {
             return Err(JobUnderWay(running.id));
         }
         let job = Job {
@@ -120,38 +156,41 @@ impl Jobs {
             ..filter
         };
         let options = Options { stop, ..options };
-        let jobs = self.clone();
-        let id = job.id;
+        let audit = JobInAudit::new(job.id, actor, action, &filter, &options);
+        let (jobs, deployment, begun) = (self.clone(), deployment.clone(), job.clone());
         tokio::spawn(async move {
-            jobs.go_through(id, &*letters, action, &filter, &options)
-                .await;
+            let state = jobs.go_through(&begun, &deployment, &audit, &filter, &options);
+            let state = state.await;
+            jobs.update(begun.id, |job| job.state = state);
             drop(ended);
         });
         Ok(job)
     }
 
-    /// Does what the job with this id is to do, and keeps how far it is.
+    /// Does what a job is to do, and keeps how far it is.
     async fn go_through(
         &self,
-        id: Uuid,
-        letters: &dyn DeadLetters,
-        action: Action,
+        job: &Job,
+        deployment: &Deployment,
+        audit: &JobInAudit,
         filter: &Filter,
         options: &Options,
-    ) {
+    ) -> JobState {
+        let id = job.id;
+        let (letters, log) = (&*deployment.dead_letters, deployment.audit_log.clone());
         let mut report = |progress: &Progress| {
             self.update(id, |job| job.progress.clone_from(progress));
         };
-        let processing = letters.process(action, filter, options, &mut report);
-        let state = match processing.await {
+        let (organization, meant) = (Some(&job.organization), (filter, options));
+        let processing = audit::go_through(letters, log, audit, organization, meant, &mut report);
+        match processing.await {
             Ok(progress) => {
                 let state = end_state(&progress, options.stop.is_cancelled());
                 self.update(id, |job| job.progress = progress);
                 state
             }
             Err(error) => JobState::Failed(error.to_string()),
-        };
-        self.update(id, |job| job.state = state);
+        }
     }
 
     /// The job with this id, if it is the organization's.
@@ -175,6 +214,22 @@ impl Jobs {
             let _ = tokio::time::timeout(limit, ended.cancelled()).await;
         }
         self.get(&job.organization, job.id).unwrap_or(job)
+    }
+
+    /// Waits until no job goes on any more, or `limit` is over: once all were told to stop.
+    pub async fn all_ended(&self, limit: Duration) {
+        let ended: Vec<_> = {
+            let all = self.lock();
+            all.values().map(|slot| slot.ended.clone()).collect()
+        };
+        let waiting = async {
+            for ended in ended {
+                ended.cancelled().await;
+            }
+        };
+        if tokio::time::timeout(limit, waiting).await.is_err() {
+            tracing::warn!("a job through the dead letters did not end in time");
+        }
     }
 
     /// Tells a job of the organization to stop; `false` if there is none with this id.
@@ -205,7 +260,7 @@ fn under_way<'a>(all: &'a BTreeMap<Uuid, Slot>, organization: &Organization) -> 
 }
 
 /// Returns the state of a job that came to an end with this progress.
-fn end_state(progress: &Progress, stopped: bool) -> JobState {
+pub(super) fn end_state(progress: &Progress, stopped: bool) -> JobState {
     if stopped && progress.looked_at < progress.total {
         JobState::Stopped
     } else if progress.cut_short {

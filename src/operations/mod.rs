@@ -2,6 +2,7 @@
 //!
 //! | file | what it does |
 //! |---|---|
+//! | [`audit`] | what is entered in the audit log of it |
 //! | [`deployment`] | what they are done to |
 //! | [`disabling`] | what is said of a webhook that is disabled |
 //! | [`listing`] | the webhooks, a part at a time |
@@ -12,6 +13,7 @@
 //! | [`statistics`] | how a webhook did over a time |
 //! | [`jobs`] | requeues and purges of dead letters under way, with their progress |
 
+pub mod audit;
 pub mod deployment;
 pub mod disabling;
 pub mod explain;

@@ -1,12 +1,15 @@
 //! Retrying a delivery by hand, from its record.
 
+use super::audit;
 use super::deployment::Deployment;
+use crate::domain::audit::Actor;
 use crate::domain::delivery::Delivery;
 use crate::domain::delivery_state::DeliveryState;
 use crate::domain::ids::{DeliveryId, Organization, WebhookId};
 use crate::domain::webhook::State;
 use crate::registry::webhooks::WebhooksError;
 use crate::store::Unavailable;
+use crate::store::audit::enter;
 use crate::store::delivery_log::Recorded;
 
 /// Why a delivery is not retried.
@@ -73,20 +76,26 @@ pub enum RetryError {
 /// sequence: whichever is settled first counts, and the other is skipped when it comes.
 pub async fn retry(
     deployment: &Deployment,
+    actor: &Actor,
     organization: &Organization,
     id: &DeliveryId,
     force: bool,
 ) -> Result<(), RetryError> {
     let recorded = deployment.delivery_log.delivery(organization, id).await?;
     let again = decide(id, recorded, force)?;
-    ensure_wanted(deployment, &again).await?;
+    let webhook = ensure_wanted(deployment, &again).await?;
     // Once its attempt is on record, the next retry has a higher sequence, and a claim of its own.
     let log = &deployment.delivery_log;
     let sequence = again.sequence;
     if !log.claim_retry(organization, id, sequence).await? {
         return Err(RetryError::UnderWay(id.clone()));
     }
-    let enqueued = deployment.intake.enqueue(again).await;
+    // Entered first: a retry that nobody knows of would be worse than one that was asked for in vain.
+    let entry = audit::retried(actor, &again, &webhook);
+    let enqueued = match enter(&*deployment.audit_log, &entry).await {
+        Ok(()) => deployment.intake.enqueue(again).await,
+        Err(error) => Err(error),
+    };
     if enqueued.is_err() {
         // Perhaps it was: then its copy is skipped. If this fails too, the claim ends by itself.
         let _ = log.release_retry(organization, id, sequence).await;
@@ -94,8 +103,9 @@ pub async fn retry(
     Ok(enqueued?)
 }
 
-/// Refuses a delivery that nobody would take: it would only be given up again.
-async fn ensure_wanted(deployment: &Deployment, delivery: &Delivery) -> Result<(), RetryError> {
+/// The name of a delivery's webhook. Refuses a delivery that nobody would take: it would only be given
+/// up again.
+async fn ensure_wanted(deployment: &Deployment, delivery: &Delivery) -> Result<String, RetryError> {
     let (id, webhook) = (delivery.id.clone(), delivery.webhook.clone());
     let organization = &delivery.event.organization;
     let found = deployment
@@ -111,7 +121,7 @@ async fn ensure_wanted(deployment: &Deployment, delivery: &Delivery) -> Result<(
         Err(error) => return Err(RetryError::Webhooks(error)),
     };
     match stored.webhook.state {
-        State::Enabled => Ok(()),
+        State::Enabled => Ok(stored.document.name),
         State::Disabled(why) => Err(RetryError::Disabled { id, webhook, why }),
     }
 }

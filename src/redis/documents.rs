@@ -1,7 +1,7 @@
 //! The hash of an organization's webhooks: reading it, compare-and-set, notices.
 //!
-//! Every change compares with what was read and publishes a notice, in one script: two people who
-//! change the same webhook do not undo each other, and no change goes untold.
+//! Every change compares with what was read, is entered in the audit log and publishes a notice, in one
+//! script: two people who change the same webhook do not undo each other, and no change goes untold.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -13,11 +13,13 @@ use redis::{Script, ScriptInvocation, cmd};
 use super::connection::Connection;
 use super::error::StoreError;
 use super::keys::Keys;
-use super::{names, statistics};
+use super::{audit, names, statistics};
+use crate::domain::audit::AuditEntry;
 use crate::domain::ids::Organization;
 use crate::domain::webhook::{WebhookDocument, WebhookKey};
 use crate::registry::documents::{Change, DocumentStore, Replacement, SomeOrganizations};
 use crate::store::Unavailable;
+use crate::store::audit::AuditKept;
 
 /// So many keys of every kind are looked at in one step: less than a millisecond of the server's time.
 const SCANNED: u32 = 1000;
@@ -27,6 +29,7 @@ const SCANNED: u32 = 1000;
 pub(super) struct Documents {
     pub(super) connection: Connection,
     pub(super) keys: Keys,
+    kept: AuditKept,
     scripts: Arc<Scripts>,
 }
 
@@ -42,14 +45,17 @@ struct Scripts {
 const TRIES: usize = 5;
 
 impl Documents {
-    pub(super) fn new(connection: Connection, keys: Keys) -> Self {
+    /// `kept` is how much of the audit log is.
+    pub(super) fn new(connection: Connection, keys: Keys, kept: AuditKept) -> Self {
+        let asking = |script: &str| names::asking(&audit::entering(script));
         Self {
             connection,
             keys,
+            kept,
             scripts: Arc::new(Scripts {
-                create: names::asking(include_str!("scripts/create.lua")),
-                replace: names::asking(include_str!("scripts/replace.lua")),
-                delete: names::asking(include_str!("scripts/delete.lua")),
+                create: asking(include_str!("scripts/create.lua")),
+                replace: asking(include_str!("scripts/replace.lua")),
+                delete: asking(include_str!("scripts/delete.lua")),
                 learn: names::asking(include_str!("scripts/learn.lua")),
             }),
         }
@@ -99,12 +105,15 @@ impl Documents {
         document: &WebhookDocument,
         json: &str,
         most: u64,
+        entry: &AuditEntry,
     ) -> Result<Change, StoreError> {
         let mut call = self.scripts.create.key(self.keys.webhooks(organization));
         call.key(self.keys.names(organization));
+        call.key(self.keys.audit(Some(organization)));
         call.arg(&document.id).arg(&document.name).arg(json);
         call.arg(self.keys.changed()).arg(organization.as_str());
         call.arg(most);
+        audit::write(&mut call, Some(entry), self.kept);
         self.knowing_names(organization, &call).await
     }
 
@@ -117,6 +126,7 @@ impl Documents {
         let mut call = self.scripts.replace.key(self.keys.webhooks(organization));
         call.key(self.keys.names(organization));
         call.key(self.keys.health(webhook));
+        call.key(self.keys.audit(Some(organization)));
         call.arg(webhook.id.as_str());
         call.arg(replacement.old).arg(replacement.new);
         call.arg(replacement.name.unwrap_or_default());
@@ -126,6 +136,7 @@ impl Documents {
             false => self.keys.changed(),
         };
         call.arg(channel).arg(organization.as_str());
+        audit::write(&mut call, replacement.entry, self.kept);
         self.knowing_names(organization, &call).await
     }
 
@@ -140,6 +151,7 @@ impl Documents {
             connection,
             keys,
             scripts,
+            kept: _,
         } = self;
         for _ in 0..TRIES {
             let (what, detail): (String, String) = connection.script(call).await?;
@@ -156,10 +168,12 @@ impl Documents {
         &self,
         webhook: &WebhookKey,
         old: &[u8],
+        entry: &AuditEntry,
     ) -> Result<Change, StoreError> {
         let WebhookKey { organization, id } = webhook;
         let mut call = self.scripts.delete.key(self.keys.webhooks(organization));
         call.key(self.keys.names(organization));
+        call.key(self.keys.audit(Some(organization)));
         call.key(self.keys.webhook_attempts(organization, id));
         call.key(self.keys.health(webhook));
         call.key(self.keys.calendar(webhook));
@@ -170,6 +184,7 @@ impl Documents {
         }
         call.arg(id.as_str()).arg(old);
         call.arg(self.keys.changed()).arg(organization.as_str());
+        audit::write(&mut call, Some(entry), self.kept);
         self.connection.script(&call).await.map(change)
     }
 }
@@ -204,8 +219,9 @@ impl DocumentStore for Documents {
         document: &WebhookDocument,
         json: &str,
         most: u64,
+        entry: &AuditEntry,
     ) -> Result<Change, Unavailable> {
-        let created = Self::create(self, organization, document, json, most).await;
+        let created = Self::create(self, organization, document, json, most, entry).await;
         created.map_err(Unavailable::new)
     }
 
@@ -218,8 +234,13 @@ impl DocumentStore for Documents {
         replaced.map_err(Unavailable::new)
     }
 
-    async fn delete(&self, webhook: &WebhookKey, old: &[u8]) -> Result<Change, Unavailable> {
-        let deleted = Self::delete(self, webhook, old).await;
+    async fn delete(
+        &self,
+        webhook: &WebhookKey,
+        old: &[u8],
+        entry: &AuditEntry,
+    ) -> Result<Change, Unavailable> {
+        let deleted = Self::delete(self, webhook, old, entry).await;
         deleted.map_err(Unavailable::new)
     }
 }

@@ -44,6 +44,15 @@ impl Keys {
         Organization::new(name.strip_suffix('}')?).ok()
     }
 
+    /// Stream, capped, expires without new ones: who changed what in an organization, as JSON; `None`:
+    /// what was done to all of them at once.
+    pub fn audit(&self, organization: Option<&Organization>) -> String {
+        match organization {
+            Some(organization) => format!("{}:{{{organization}}}:audit", self.prefix),
+            None => format!("{}:audit", self.prefix),
+        }
+    }
+
     /// Channel: the name of an organization whose webhooks changed.
     pub fn changed(&self) -> String {
         format!("{}:changed", self.prefix)

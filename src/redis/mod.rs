@@ -16,6 +16,7 @@
 //! | [`deliveries`] | the deliveries on record, for a retry by hand |
 //! | [`letters`] | the index of the dead-letter queue |
 //! | [`delivery_log`] | all of the record, for whoever asks from outside |
+//! | [`audit`] | who changed what, and when |
 //! | [`probe`] | whether anything can be written |
 //! | [`board`] | whose deliveries are held back |
 //! | [`calendars`] | rate limits and deferrals, shared by all workers |
@@ -30,6 +31,7 @@
 
 mod attempt_fields;
 pub mod attempts;
+pub mod audit;
 pub mod board;
 pub mod calendars;
 pub mod connection;

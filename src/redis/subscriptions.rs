@@ -26,7 +26,9 @@ use crate::domain::ids::Organization;
 use crate::domain::organization::OrganizationWebhooks;
 use crate::domain::webhook::WebhookKey;
 use crate::engine::ports::Subscriptions;
-use crate::registry::documents::{Change, DocumentReader, Replacement, disabled};
+use crate::registry::disabling::{Disabled, disabled};
+use crate::registry::documents::{Change, DocumentReader, Replacement};
+use crate::store::audit::{self, AuditKept};
 
 /// How much is cached, and for how long.
 #[derive(Debug, Clone, Copy)]
@@ -35,6 +37,8 @@ pub struct SubscriptionsSettings {
     pub max_organizations: u64,
     /// How long they are kept at most, whatever notices come.
     pub max_age: Duration,
+    /// How much of the audit log is kept, where it is entered that a webhook was disabled.
+    pub audit: AuditKept,
 }
 
 type Known = Cache<Organization, Arc<OnceCell<Arc<OrganizationWebhooks>>>>;
@@ -79,7 +83,7 @@ impl RedisSubscriptions {
             },
         };
         Self {
-            documents: Documents::new(connection, keys),
+            documents: Documents::new(connection, keys, settings.audit),
             reader,
             known,
             pauses,
@@ -129,8 +133,8 @@ impl RedisSubscriptions {
         if last.is_some_and(|written| written.as_bytes() == old) {
             return Ok(Tried::Settled(true));
         }
-        let new = match disabled(&old, reason, now) {
-            Ok(Some(new)) => new,
+        let Disabled { json: new, entry } = match disabled(webhook, &old, reason, now) {
+            Ok(Some(disabled)) => disabled,
             Ok(None) => return Ok(Tried::Settled(false)),
             Err(error) => {
                 tracing::error!(%organization, webhook = id, %error, "a webhook cannot be disabled");
@@ -142,10 +146,14 @@ impl RedisSubscriptions {
             new: &new,
             name: None,
             forget_health: true,
+            entry: Some(&entry),
             means_the_same: false,
         };
         match self.documents.replace(webhook, &replacement).await {
-            Ok(Change::Done) => Ok(Tried::Settled(true)),
+            Ok(Change::Done) => {
+                audit::tell(&entry);
+                Ok(Tried::Settled(true))
+            }
             Ok(Change::Gone) => Ok(Tried::Settled(false)),
             Ok(_) => Ok(Tried::Overtaken),
             Err(error) => {

@@ -1,7 +1,8 @@
 //! What a store of webhook documents does, and how a document is read.
 //!
-//! Every change compares with what was read and is told to everybody, in one step: two people who
-//! change the same webhook do not undo each other, and no change goes untold.
+//! Every change compares with what was read, is entered in the audit log and is told to everybody, in
+//! one step: two people who change the same webhook do not undo each other, no change goes untold, and
+//! none is without an entry, nor an entry without a change.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -14,6 +15,7 @@ use super::fields::Fields;
 use super::limits::Limits;
 use super::sealing::Sealer;
 use super::secrets::SecretCipher;
+use crate::domain::audit::AuditEntry;
 use crate::domain::egress::Egress;
 use crate::domain::endpoint::{EndpointRules, endpoint};
 use crate::domain::ids::{EventType, Organization, WebhookId};
@@ -49,6 +51,8 @@ pub struct Replacement<'a> {
     pub name: Option<&'a str>,
     /// Whether the record of its failures is to begin anew.
     pub forget_health: bool,
+    /// What is entered in the audit log; `None` of what changes nothing of what it says.
+    pub entry: Option<&'a AuditEntry>,
     /// Whether it says the same, so that nobody need be told.
     pub means_the_same: bool,
 }
@@ -82,13 +86,14 @@ pub trait DocumentStore: std::fmt::Debug + Send + Sync {
     ) -> Result<Option<Vec<u8>>, Unavailable>;
 
     /// Stores a new document unless its id or its name is taken, or the organization has `most`
-    /// already. What that costs does not grow with how many there are.
+    /// already, and enters `entry`. What that costs does not grow with how many there are.
     async fn create(
         &self,
         organization: &Organization,
         document: &WebhookDocument,
         json: &str,
         most: u64,
+        entry: &AuditEntry,
     ) -> Result<Change, Unavailable>;
 
     /// Replaces a document if it is still the one that was read.
@@ -99,8 +104,13 @@ pub trait DocumentStore: std::fmt::Debug + Send + Sync {
     ) -> Result<Change, Unavailable>;
 
     /// Removes a webhook with everything that is its own, if its document is still the one that was
-    /// read.
-    async fn delete(&self, webhook: &WebhookKey, old: &[u8]) -> Result<Change, Unavailable>;
+    /// read, and enters `entry`.
+    async fn delete(
+        &self,
+        webhook: &WebhookKey,
+        old: &[u8],
+        entry: &AuditEntry,
+    ) -> Result<Change, Unavailable>;
 }
 
 /// Reads and checks documents.
@@ -257,21 +267,6 @@ impl DocumentReader {
 pub(crate) fn name(json: &[u8]) -> Option<String> {
     let name: String = fields(json).ok()?.get("name").ok()?;
     Some(name.trim().to_owned())
-}
-
-/// The document with the webhook disabled, or `None` if it is already.
-pub(crate) fn disabled(
-    json: &[u8],
-    reason: &str,
-    now: Timestamp,
-) -> Result<Option<String>, serde_json::Error> {
-    let mut fields = fields(json)?;
-    if fields.get::<Option<bool>>("enabled")? == Some(false) {
-        return Ok(None);
-    }
-    mark_disabled(&mut fields, reason, now)?;
-    fields.set("updated_at", &now)?;
-    fields.to_json().map(Some)
 }
 
 /// Reads a document. The fields that may hold something secret are read first, because the JSON

@@ -3,7 +3,7 @@
 //! The control plane may be newer than we are and keep fields of its own: what is not changed is
 //! stored again byte for byte, numbers beyond our precision included.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -43,6 +43,15 @@ impl Fields {
             Some(raw) if raw.get() != "null" => serde_json::from_str(raw.get()),
             _ => Ok(T::default()),
         }
+    }
+
+    /// The names of the fields that are not written as in `other`, or are in one of both alone.
+    pub(super) fn differing<'a>(&'a self, other: &'a Self) -> BTreeSet<&'a str> {
+        let text = |fields: &Self, name: &str| fields.0.get(name).map(|raw| raw.get().to_owned());
+        let names = self.0.keys().chain(other.0.keys()).map(String::as_str);
+        names
+            .filter(|name| text(self, name) != text(other, name))
+            .collect()
     }
 
     /// The object as JSON.

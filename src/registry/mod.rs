@@ -5,6 +5,8 @@
 //! | [`webhooks`] | registering, finding and changing webhooks, for commands and the API |
 //! | `stored` | a webhook to be registered, and one that is |
 //! | [`documents`] | what a store of documents does, and how a document is read |
+//! | `entries` | what is entered in the audit log of a change |
+//! | `disabling` | disabling a webhook without being told to |
 //! | `rotation` | staging, promoting and dropping secrets |
 //! | [`secrets`] | how what is secret is encrypted at rest |
 //! | `cipher_error` | why something could not be encrypted or decrypted |
@@ -19,7 +21,9 @@
 //! Redis and the embedded store keep the same JSON and answer the same [`documents::DocumentStore`].
 
 mod cipher_error;
+pub(crate) mod disabling;
 pub mod documents;
+mod entries;
 mod error;
 mod fields;
 pub mod limits;

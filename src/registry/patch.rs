@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::error::WebhooksError;
 use super::fields::Fields;
 use super::sealing::Sealer;
+use crate::domain::audit::Action;
 use crate::domain::endpoint::{is_hidden, shown};
 use crate::domain::matching::EventSubscription;
 use crate::domain::rate_limit::RateLimit;
@@ -74,6 +75,7 @@ impl WebhookPatch {
             fields.set("rate_limit", &limit.map(|limit| limit.to_string()))?;
         }
         Ok(Effect {
+            action: Action::WebhookChanged,
             // Failures of another endpoint are not held against this one.
             forget_health: self.url.is_some(),
             new_name: self.name.is_some(),
@@ -87,6 +89,8 @@ impl WebhookPatch {
 /// What a webhook's change means beyond the document.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Effect {
+    /// As what it is entered in the audit log.
+    pub(super) action: Action,
     /// The record of its failures begins anew.
     pub(super) forget_health: bool,
     /// Its name must be free.
@@ -101,11 +105,11 @@ pub(super) struct Effect {
 
 impl Effect {
     /// Whatever it failed at before does not count any more.
-    pub(super) const FRESH_START: Self = Self {
-        forget_health: true,
-        new_name: false,
-        new_url: false,
-        new_events: false,
-        measured: false,
-    };
+    pub(super) fn fresh_start(action: Action) -> Self {
+        Self {
+            action,
+            forget_health: true,
+            ..Self::default()
+        }
+    }
 }

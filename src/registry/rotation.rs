@@ -11,6 +11,7 @@ use super::patch::Effect;
 use super::stored::StoredWebhook;
 use super::version::Target;
 use super::webhooks::Webhooks;
+use crate::domain::audit::Action;
 use crate::domain::ids::Organization;
 use crate::domain::rotation::{Rotation, RotationError, drop_staged, promote, rotate};
 use crate::domain::secret::Secret;
@@ -40,8 +41,17 @@ impl Webhooks {
             }
             secrets.retain(|stored| !is_new(stored));
             let encrypted = self.encrypt(new, key)?;
-            fields.set("secrets", &rotate(&secrets, encrypted, rotation, now)?)?;
+            let rotated = rotate(&secrets, encrypted.clone(), rotation, now)?;
+            fields.set("secrets", &rotated)?;
+            let in_force = active(&rotated, StoredSecret::term, now);
+            let at_once = in_force
+                .first()
+                .is_some_and(|current| current.value == encrypted);
             Ok(Effect {
+                action: match at_once {
+                    true => Action::SecretRotated,
+                    false => Action::SecretStaged,
+                },
                 measured: true,
                 ..Effect::default()
             })
@@ -61,7 +71,10 @@ impl Webhooks {
         let edit = |fields: &mut Fields, _: &WebhookKey| {
             let promoted = promote(&documents::secrets(fields)?, overlap, now)?;
             fields.set("secrets", &promoted)?;
-            Ok(Effect::default())
+            Ok(Effect {
+                action: Action::SecretPromoted,
+                ..Effect::default()
+            })
         };
         self.change(organization, target.into(), now, edit).await
     }
@@ -75,7 +88,10 @@ impl Webhooks {
     ) -> Result<StoredWebhook, WebhooksError> {
         let edit = |fields: &mut Fields, _: &WebhookKey| {
             fields.set("secrets", &drop_staged(&documents::secrets(fields)?, now)?)?;
-            Ok(Effect::default())
+            Ok(Effect {
+                action: Action::StagedSecretDropped,
+                ..Effect::default()
+            })
         };
         self.change(organization, target.into(), now, edit).await
     }

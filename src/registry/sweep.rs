@@ -174,6 +174,7 @@ async fn one(
             new: &new,
             name: None,
             forget_health: false,
+            entry: None,
             means_the_same: true,
         };
         match store.replace(&anew.webhook, &replacement).await? {

@@ -13,10 +13,12 @@ pub use super::patch::WebhookPatch;
 use super::secrets::CipherError;
 pub use super::stored::{Listed, NewWebhook, StoredWebhook};
 pub use super::version::{Target, Version};
+use crate::domain::audit::{Action, Actor, AuditEntry};
 use crate::domain::ids::{Organization, WebhookId};
 use crate::domain::secret::Secret;
 use crate::domain::stored_secret::StoredSecret;
 use crate::domain::webhook::{InvalidWebhook, WebhookDocument, WebhookKey};
+use crate::store::audit;
 
 /// How often a change is made anew on top of somebody else's before it is given up.
 const TRIES: usize = 5;
@@ -26,12 +28,18 @@ const TRIES: usize = 5;
 pub struct Webhooks {
     pub(super) documents: Arc<dyn DocumentStore>,
     pub(super) reader: DocumentReader,
+    pub(super) actor: Actor,
 }
 
 impl Webhooks {
-    /// The webhooks whose documents these are, read by `reader`.
+    /// The webhooks whose documents these are, read by `reader`. What is changed is entered as done by
+    /// the program itself, unless it is [by](Self::by) somebody.
     pub fn new(documents: Arc<dyn DocumentStore>, reader: DocumentReader) -> Self {
-        Self { documents, reader }
+        Self {
+            documents,
+            reader,
+            actor: Actor::program(),
+        }
     }
 
     /// Says whether a webhook could be registered with this URL.
@@ -78,7 +86,8 @@ impl Webhooks {
         self.reader
             .check_events(&stored.webhook)
             .map_err(InvalidWebhook::from)?;
-        match self.store(organization, &document, &json).await? {
+        let entry = self.entry_of_new(&key, &stored, now);
+        match self.store(organization, &document, &json, &entry).await? {
             Change::Done => Ok(stored),
             Change::NameTaken(id) => Err(WebhooksError::NameTaken {
                 name: document.name,
@@ -113,7 +122,8 @@ impl Webhooks {
         document.headers = sealer.headers(&document.headers)?;
         let json = serde_json::to_string(&document)?;
         let stored = self.read(organization, key.id.as_str(), json.as_bytes())?;
-        match self.store(organization, &document, &json).await? {
+        let entry = self.entry_of_new(&key, &stored, Timestamp::now());
+        match self.store(organization, &document, &json, &entry).await? {
             Change::Done => Ok(stored),
             Change::NameTaken(id) => Err(WebhooksError::NameTaken {
                 name: document.name,
@@ -170,7 +180,7 @@ impl Webhooks {
             fields.set("enabled", &true)?;
             fields.set("disabled_reason", &())?;
             fields.set("disabled_at", &())?;
-            Ok(Effect::FRESH_START)
+            Ok(Effect::fresh_start(Action::WebhookEnabled))
         };
         self.change(organization, target.into(), now, edit).await
     }
@@ -185,7 +195,7 @@ impl Webhooks {
     ) -> Result<StoredWebhook, WebhooksError> {
         let edit = |fields: &mut Fields, _: &WebhookKey| {
             mark_disabled(fields, reason, now)?;
-            Ok(Effect::FRESH_START)
+            Ok(Effect::fresh_start(Action::WebhookDisabled))
         };
         self.change(organization, target.into(), now, edit).await
     }
@@ -204,8 +214,12 @@ impl Webhooks {
         };
         for _ in 0..TRIES {
             is_still(version, &old, &id)?;
-            match self.documents.delete(&key, &old).await? {
-                Change::Done => return Ok(key.id),
+            let entry = self.entry_of_deletion(&key, &old, Timestamp::now());
+            match self.documents.delete(&key, &old, &entry).await? {
+                Change::Done => {
+                    audit::tell(&entry);
+                    return Ok(key.id);
+                }
                 Change::Gone => return Err(not_found(organization, reference)),
                 Change::Conflict | Change::NameTaken(_) | Change::TooMany => {
                     match self.documents.get(organization, &id).await? {
@@ -224,12 +238,18 @@ impl Webhooks {
         organization: &Organization,
         document: &WebhookDocument,
         json: &str,
+        entry: &AuditEntry,
     ) -> Result<Change, WebhooksError> {
         let limits = self.reader.limits();
         limits.check(json)?;
         let most = limits.per_organization;
-        let created = self.documents.create(organization, document, json, most);
-        Ok(created.await?)
+        let documents = &self.documents;
+        let created = documents.create(organization, document, json, most, entry);
+        let created = created.await?;
+        if created == Change::Done {
+            audit::tell(entry);
+        }
+        Ok(created)
     }
 
     fn too_many(&self, organization: &Organization) -> WebhooksError {
@@ -325,15 +345,21 @@ impl Webhooks {
                 let events = self.reader.check_events(&stored.webhook);
                 events.map_err(InvalidWebhook::from)?;
             }
+            let texts = (&*old, &*new);
+            let entry = self.entry_of_change(&key, effect.action, texts, &stored, now);
             let replacement = Replacement {
                 old: &old,
                 new: &new,
                 name: effect.new_name.then_some(&stored.document.name),
                 forget_health: effect.forget_health,
+                entry: Some(&entry),
                 means_the_same: false,
             };
             match self.documents.replace(&key, &replacement).await? {
-                Change::Done => return Ok(stored),
+                Change::Done => {
+                    audit::tell(&entry);
+                    return Ok(stored);
+                }
                 Change::Gone => return Err(not_found(organization, reference)),
                 Change::NameTaken(id) => {
                     let name = stored.document.name;

@@ -240,6 +240,9 @@ pub struct Progress {
     pub unusable: u64,
     /// The letters acted upon, by reason.
     pub by_reason: BTreeMap<String, u64>,
+    /// The letters acted upon, by organization, where one can be told.
+    #[serde(skip)]
+    pub by_organization: BTreeMap<String, u64>,
     /// The letters acted upon, by webhook; of those without a webhook nothing is said.
     pub by_webhook: BTreeMap<String, u64>,
 }
@@ -289,6 +292,12 @@ impl Progress {
                 self.done += 1;
                 let reason = letter.reason.map_or("unknown", Reason::name);
                 *self.by_reason.entry(reason.to_owned()).or_default() += 1;
+                if let Some(organization) = &letter.organization {
+                    *self
+                        .by_organization
+                        .entry(organization.clone())
+                        .or_default() += 1;
+                }
                 if let Some(webhook) = &letter.webhook {
                     *self.by_webhook.entry(webhook.clone()).or_default() += 1;
                 }

@@ -13,12 +13,14 @@
 //! | [`statistics`] | how many attempts came to what |
 //! | [`successes`] | which good answers are noted |
 //! | [`sessions`] | who is signed in to the page |
+//! | [`audit`] | who changed what, and when |
 //! | [`dead_letters`] | what was given up, and how to look through it and move it |
 //! | [`letter_index`] | what is in a dead-letter queue, without taking it out |
 //!
 //! Each trait is implemented twice: in [`rabbitmq`](crate::rabbitmq) or [`redis`](crate::redis), and
 //! in [`embedded`](crate::embedded).
 
+pub mod audit;
 pub mod cursor_key;
 pub mod dead_letters;
 pub mod delivery_log;

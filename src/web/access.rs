@@ -1,4 +1,4 @@
-//! Who asks: which token was given, and whether it is for this machine alone.
+//! Who asks: which token was given, what its owner is called, and whether it is for this machine alone.
 
 use std::net::IpAddr;
 
@@ -8,6 +8,7 @@ use subtle::ConstantTimeEq as _;
 
 use super::headers::text;
 use crate::config::ApiToken;
+use crate::domain::audit::{Actor, Through};
 
 /// Whether a request asks for this machine by a name of its own. A browser that was led here by a name
 /// that somebody points at this machine says that name.
@@ -33,6 +34,14 @@ fn is_this_machine(host: &str) -> bool {
     });
     let name = name.trim_start_matches('[').trim_end_matches(']');
     name == "localhost" || name.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
+}
+
+/// Whoever came with `token`, as the audit log calls them; without one, where there are none.
+pub fn actor(token: Option<&ApiToken>, through: Through) -> Actor {
+    match token {
+        Some(token) => Actor::new(&token.name(), through),
+        None => Actor::local(through),
+    }
 }
 
 /// The token that equals `given`. Digests are compared, all of them and whole, so that the time

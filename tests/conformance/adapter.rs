@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use prism_webhooks::domain::attempt::Attempt;
+use prism_webhooks::domain::audit::AuditEntry;
 use prism_webhooks::domain::event::RawEvent;
 use prism_webhooks::domain::held_back::HeldBack;
 use prism_webhooks::domain::ids::{DeliveryId, Organization, WebhookId};
@@ -15,6 +16,7 @@ use prism_webhooks::engine::ports::{
 };
 use prism_webhooks::registry::secrets::SecretCipher;
 use prism_webhooks::registry::webhooks::Webhooks;
+use prism_webhooks::store::audit::AuditLog;
 use prism_webhooks::store::dead_letters::{Action, Filter, Found, Options, Progress};
 use prism_webhooks::store::delivery_log::{AttemptFilter, DeliveryLog, Recorded, RecordedAttempt};
 use prism_webhooks::store::entry::EntryId;
@@ -71,6 +73,12 @@ pub trait Adapter: Sized {
 
     /// The same for a process that has keys.
     fn webhooks_with(&self, cipher: SecretCipher) -> Webhooks;
+
+    /// Who changed what.
+    fn audit_log(&self) -> Arc<dyn AuditLog>;
+
+    /// Enters something as it would have been longer ago than an entry is kept.
+    fn add_old_entry(&self, entry: &AuditEntry) -> impl Future<Output = ()>;
 
     /// A document as it is stored.
     fn stored(&self, id: &str) -> impl Future<Output = String>;

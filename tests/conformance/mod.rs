@@ -2,6 +2,7 @@
 //! stands on.
 
 mod adapter;
+mod audit;
 mod bodies;
 mod calendars;
 mod dead_letters;
@@ -72,6 +73,15 @@ macro_rules! all_conform {
                 a_webhook_that_is_too_large_is_refused_and_one_that_stands_can_be_disabled_and_mended,
                 a_name_is_free_once_its_webhook_has_another_or_is_gone,
                 a_name_that_another_program_gave_is_taken,
+            }
+            audit::{
+                every_change_leaves_one_entry_that_says_who_and_what,
+                a_refused_change_leaves_none,
+                two_changes_at_once_leave_two_entries,
+                what_disables_a_webhook_by_itself_is_entered_once,
+                a_document_that_could_not_be_read_is_compared_as_it_was_stored,
+                an_audit_log_is_an_organizations_own_and_read_by_parts,
+                of_an_audit_log_so_many_are_kept_and_none_that_are_too_old,
             }
             sealing::{
                 what_is_secret_of_a_webhook_lies_sealed_in_the_store,

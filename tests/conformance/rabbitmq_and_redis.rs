@@ -4,8 +4,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use prism_webhooks::domain::attempt::Attempt;
+use prism_webhooks::domain::audit::AuditEntry;
 use prism_webhooks::domain::event::RawEvent;
 use prism_webhooks::domain::held_back::HeldBack;
 use prism_webhooks::domain::ids::{DeliveryId, Organization, WebhookId};
@@ -16,6 +17,7 @@ use prism_webhooks::rabbitmq::consumer::SourceHandle;
 use prism_webhooks::rabbitmq::dead_letter_queue::DeadLetterQueue;
 use prism_webhooks::rabbitmq::publisher::Publisher;
 use prism_webhooks::redis::attempts::Attempts;
+use prism_webhooks::redis::audit::RedisAuditLog;
 use prism_webhooks::redis::board::RedisBoard;
 use prism_webhooks::redis::calendars::RedisCalendars;
 use prism_webhooks::redis::deliveries::Deliveries;
@@ -25,6 +27,7 @@ use prism_webhooks::redis::statistics::Statistics;
 use prism_webhooks::redis::subscriptions::RedisSubscriptions;
 use prism_webhooks::registry::secrets::SecretCipher;
 use prism_webhooks::registry::webhooks::Webhooks;
+use prism_webhooks::store::audit::AuditLog;
 use prism_webhooks::store::dead_letters::{
     Action, DeadLetters as _, Filter, Found, Options, Progress,
 };
@@ -35,7 +38,7 @@ use prism_webhooks::store::statistics::{Bucket, Detail};
 
 use super::adapter::{Adapter, BODIES, KEPT};
 use crate::rabbitmq::world::{World, proxy, through};
-use crate::redis::kit::{Space, organization};
+use crate::redis::kit::{AUDIT, Space, organization};
 use crate::support::proxy::Proxy;
 
 pub struct RabbitAndRedis {
@@ -147,6 +150,19 @@ impl Adapter for RabbitAndRedis {
 
     fn webhooks_with(&self, cipher: SecretCipher) -> Webhooks {
         self.space.webhooks_with(cipher)
+    }
+
+    fn audit_log(&self) -> Arc<dyn AuditLog> {
+        let (connection, keys) = (self.space.connection.clone(), self.space.keys.clone());
+        Arc::new(RedisAuditLog::new(connection, keys, AUDIT))
+    }
+
+    async fn add_old_entry(&self, entry: &AuditEntry) {
+        let key = self.space.keys.audit(entry.organization.as_ref());
+        let at = entry.at - SignedDuration::from_hours(24 * 366);
+        let id = format!("{}-0", at.as_millisecond());
+        let words = ["XADD", &key, &id, "entry", &entry.to_json()];
+        self.space.ask::<String>(&words).await;
     }
 
     async fn stored(&self, id: &str) -> String {

@@ -3,8 +3,9 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use prism_webhooks::domain::attempt::Attempt;
+use prism_webhooks::domain::audit::AuditEntry;
 use prism_webhooks::domain::endpoint::EndpointRules;
 use prism_webhooks::domain::event::RawEvent;
 use prism_webhooks::domain::held_back::HeldBack;
@@ -19,6 +20,7 @@ use prism_webhooks::engine::ports::{
 use prism_webhooks::registry::documents::{DocumentReader, DocumentStore as _};
 use prism_webhooks::registry::secrets::SecretCipher;
 use prism_webhooks::registry::webhooks::Webhooks;
+use prism_webhooks::store::audit::AuditLog;
 use prism_webhooks::store::dead_letters::{Action, Filter, Found, Options, Progress};
 use prism_webhooks::store::delivery_log::{AttemptFilter, DeliveryLog, Recorded, RecordedAttempt};
 use prism_webhooks::store::entry::EntryId;
@@ -28,7 +30,7 @@ use tempfile::TempDir;
 
 use super::adapter::{Adapter, BODIES, KEPT};
 use crate::rabbitmq::world::DEADLINE;
-use crate::redis::kit::{LIMITS, organization};
+use crate::redis::kit::{AUDIT, LIMITS, organization};
 use crate::support::deadline::eventually;
 
 /// Where the database is while nobody has it open.
@@ -77,6 +79,7 @@ impl<P: Place> Sqlite<P> {
         };
         let (attempts_kept, attempts_kept_per_webhook) = KEPT;
         let settings = EmbeddedSettings {
+            audit: AUDIT,
             log: DeliveryLogSettings {
                 attempts_kept,
                 attempts_kept_per_webhook,
@@ -172,6 +175,18 @@ impl<P: Place> Adapter for Sqlite<P> {
     fn webhooks_with(&self, cipher: SecretCipher) -> Webhooks {
         let reader = DocumentReader::new(cipher, EndpointRules { allow_http: true });
         Webhooks::new(Arc::new(self.embedded().documents().clone()), reader)
+    }
+
+    fn audit_log(&self) -> Arc<dyn AuditLog> {
+        Arc::new(self.embedded().audit_log())
+    }
+
+    async fn add_old_entry(&self, entry: &AuditEntry) {
+        let old = AuditEntry {
+            at: entry.at - SignedDuration::from_hours(24 * 366),
+            ..entry.clone()
+        };
+        self.audit_log().add(&old).await.unwrap();
     }
 
     async fn stored(&self, id: &str) -> String {

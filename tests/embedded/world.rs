@@ -17,6 +17,7 @@ use prism_webhooks::engine::clock::Clock;
 use prism_webhooks::engine::random::RandomSource;
 use prism_webhooks::registry::documents::{DocumentReader, DocumentStore as _};
 use prism_webhooks::registry::secrets::SecretCipher;
+use prism_webhooks::store::audit::AuditKept;
 use prism_webhooks::store::retention::DeliveryLogSettings;
 
 /// The webhooks: each endpoint's path is its id, and says how the receiver is.
@@ -27,6 +28,7 @@ pub const IN_FLIGHT: u32 = 8;
 
 pub fn embedded(database: Arc<Database>, clock: Clock) -> Embedded {
     let settings = EmbeddedSettings {
+        audit: AuditKept::default(),
         log: DeliveryLogSettings::default(),
         max_organizations: 100,
         prefetch: 16,

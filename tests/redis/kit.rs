@@ -27,6 +27,7 @@ use prism_webhooks::registry::documents::DocumentReader;
 use prism_webhooks::registry::limits::Limits;
 use prism_webhooks::registry::secrets::SecretCipher;
 use prism_webhooks::registry::webhooks::{NewWebhook, Webhooks};
+use prism_webhooks::store::audit::AuditKept;
 use redis::FromRedisValue;
 use tokio::net::TcpListener;
 use tokio::process::{Child, Command};
@@ -42,6 +43,12 @@ pub const SOON: Duration = Duration::from_secs(10);
 pub const LIMITS: Limits = Limits {
     per_organization: 20,
     size: 4000,
+};
+
+/// How much of an audit log is kept in most tests.
+pub const AUDIT: AuditKept = AuditKept {
+    entries: 40,
+    age: Duration::from_secs(365 * 86_400),
 };
 
 /// A namespace of a test's own, removed with everything in it at the end.
@@ -89,7 +96,8 @@ impl Space {
     pub fn webhooks_with(&self, cipher: SecretCipher) -> Webhooks {
         let rules = EndpointRules { allow_http: true };
         let reader = DocumentReader::new(cipher, rules).limited(LIMITS);
-        webhooks(self.connection.clone(), self.keys.clone(), reader)
+        let (connection, keys) = (self.connection.clone(), self.keys.clone());
+        webhooks(connection, keys, reader, AUDIT)
     }
 
     pub fn subscriptions(&self, connection: &Connection, max_age: Duration) -> RedisSubscriptions {
@@ -107,6 +115,7 @@ impl Space {
         let settings = SubscriptionsSettings {
             max_organizations: 100,
             max_age,
+            audit: AUDIT,
         };
         let subscriptions = RedisSubscriptions::start(
             connection.clone(),

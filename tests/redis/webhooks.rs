@@ -14,7 +14,8 @@ use prism_webhooks::registry::secrets::SecretCipher;
 use prism_webhooks::registry::webhooks::{NewWebhook, WebhookPatch, WebhooksError};
 
 use super::kit::{
-    SOON, Space, at, attempt, document, failing_since, new_webhook, organization, webhook_key,
+    AUDIT, SOON, Space, at, attempt, document, failing_since, new_webhook, organization,
+    webhook_key,
 };
 use tokio::time::Instant;
 
@@ -149,7 +150,8 @@ async fn creating_one_costs_the_same_with_one_webhook_and_with_ten_thousand() {
     let space = Space::new();
     let rules = EndpointRules { allow_http: true };
     let reader = DocumentReader::new(SecretCipher::new(None), rules);
-    let webhooks = webhooks(space.connection.clone(), space.keys.clone(), reader);
+    let (connection, keys) = (space.connection.clone(), space.keys.clone());
+    let webhooks = webhooks(connection, keys, reader, AUDIT);
     let [few, many] = ["few", "many"].map(|name| Organization::new(name).unwrap());
     let mut words = vec!["HSET".to_owned(), space.keys.webhooks(&many)];
     for number in 0..10_000 {

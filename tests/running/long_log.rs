@@ -16,6 +16,7 @@ use prism_webhooks::redis::keys::Keys;
 use prism_webhooks::redis::log_writer::RedisLogWriter;
 use prism_webhooks::registry::documents::DocumentReader;
 use prism_webhooks::registry::secrets::SecretCipher;
+use prism_webhooks::store::audit::AuditKept;
 use prism_webhooks::store::retention::DeliveryLogSettings;
 
 use super::site::{Running, SOON, Site};
@@ -95,6 +96,7 @@ async fn embedded_a_long_log_opens_at_once() {
         let reader =
             DocumentReader::new(SecretCipher::new(None), EndpointRules { allow_http: true });
         let settings = EmbeddedSettings {
+            audit: AuditKept::default(),
             log: settings(),
             max_organizations: 100,
             prefetch: 1000,

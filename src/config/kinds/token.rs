@@ -9,19 +9,30 @@ use crate::domain::ids::Organization;
 /// The fewest characters of a token: what can be guessed protects nothing.
 const SHORTEST: usize = 16;
 
-/// Tokens, each for all organizations or, as `organization:token`, for one.
+/// What stands in the place of an organization where all of them are meant.
+const ALL: &str = "*";
+
+/// The most characters of a token's name.
+const LONGEST_NAME: usize = 64;
+
+/// Tokens, each for all organizations or, as `organization:token`, for one; with a name, as
+/// `organization:name:token` or `*:name:token`.
 pub(in crate::config) struct ApiTokens;
 
 impl ApiTokens {
     /// Reads one; the error never quotes a token.
     fn read(item: &str) -> Result<ApiToken, String> {
-        let (organization, token) = match item.split_once(':') {
-            Some((organization, token)) => {
+        let (before, token) = item.rsplit_once(':').unwrap_or((ALL, item));
+        let (organization, name) = match before.split_once(':') {
+            Some((organization, name)) => (organization, Some(name)),
+            None => (before, None),
+        };
+        let bound = match organization {
+            ALL => None,
+            organization => {
                 let parsed = Organization::new(organization);
-                let named = parsed.map_err(|_| "what stands before a : is no organization")?;
-                (Some(named), token)
+                Some(parsed.map_err(|_| "what stands before a : is no organization")?)
             }
-            None => (None, item),
         };
         let fits = |c: char| c.is_ascii_graphic() && !",:;".contains(c);
         if token.len() < SHORTEST || !token.chars().all(fits) {
@@ -30,15 +41,30 @@ impl ApiTokens {
                  semicolon; make one with: openssl rand -hex 32"
             ));
         }
-        Ok(ApiToken::new(organization, token))
+        let read = ApiToken::new(bound, token);
+        match name {
+            None => Ok(read),
+            Some(name) if is_name(name) => Ok(read.named(name)),
+            Some(_) => Err(format!(
+                "the name of a token has 1 to {LONGEST_NAME} letters, digits, dots, dashes, \
+                 underscores and @"
+            )),
+        }
     }
+}
+
+fn is_name(text: &str) -> bool {
+    let fits = |c: char| c.is_ascii_alphanumeric() || "._@-".contains(c);
+    (1..=LONGEST_NAME).contains(&text.len()) && text.chars().all(fits)
 }
 
 impl ValueKind for ApiTokens {
     type Value = Vec<ApiToken>;
 
     fn parse(&self, given: &Value) -> Result<Vec<ApiToken>, String> {
-        each_of(&items_of(given)?, Self::read)
+        let tokens = each_of(&items_of(given)?, Self::read)?.into_iter();
+        let placed = tokens.zip(1..).map(|(token, place)| token.placed(place));
+        Ok(placed.collect())
     }
 
     fn print(&self, value: &Vec<ApiToken>) -> Option<Value> {
@@ -46,7 +72,8 @@ impl ValueKind for ApiTokens {
     }
 
     fn allowed(&self) -> String {
-        "a list of tokens, each by itself or as organization:token".into()
+        "a list of tokens, each by itself, as organization:token or as organization:name:token"
+            .into()
     }
 
     fn show_given(&self, _: &Value) -> String {
@@ -67,7 +94,7 @@ mod tests {
             tokens,
             [
                 ApiToken::new(None, "0123456789abcdef"),
-                ApiToken::new(Some(acme), "fedcba9876543210")
+                ApiToken::new(Some(acme), "fedcba9876543210").placed(2)
             ]
         );
         let shown = format!("{tokens:?} {:?}", ApiTokens.print(&tokens));
@@ -79,12 +106,34 @@ mod tests {
     }
 
     #[test]
+    fn a_token_may_have_a_name_and_is_else_called_by_its_place() {
+        let given = "0123456789abcdef,acme:alice:0123456789abcdee,*:b@example.org:0123456789abcded,\
+                     *:0123456789abcdec";
+        let tokens = ApiTokens.parse(&Value::String(given.into()));
+        let tokens = tokens.expect("four tokens");
+        let names: Vec<String> = tokens.iter().map(ApiToken::name).collect();
+        assert_eq!(names, ["token #1", "alice", "b@example.org", "token #4"]);
+        let bound: Vec<bool> = tokens.iter().map(|t| t.organization().is_some()).collect();
+        assert_eq!(bound, [false, true, false, false]);
+        let shown: Vec<String> = tokens.iter().map(ToString::to_string).collect();
+        assert_eq!(
+            shown,
+            ["***", "acme:alice:***", "*:b@example.org:***", "***"]
+        );
+    }
+
+    #[test]
     fn a_token_that_is_short_or_bound_to_nothing_is_refused_without_being_quoted() {
         for wrong in [
             "short",
             "two words:0123456789abcdef",
             "0123456789abcde ü",
-            "a:b:0123456789abcdef",
+            "a:b:c:0123456789abcdef",
+            "a:two words:0123456789abcdef",
+            "a:token #1:0123456789abcdef",
+            "a::0123456789abcdef",
+            ":0123456789abcdef",
+            "*:*:0123456789abcdef",
             "0123456789abcdef;",
         ] {
             let reason = ApiTokens

@@ -10,8 +10,9 @@ use axum_extra::headers::HeaderMapExt as _;
 use axum_extra::headers::authorization::{Authorization, Bearer};
 
 use crate::config::ApiToken;
+use crate::domain::audit::{Actor, Through};
 use crate::domain::ids::Organization;
-use crate::web::access::{asks_for_this_machine, find_token, is_from_own_page};
+use crate::web::access::{actor, asks_for_this_machine, find_token, is_from_own_page};
 use crate::web::port::listener::Client;
 use crate::web::problem::Problem;
 use crate::web::state::AppState;
@@ -26,6 +27,10 @@ const OPEN: [&str; 3] = ["/readyz", "/livez", "/openapi.json"];
 /// The organization that a request is about, checked against the token that it came with.
 #[derive(Debug, Clone)]
 pub(super) struct CurrentOrganization(pub Organization);
+
+/// Whoever asks, as the audit log calls them.
+#[derive(Debug, Clone)]
+pub(super) struct CurrentActor(pub Actor);
 
 /// Lets requests with a token through, those that need none, and all if there are no tokens.
 pub(super) async fn check(
@@ -42,12 +47,13 @@ pub(super) async fn check(
         return problem.into_response();
     }
     match acting(&app.tokens, request.headers()) {
-        Ok((acting, holder)) => {
+        Ok((acting, holder, actor)) => {
             if let Some(client) = request.extensions().get::<Client>() {
                 client.authenticated();
             }
             request.extensions_mut().insert(acting);
             request.extensions_mut().insert(holder);
+            request.extensions_mut().insert(actor);
             next.run(request).await
         }
         Err(problem) => {
@@ -95,7 +101,7 @@ fn from_elsewhere(headers: &HeaderMap) -> Option<Problem> {
 fn acting(
     tokens: &[ApiToken],
     headers: &HeaderMap,
-) -> Result<(CurrentOrganization, Holder), Problem> {
+) -> Result<(CurrentOrganization, Holder, CurrentActor), Problem> {
     let token = if tokens.is_empty() {
         None
     } else {
@@ -107,6 +113,7 @@ fn acting(
     };
     let bound = token.and_then(ApiToken::organization);
     let holder = Holder::of(token, tokens);
+    let actor = CurrentActor(actor(token, Through::Api));
     let named = headers.get(ORGANIZATION);
     let named = named.map(|value| value.to_str().unwrap_or("\u{fffd}"));
     let asked = match named {
@@ -123,7 +130,7 @@ fn acting(
         (Some(bound), _) => bound.clone(),
         (None, asked) => asked.unwrap_or_default(),
     };
-    Ok((CurrentOrganization(organization), holder))
+    Ok((CurrentOrganization(organization), holder, actor))
 }
 
 impl<S: Sync> FromRequestParts<S> for CurrentOrganization {
@@ -133,6 +140,16 @@ impl<S: Sync> FromRequestParts<S> for CurrentOrganization {
         // Set by `check`, which stands before every handler.
         let acting = parts.extensions.get().cloned();
         acting.ok_or_else(|| Problem::new(StatusCode::UNAUTHORIZED, "this needs a token"))
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for CurrentActor {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        // Set by `check`, as well.
+        let actor = parts.extensions.get().cloned();
+        actor.ok_or_else(|| Problem::new(StatusCode::UNAUTHORIZED, "this needs a token"))
     }
 }
 
@@ -149,7 +166,7 @@ mod tests {
 
     fn ask(tokens: &[ApiToken], of: &[(&'static str, &'static str)]) -> Result<String, u16> {
         acting(tokens, &headers(of))
-            .map(|(acting, _)| acting.0.to_string())
+            .map(|(acting, ..)| acting.0.to_string())
             .map_err(|problem| problem.status().as_u16())
     }
 
@@ -170,6 +187,17 @@ mod tests {
         assert_eq!(ask(&[], &[]), Ok("default".to_owned()));
         assert_eq!(ask(&[], &[(ORGANIZATION, "acme")]), Ok("acme".to_owned()));
         assert_eq!(ask(&[], &[(ORGANIZATION, "two words")]), Err(400));
+    }
+
+    #[test]
+    fn whoever_asks_is_called_by_the_token_and_without_tokens_local() {
+        let called = |tokens: &[ApiToken], of: &[(&'static str, &'static str)]| {
+            acting(tokens, &headers(of)).unwrap().2.0
+        };
+        let alice = ApiToken::new(None, "all-0123456789").named("alice");
+        let given = [("authorization", "Bearer all-0123456789")];
+        assert_eq!(called(&[alice], &given), Actor::new("alice", Through::Api));
+        assert_eq!(called(&[], &given), Actor::local(Through::Api));
     }
 
     #[test]

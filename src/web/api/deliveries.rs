@@ -8,7 +8,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::answers::{ForOrganization, Usual, WithBody};
 use super::attempts::AttemptView;
-use super::authentication::CurrentOrganization;
+use super::authentication::{CurrentActor, CurrentOrganization};
 use super::body::Json;
 use super::query::{Path, Query};
 use super::texts::WebhookIdText;
@@ -125,11 +125,12 @@ pub(super) struct Retried {
 pub(super) async fn retry(
     State(app): State<AppState>,
     CurrentOrganization(organization): CurrentOrganization,
+    CurrentActor(actor): CurrentActor,
     Path(id): Path<String>,
     Json(asked): Json<RetryDelivery>,
 ) -> Result<(StatusCode, axum::Json<Retried>), Problem> {
     let id = delivery_id(&id)?;
-    retry::retry(&app.deployment, &organization, &id, asked.force).await?;
+    retry::retry(&app.deployment, &actor, &organization, &id, asked.force).await?;
     let id = id.to_string();
     Ok((StatusCode::ACCEPTED, axum::Json(Retried { id })))
 }

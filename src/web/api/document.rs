@@ -27,6 +27,7 @@ use crate::web::problem::Problem;
         (name = "attempts", description = "Every request that was made"),
         (name = "deliveries", description = "One event on its way to one webhook"),
         (name = "dead letters", description = "What was given up"),
+        (name = "audit", description = "Who changed what, and when"),
         (name = "health", description = "For whoever watches the process"),
     )
 )]

@@ -6,11 +6,12 @@
 //! | `body`, `query`, `parameters` | what comes in, read strictly |
 //! | `answers` | which refusals an operation documents |
 //! | `texts` | what texts the document allows |
-//! | `events`, `webhooks`, `attempts`, `deliveries`, `dead_letters`, `health` | a resource each |
+//! | `events`, `webhooks`, `attempts`, `deliveries`, `dead_letters`, `audit`, `health` | a resource each |
 //! | `document` | the OpenAPI document, made from the handlers themselves |
 
 mod answers;
 mod attempts;
+mod audit;
 mod authentication;
 mod body;
 mod dead_letters;
@@ -53,6 +54,7 @@ fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(webhooks::statistics::get))
         .routes(routes!(attempts::list))
         .routes(routes!(attempts::stream::stream))
+        .routes(routes!(audit::list))
         .routes(routes!(deliveries::get))
         .routes(routes!(deliveries::retry))
         .routes(routes!(dead_letters::list))

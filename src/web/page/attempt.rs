@@ -193,8 +193,12 @@ pub async fn retry(
     let force = url::form_urlencoded::parse(&form).any(|(name, _)| name == "force");
     let delivery =
         DeliveryId::new(&delivery).map_err(|error| PageError::not_found(error.to_string()))?;
-    let retried = retry::retry(&app.deployment, &visitor.organization, &delivery, force).await;
-    match retried {
+    let Visitor {
+        actor,
+        organization,
+        ..
+    } = &visitor;
+    match retry::retry(&app.deployment, actor, organization, &delivery, force).await {
         Ok(()) => {
             let id = &webhook.document.id;
             Ok(Redirect::to(&format!("/webhooks/{id}/log?said=retried")))

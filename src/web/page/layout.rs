@@ -14,6 +14,8 @@ pub enum Area {
     Webhooks,
     /// Among the dead letters of all of them.
     DeadLetters,
+    /// In the audit log.
+    Audit,
 }
 
 /// The beginning of a `pre` or `textarea` with the text of others: browsers drop one line break
@@ -86,6 +88,7 @@ fn top(area: Area, visitor: Option<&Visitor>) -> Markup {
     let links = [
         (Area::Webhooks, "/webhooks", "Webhooks"),
         (Area::DeadLetters, "/dead-letters", "Dead letters"),
+        (Area::Audit, "/audit", "Audit log"),
     ];
     html! {
         span.brand { img src=(assets::ICON) alt="" width="22" height="22"; "Prism Gateway" }

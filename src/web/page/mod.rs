@@ -13,6 +13,7 @@
 //! | `overview`, `chart` | how it does, in pictures |
 //! | `log`, `attempts`, `attempt` | the Delivery Log, live; one attempt as a row; one opened |
 //! | `dead_letters`, `jobs` | what was given up; requeues and purges under way |
+//! | `audit` | who changed what |
 //! | `settings` | changing a webhook |
 //! | `secret` | secrets: shown once, rotated, promoted, dropped |
 //! | `verify` | what a receiver needs |
@@ -22,6 +23,7 @@
 mod assets;
 mod attempt;
 mod attempts;
+mod audit;
 mod chart;
 mod dead_letters;
 mod error;
@@ -88,6 +90,7 @@ pub(crate) fn router(app: &AppState) -> Router<AppState> {
         )
         .route("/dead-letters/jobs/{id}", get(jobs::show))
         .route("/dead-letters/jobs/{id}/stop", post(jobs::stop))
+        .route("/audit", get(audit::show))
         .route("/organization", post(session::choose_organization))
         .route("/sign-out", post(session::sign_out))
         .layer(middleware::from_fn(posted::read))

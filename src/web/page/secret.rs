@@ -208,7 +208,8 @@ pub async fn rotate(
     };
     let version = Version::new(&typed.version);
     let target = Target::seen(&webhook.document.id, &version);
-    let (webhooks, organization) = (&app.deployment.webhooks, &visitor.organization);
+    let webhooks = app.deployment.webhooks.by(visitor.actor.clone());
+    let organization = &visitor.organization;
     let rotating = webhooks.rotate_secret(organization, target, &secret, rotation, now);
     let stored = match rotating.await {
         Ok(stored) => stored,
@@ -255,7 +256,8 @@ pub async fn promote(
     RawForm(form): RawForm,
 ) -> Result<Redirect, PageError> {
     let version = Version::new(&Typed::read(&form).version);
-    let (webhooks, organization) = (&app.deployment.webhooks, &visitor.organization);
+    let webhooks = app.deployment.webhooks.by(visitor.actor.clone());
+    let organization = &visitor.organization;
     let (target, overlap) = (Target::seen(&id, &version), Some(overlap(&form)));
     let now = Timestamp::now();
     let promoted = webhooks
@@ -272,7 +274,8 @@ pub async fn drop_staged(
     RawForm(form): RawForm,
 ) -> Result<Redirect, PageError> {
     let version = Version::new(&Typed::read(&form).version);
-    let (webhooks, organization) = (&app.deployment.webhooks, &visitor.organization);
+    let webhooks = app.deployment.webhooks.by(visitor.actor.clone());
+    let organization = &visitor.organization;
     let (target, now) = (Target::seen(&id, &version), Timestamp::now());
     let dropped = webhooks
         .drop_staged_secrets(organization, target, now)

@@ -19,8 +19,9 @@ use serde::Deserialize;
 use super::error::PageError;
 use super::layout::page;
 use super::visitor::Visitor;
+use crate::domain::audit::Through;
 use crate::domain::ids::Organization;
-use crate::web::access::{asks_for_this_machine, find_token, is_from_own_page};
+use crate::web::access::{actor, asks_for_this_machine, find_token, is_from_own_page};
 use crate::web::headers::text;
 use crate::web::port::listener::Client;
 use crate::web::state::AppState;
@@ -52,6 +53,7 @@ pub async fn authenticate(
             organization: chosen.unwrap_or_default(),
             bound: false,
             holder: Holder::of(None, &app.tokens),
+            actor: actor(None, Through::Page),
             session: None,
         }
     } else {
@@ -71,6 +73,7 @@ pub async fn authenticate(
         Visitor {
             bound: bound.is_some(),
             holder: Holder::of(Some(token), &app.tokens),
+            actor: actor(Some(token), Through::Page),
             organization: bound.or(chosen).unwrap_or_default(),
             session: session.map(str::to_owned),
         }

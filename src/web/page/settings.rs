@@ -78,6 +78,7 @@ fn content(app: &AppState, webhook: &StoredWebhook, typed: &Typed, errors: &Erro
             "Id " code { (id) }
             @if let Some(at) = document.created_at { ", created " (time(at)) }
             @if let Some(at) = document.updated_at { ", last changed " (time(at)) }
+            " · " a href={ "/audit?webhook_id=" (id) } { "Who changed it" }
         }
     }
 }
@@ -128,7 +129,7 @@ pub async fn save(
     let patch = patch(&webhook, &typed, fields);
     let version = Version::new(&typed.version);
     let target = Target::seen(&webhook.document.id, &version);
-    let webhooks = &app.deployment.webhooks;
+    let webhooks = app.deployment.webhooks.by(visitor.actor.clone());
     let saving = webhooks.update(&visitor.organization, target, &patch, Timestamp::now());
     match saving.await {
         Ok(stored) => {
@@ -170,7 +171,7 @@ pub async fn enable(
     visitor: Visitor,
     Path(id): Path<String>,
 ) -> Result<Redirect, PageError> {
-    let webhooks = &app.deployment.webhooks;
+    let webhooks = app.deployment.webhooks.by(visitor.actor.clone());
     let organization = &visitor.organization;
     let stored = webhooks.enable(organization, &id, Timestamp::now()).await?;
     let place = format!("/webhooks/{}/settings?said=enabled", stored.document.id);
@@ -188,7 +189,7 @@ pub async fn disable(
     let given = given.map(|(_, value)| value.chars().take(LONGEST_REASON).collect::<String>());
     let reason = given.filter(|reason| !reason.trim().is_empty());
     let reason = reason.unwrap_or_else(|| BY_HAND.to_owned());
-    let webhooks = &app.deployment.webhooks;
+    let webhooks = app.deployment.webhooks.by(visitor.actor.clone());
     let organization = &visitor.organization;
     let stored = webhooks
         .disable(organization, &id, &reason, Timestamp::now())
@@ -231,7 +232,7 @@ pub async fn delete(
         reference: &id,
         version: Some(&version),
     };
-    let webhooks = &app.deployment.webhooks;
+    let webhooks = app.deployment.webhooks.by(visitor.actor.clone());
     webhooks.delete(&visitor.organization, target).await?;
     Ok(Redirect::to("/webhooks?said=deleted"))
 }

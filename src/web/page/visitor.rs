@@ -1,5 +1,6 @@
 //! Whoever looks at a page.
 
+use crate::domain::audit::Actor;
 use crate::domain::ids::Organization;
 use crate::web::streams::Holder;
 
@@ -12,6 +13,8 @@ pub struct Visitor {
     pub bound: bool,
     /// Whose live streams theirs count among.
     pub holder: Holder,
+    /// Who they are, as the audit log calls them.
+    pub actor: Actor,
     /// The value of their session, if they signed in and so can sign out.
     pub session: Option<String>,
 }

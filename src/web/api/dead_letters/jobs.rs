@@ -12,11 +12,12 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::model::ReasonName;
+use crate::domain::audit::Actor;
 use crate::domain::ids::{EventType, Organization, WebhookId};
-use crate::operations::jobs::{Job, JobState, JobUnderWay, NoSuchJob, RATES};
+use crate::operations::jobs::{Job, JobAsked, JobState, JobUnderWay, NoSuchJob, RATES};
 use crate::store::dead_letters::{Action, Filter, Options};
 use crate::web::api::answers::{ForOrganization, Usual, WithBody};
-use crate::web::api::authentication::CurrentOrganization;
+use crate::web::api::authentication::{CurrentActor, CurrentOrganization};
 use crate::web::api::body::Json;
 use crate::web::api::query::Path;
 use crate::web::problem::Problem;
@@ -102,12 +103,7 @@ impl From<Job> for JobView {
                 Action::Purge => "purge",
             },
             dry_run: job.dry_run,
-            state: match job.state {
-                JobState::Running => "running",
-                JobState::Done => "done",
-                JobState::Stopped => "stopped",
-                JobState::Failed(_) => "failed",
-            },
+            state: job.state.name(),
             error: match job.state {
                 JobState::Failed(error) => Some(error),
                 _ => None,
@@ -188,9 +184,10 @@ impl StartJob {
 pub(in crate::web::api) async fn requeue(
     State(app): State<AppState>,
     CurrentOrganization(organization): CurrentOrganization,
+    CurrentActor(actor): CurrentActor,
     Json(asked): Json<StartJob>,
 ) -> Result<Response, Problem> {
-    start(&app, &organization, Action::Requeue, asked).await
+    start(&app, organization, actor, Action::Requeue, asked).await
 }
 
 /// Purge dead letters
@@ -214,21 +211,29 @@ pub(in crate::web::api) async fn requeue(
 pub(in crate::web::api) async fn purge(
     State(app): State<AppState>,
     CurrentOrganization(organization): CurrentOrganization,
+    CurrentActor(actor): CurrentActor,
     Json(asked): Json<StartJob>,
 ) -> Result<Response, Problem> {
-    start(&app, &organization, Action::Purge, asked).await
+    start(&app, organization, actor, Action::Purge, asked).await
 }
 
 async fn start(
     app: &AppState,
-    organization: &Organization,
+    organization: Organization,
+    actor: Actor,
     action: Action,
     asked: StartJob,
 ) -> Result<Response, Problem> {
     let (filter, options) = asked.meant()?;
-    let letters = app.deployment.dead_letters.clone();
+    let asked = JobAsked {
+        organization,
+        actor,
+        action,
+        filter,
+        options,
+    };
     let jobs = &app.jobs;
-    let started = jobs.start(letters, organization, action, filter, options, &app.stop);
+    let started = jobs.start(&app.deployment, asked, &app.stop);
     let job = jobs.wait(started?, SOON).await;
     let location = format!("/api/v1/dead-letters/jobs/{}", job.id);
     let location = HeaderValue::from_str(&location).unwrap_or(HeaderValue::from_static("/"));

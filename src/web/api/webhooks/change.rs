@@ -15,7 +15,7 @@ use crate::registry::webhooks::StoredWebhook;
 use crate::web::api::answers::{
     ForOrganization, OfChange, OfWebhook, Precondition, Usual, WithBody,
 };
-use crate::web::api::authentication::CurrentOrganization;
+use crate::web::api::authentication::{CurrentActor, CurrentOrganization};
 use crate::web::api::body::Json;
 use crate::web::api::query::Path;
 use crate::web::problem::Problem;
@@ -55,12 +55,13 @@ fn by_hand() -> String {
 pub(in crate::web::api) async fn update(
     State(app): State<AppState>,
     CurrentOrganization(organization): CurrentOrganization,
+    CurrentActor(actor): CurrentActor,
     Path(id): Path<String>,
     version: IfMatch,
     Json(asked): Json<UpdateWebhook>,
 ) -> Result<Response, Problem> {
     let patch = asked.into_patch()?;
-    let webhooks = &app.deployment.webhooks;
+    let webhooks = app.deployment.webhooks.by(actor);
     let target = version.target(&id);
     let stored = webhooks
         .update(&organization, target, &patch, Timestamp::now())
@@ -85,10 +86,11 @@ pub(in crate::web::api) async fn update(
 pub(in crate::web::api) async fn delete(
     State(app): State<AppState>,
     CurrentOrganization(organization): CurrentOrganization,
+    CurrentActor(actor): CurrentActor,
     Path(id): Path<String>,
     version: IfMatch,
 ) -> Result<StatusCode, Problem> {
-    let webhooks = app.deployment.webhooks;
+    let webhooks = app.deployment.webhooks.by(actor);
     webhooks.delete(&organization, version.target(&id)).await?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -112,10 +114,11 @@ pub(in crate::web::api) async fn delete(
 pub(in crate::web::api) async fn enable(
     State(app): State<AppState>,
     CurrentOrganization(organization): CurrentOrganization,
+    CurrentActor(actor): CurrentActor,
     Path(id): Path<String>,
     version: IfMatch,
 ) -> Result<Response, Problem> {
-    let webhooks = &app.deployment.webhooks;
+    let webhooks = app.deployment.webhooks.by(actor);
     let target = version.target(&id);
     let stored = webhooks
         .enable(&organization, target, Timestamp::now())
@@ -142,6 +145,7 @@ pub(in crate::web::api) async fn enable(
 pub(in crate::web::api) async fn disable(
     State(app): State<AppState>,
     CurrentOrganization(organization): CurrentOrganization,
+    CurrentActor(actor): CurrentActor,
     Path(id): Path<String>,
     version: IfMatch,
     Json(asked): Json<DisableWebhook>,
@@ -150,7 +154,7 @@ pub(in crate::web::api) async fn disable(
         let detail = format!("at most {LONGEST_REASON} characters");
         return Err(Problem::field("reason", detail));
     }
-    let webhooks = &app.deployment.webhooks;
+    let webhooks = app.deployment.webhooks.by(actor);
     let target = version.target(&id);
     let stored = webhooks
         .disable(&organization, target, &asked.reason, Timestamp::now())

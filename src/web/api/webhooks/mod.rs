@@ -27,7 +27,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::answers::{ForOrganization, OfWebhook, Usual, WithBody};
-use super::authentication::CurrentOrganization;
+use super::authentication::{CurrentActor, CurrentOrganization};
 use super::body::Json;
 use super::query::{PartSize, Path, Query};
 use crate::operations::listing;
@@ -94,10 +94,11 @@ pub(super) struct ListQuery {
 pub(super) async fn create(
     State(app): State<AppState>,
     CurrentOrganization(organization): CurrentOrganization,
+    CurrentActor(actor): CurrentActor,
     Json(asked): Json<CreateWebhook>,
 ) -> Result<Response, Problem> {
     let (new, generated) = asked.into_new(&mut rand::rng())?;
-    let webhooks = app.deployment.webhooks;
+    let webhooks = app.deployment.webhooks.by(actor);
     let stored = webhooks
         .create(&organization, new, Timestamp::now())
         .await?;

@@ -17,7 +17,7 @@ use crate::domain::stored_secret::Standing;
 use crate::web::api::answers::{
     ForOrganization, OfChange, OfWebhook, Precondition, Usual, WithBody,
 };
-use crate::web::api::authentication::CurrentOrganization;
+use crate::web::api::authentication::{CurrentActor, CurrentOrganization};
 use crate::web::api::body::Json;
 use crate::web::api::query::Path;
 use crate::web::api::texts::SecretText;
@@ -107,6 +107,7 @@ impl From<Standing> for SecretView {
 pub(in crate::web::api) async fn rotate_secret(
     State(app): State<AppState>,
     CurrentOrganization(organization): CurrentOrganization,
+    CurrentActor(actor): CurrentActor,
     Path(id): Path<String>,
     version: IfMatch,
     Json(asked): Json<RotateSecret>,
@@ -127,7 +128,7 @@ pub(in crate::web::api) async fn rotate_secret(
             (secret, Some(text))
         }
     };
-    let webhooks = &app.deployment.webhooks;
+    let webhooks = app.deployment.webhooks.by(actor);
     let (target, rotation) = (version.target(&id), Rotation { promote, overlap });
     let stored = webhooks
         .rotate_secret(&organization, target, &secret, rotation, now)
@@ -156,6 +157,7 @@ pub(in crate::web::api) async fn rotate_secret(
 pub(in crate::web::api) async fn promote_secret(
     State(app): State<AppState>,
     CurrentOrganization(organization): CurrentOrganization,
+    CurrentActor(actor): CurrentActor,
     Path(id): Path<String>,
     version: IfMatch,
     Json(asked): Json<PromoteSecret>,
@@ -164,7 +166,7 @@ pub(in crate::web::api) async fn promote_secret(
         .overlap_seconds
         .map(|overlap| seconds("overlap_seconds", overlap));
     let (overlap, target) = (overlap.transpose()?, version.target(&id));
-    let webhooks = &app.deployment.webhooks;
+    let webhooks = app.deployment.webhooks.by(actor);
     let stored = webhooks
         .promote_secret(&organization, target, overlap, Timestamp::now())
         .await?;
@@ -190,10 +192,11 @@ pub(in crate::web::api) async fn promote_secret(
 pub(in crate::web::api) async fn drop_staged_secret(
     State(app): State<AppState>,
     CurrentOrganization(organization): CurrentOrganization,
+    CurrentActor(actor): CurrentActor,
     Path(id): Path<String>,
     version: IfMatch,
 ) -> Result<Response, Problem> {
-    let webhooks = &app.deployment.webhooks;
+    let webhooks = app.deployment.webhooks.by(actor);
     let (target, now) = (version.target(&id), Timestamp::now());
     let stored = webhooks
         .drop_staged_secrets(&organization, target, now)

@@ -9,7 +9,7 @@ use axum::response::{Html, Redirect};
 use maud::html;
 
 use super::LetterChoice;
-use crate::operations::jobs::RATES;
+use crate::operations::jobs::{JobAsked, RATES};
 use crate::store::dead_letters::{Action, Filter, Options};
 use crate::web::page::error::PageError;
 use crate::web::page::layout::{Area, page_at};
@@ -97,17 +97,15 @@ pub async fn act(
         rate: asked.rate,
         ..Options::default()
     };
-    let letters = app.deployment.dead_letters.clone();
-    let organization = &visitor.organization;
-    let jobs = &app.jobs;
-    let started = jobs.start(
-        letters,
-        organization,
-        asked.action,
+    let asked = JobAsked {
+        organization: visitor.organization,
+        actor: visitor.actor,
+        action: asked.action,
         filter,
         options,
-        &app.stop,
-    );
+    };
+    let jobs = &app.jobs;
+    let started = jobs.start(&app.deployment, asked, &app.stop);
     let job = jobs.wait(started?, SOON).await;
     Ok(Ok(Redirect::to(&format!("/dead-letters/jobs/{}", job.id))))
 }

@@ -57,7 +57,7 @@ pub async fn create(
         retry: None,
         rate_limit: fields.rate_limit,
     };
-    let webhooks = &app.deployment.webhooks;
+    let webhooks = app.deployment.webhooks.by(visitor.actor.clone());
     let creating = webhooks.create(&visitor.organization, new, Timestamp::now());
     let stored = match creating.await {
         Ok(stored) => stored,
