@@ -4,5 +4,6 @@ mod attempts;
 pub mod client;
 mod dead_letters;
 mod deliveries;
+mod document;
 mod tenants;
 mod webhooks;
