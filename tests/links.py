@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Checks that what the documents link to is there: files, and headings in Markdown files."""
+"""Checks that what the documents name is there: files, headings in Markdown files, and tests, which
+are written `path::name`."""
 
 import re
 import sys
@@ -9,6 +10,7 @@ from pathlib import Path
 MADE = {"target", "node_modules", ".git"}
 ROOT = Path(__file__).resolve().parent.parent
 LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
+TEST = re.compile(r"`((?:src|tests)/[\w./-]+\.rs)::(\w+)`")
 HEADING = re.compile(r"^#{1,6}\s+(.*)$", re.MULTILINE)
 FENCED = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
 
@@ -35,6 +37,12 @@ def wrong(document: Path) -> list[str]:
             problems.append(f"{link}: there is no such file")
         elif part and target.suffix == ".md" and part not in headings(target.read_text()):
             problems.append(f"{link}: there is no such heading")
+    for name, test in TEST.findall(FENCED.sub("", text)):
+        code = ROOT / name
+        if not code.exists():
+            problems.append(f"{name}: there is no such file")
+        elif not re.search(rf"\bfn {test}\b", code.read_text()):
+            problems.append(f"{name}: there is no such test: {test}")
     return problems
 
 

@@ -1,11 +1,14 @@
 //! The command `attempts`: list, tail.
 
+use std::collections::HashMap;
+
 use clap::{Args, Subcommand};
 use futures::StreamExt as _;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::domain::attempt::Attempt;
 use crate::domain::ids::{DeliveryId, EventType, Organization, WebhookId};
+use crate::registry::webhooks::{Listed, Webhooks};
 use crate::store::delivery_log::{AttemptFilter, DeliveryLog, RecordedAttempt};
 use crate::store::search;
 
@@ -71,12 +74,56 @@ struct FilterArgs {
     until: Option<Timestamp>,
 }
 
-/// Runs `attempts …`; a tail ends when the process is interrupted.
+/// What webhooks are called, as far as that is known.
+struct Names<'a> {
+    webhooks: Option<&'a Webhooks>,
+    /// By organization and id; none for those that have no name any more, or cannot be read.
+    known: HashMap<Organization, HashMap<String, Option<String>>>,
+}
+
+impl Names<'_> {
+    /// The name of an attempt's webhook; its id if it has none.
+    async fn of(&mut self, attempt: &Attempt) -> String {
+        let (organization, id) = (&attempt.organization, attempt.webhook_id.as_str());
+        let known = self.known.get(organization);
+        // Looked up once for each that is new: they may be created while a tail runs.
+        if known.is_none_or(|known| !known.contains_key(id)) {
+            let names = self.look_up(organization).await;
+            let known = self.known.entry(organization.clone()).or_default();
+            known.extend(names.into_iter().map(|(id, name)| (id, Some(name))));
+            known.entry(id.to_owned()).or_default();
+        }
+        let known = self.known.get(organization);
+        let name = known.and_then(|known| known.get(id)?.as_deref());
+        name.unwrap_or(id).to_owned()
+    }
+
+    async fn look_up(&self, organization: &Organization) -> HashMap<String, String> {
+        let Some(webhooks) = self.webhooks else {
+            return HashMap::new();
+        };
+        // The record is shown whether they can be read or not.
+        let listed = webhooks.list(organization).await.unwrap_or_default();
+        let names = listed.into_iter().filter_map(|one| match one {
+            Listed::Valid(stored) => Some((stored.document.id, stored.document.name)),
+            Listed::Invalid { .. } => None,
+        });
+        names.collect()
+    }
+}
+
+/// Runs `attempts …`; a tail ends when the process is interrupted. Webhooks are shown by their names
+/// if `webhooks` is given.
 pub async fn run(
     args: AttemptsArgs,
     log: &dyn DeliveryLog,
+    webhooks: Option<&Webhooks>,
     console: &mut Console,
 ) -> Result<(), Failure> {
+    let mut names = Names {
+        webhooks,
+        known: HashMap::new(),
+    };
     match args.command {
         AttemptsCommand::List {
             filter,
@@ -85,20 +132,26 @@ pub async fn run(
         } => {
             let page = search::all(log, &filter.filter(), limit).await?;
             if page.unreadable > 0 {
-                let left_out = page.unreadable;
-                console.say(format_args!(
-                    "{left_out} entries could not be read and are left out"
-                ));
+                match page.unreadable {
+                    1 => console.say("one entry could not be read and is left out"),
+                    many => console.say(format_args!(
+                        "{many} entries could not be read and are left out"
+                    )),
+                }
             }
             let list: Vec<Attempt> = page.attempts.into_iter().map(|one| one.attempt).collect();
             if json {
                 return Ok(table::json_array(&mut console.out, &list)?);
             }
+            let mut rows = Vec::with_capacity(list.len());
+            for attempt in &list {
+                rows.push(row(attempt, names.of(attempt).await));
+            }
             Ok(table::print(
                 &mut console.out,
                 console.shows.width,
                 &HEADER,
-                list.iter().map(row),
+                rows.into_iter(),
                 "no attempts on record",
             )?)
         }
@@ -110,7 +163,8 @@ pub async fn run(
                     let line = serde_json::to_string(&attempt).map_err(std::io::Error::from)?;
                     writeln!(out, "{line}")?;
                 } else {
-                    let cells: Vec<_> = row(&attempt).into_iter().map(table::one_line).collect();
+                    let row = row(&attempt, names.of(&attempt).await);
+                    let cells: Vec<_> = row.into_iter().map(table::one_line).collect();
                     writeln!(out, "{}", cells.join("  "))?;
                 }
                 out.flush()?;
@@ -149,7 +203,7 @@ const HEADER: [&str; 9] = [
     "answer",
 ];
 
-fn row(attempt: &Attempt) -> Vec<String> {
+fn row(attempt: &Attempt, webhook: String) -> Vec<String> {
     let answer = match (&attempt.error, &attempt.location) {
         (Some(error), _) => error.clone(),
         (None, Some(location)) => format!("redirects to {location}"),
@@ -158,7 +212,7 @@ fn row(attempt: &Attempt) -> Vec<String> {
     vec![
         format!("{:.3}", attempt.started_at),
         attempt.event_type.to_string(),
-        attempt.webhook_id.to_string(),
+        webhook,
         attempt.attempt.to_string(),
         attempt.outcome.clone(),
         attempt

@@ -324,17 +324,22 @@ impl Tally {
             writeln!(out, "published and confirmed: event {id}")?;
         } else {
             let (published, rate) = (self.published, self.rate());
+            let events = if published == 1 { "event" } else { "events" };
             writeln!(
                 out,
-                "{published} events confirmed in {seconds:.1} s ({rate:.0} a second)"
+                "{published} {events} confirmed in {seconds:.1} s ({rate:.0} a second)"
             )?;
         }
         if self.refused > 0 {
-            let message = format!(
-                "{} lines were not published: they break the contract for events \
-                 (--unchecked publishes them all the same)",
-                self.refused
-            );
+            let message = match self.refused {
+                1 => "one line was not published: it breaks the contract for events \
+                      (--unchecked publishes it all the same)"
+                    .to_owned(),
+                many => format!(
+                    "{many} lines were not published: they break the contract for events \
+                     (--unchecked publishes them all the same)"
+                ),
+            };
             return Err(Failure::new(ExitReason::Failed, message));
         }
         Ok(())

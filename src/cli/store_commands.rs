@@ -91,9 +91,14 @@ async fn ask(
     match command {
         Command::Webhooks(args) => {
             let webhooks = backend.webhooks()?.by(actor);
-            webhooks::run(args, &webhooks, tester, Timestamp::now(), console).await
+            let log = backend.delivery_log()?;
+            webhooks::run(args, &webhooks, &*log, tester, Timestamp::now(), console).await
         }
-        Command::Attempts(args) => attempts::run(args, &*backend.delivery_log()?, console).await,
+        Command::Attempts(args) => {
+            let webhooks = backend.webhooks().ok();
+            let log = backend.delivery_log()?;
+            attempts::run(args, &*log, webhooks.as_ref(), console).await
+        }
         Command::Deliveries(args) => {
             deliveries::run(args, &actor, &backend.deployment()?, config, console).await
         }

@@ -28,7 +28,7 @@ pub enum InvalidHeader {
 }
 
 /// Hop-by-hop headers (RFC 9110, 7.6.1), and those that say where and what a request is.
-const RESERVED: [&str; 15] = [
+pub const RESERVED: [&str; 15] = [
     "connection",
     "keep-alive",
     "proxy-authenticate",
@@ -46,7 +46,14 @@ const RESERVED: [&str; 15] = [
     "http2-settings",
 ];
 
-const RESERVED_PREFIXES: [&str; 3] = ["content-", "x-prism-", "webhook-"];
+/// How names begin that are ours.
+pub const RESERVED_PREFIXES: [&str; 3] = ["content-", "x-prism-", "webhook-"];
+
+/// The regular expression that names match, the reserved ones included.
+pub const NAME_PATTERN: &str = "^[!#$%&'*+.^_`|~0-9A-Za-z-]+$";
+
+/// The regular expression that values match.
+pub const VALUE_PATTERN: &str = r"^[^\u0000-\u0008\u000a-\u001f\u007f]*$";
 
 /// Takes a webhook's own headers if it may have them all.
 pub fn check(

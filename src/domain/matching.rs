@@ -89,6 +89,20 @@ pub fn check(
     })
 }
 
+/// All entries that cover one of the `known` event types, as people write them.
+pub fn entries(known: &BTreeSet<EventType>) -> BTreeSet<String> {
+    let below = |name: &str| {
+        let dots: Vec<_> = name.match_indices('.').map(|(dot, _)| dot).collect();
+        let prefixes = dots.into_iter().filter_map(|dot| name.get(..dot));
+        prefixes
+            .map(|prefix| format!("{prefix}.*"))
+            .collect::<Vec<_>>()
+    };
+    let names = known.iter().map(EventType::as_str);
+    let entries = names.flat_map(|name| below(name).into_iter().chain([name.to_owned()]));
+    entries.chain(["*".to_owned()]).collect()
+}
+
 impl fmt::Display for EventSubscription {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -125,6 +139,21 @@ mod tests {
             .map(|text| EventSubscription::parse(text).unwrap())
             .collect();
         wants(&entries, &EventType::new(event_type).unwrap())
+    }
+
+    #[test]
+    fn the_entries_of_a_deployment_are_those_that_cover_something() {
+        let known = ["a.b.c", "a.b", "d"].map(|name| EventType::new(name).unwrap());
+        let known = BTreeSet::from(known);
+        let entries = entries(&known);
+        assert_eq!(
+            Vec::from_iter(&entries),
+            ["*", "a.*", "a.b", "a.b.*", "a.b.c", "d"]
+        );
+        for entry in entries {
+            let entry = EventSubscription::parse(&entry).unwrap();
+            assert_eq!(check(&[entry], &known), Ok(()));
+        }
     }
 
     #[test]

@@ -13,6 +13,7 @@ use hyper_util::client::legacy;
 use hyper_util::client::legacy::connect::HttpInfo;
 
 use super::resolver::ResolveError;
+use super::tls_failure;
 use crate::domain::outcome::{FailureKind, SendFailure};
 use crate::domain::own_fault::OwnFault;
 
@@ -44,7 +45,12 @@ pub(super) fn describe(error: &reqwest::Error, connect_timeout: Duration) -> Sen
         };
         (kind, error.to_string())
     } else if let Some(error) = find::<rustls::Error>(error) {
-        (FailureKind::Tls, format!("TLS failed: {error}"))
+        // What the receiver's owner is told leaves out what only a reader of the library understands.
+        tracing::debug!(?error, "a TLS connection did not come about");
+        (
+            FailureKind::Tls,
+            format!("TLS failed: {}", tls_failure::words(error)),
+        )
     } else if error.is_timeout() && !error.is_connect() {
         (
             FailureKind::Timeout,
@@ -104,11 +110,18 @@ fn connecting(error: &reqwest::Error, root: &str) -> (FailureKind, String) {
     let in_handshake = cause.is_some_and(|cause| {
         cause.is::<io::Error>() || cause.is::<rustls::pki_types::InvalidDnsNameError>()
     });
+    let why = plain(root);
     if in_handshake {
-        (FailureKind::Tls, format!("TLS failed: {root}"))
+        let message = format!("TLS failed: the connection broke in the handshake: {why}");
+        (FailureKind::Tls, message)
     } else {
-        (FailureKind::Connect, format!("no connection: {root}"))
+        (FailureKind::Connect, format!("no connection: {why}"))
     }
+}
+
+/// The system's words without its number for them: `Connection refused (os error 111)`.
+fn plain(root: &str) -> &str {
+    root.split(" (os error ").next().unwrap_or(root)
 }
 
 fn talking(error: &reqwest::Error, root: &str) -> String {
@@ -117,7 +130,7 @@ fn talking(error: &reqwest::Error, root: &str) -> String {
             "the connection was closed before the answer was complete".to_owned()
         }
         Some(error) if error.is_parse() => format!("what came back is not HTTP: {root}"),
-        _ => format!("the connection broke: {root}"),
+        _ => format!("the connection broke: {}", plain(root)),
     }
 }
 

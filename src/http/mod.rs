@@ -26,6 +26,7 @@ pub mod resolver;
 mod reuse;
 pub mod sender;
 pub mod tls;
+mod tls_failure;
 
 pub use sender::{BuildError, HttpSender, SenderSettings};
 pub use tls::install_crypto;

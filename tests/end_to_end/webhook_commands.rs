@@ -45,7 +45,7 @@ fn a_webhook_is_registered_looked_at_changed_and_removed() {
         "secrets": [{"state": "current", "promote_at": null, "expires_at": null}],
         "headers": ["X-Team"], "enabled": true, "disabled_reason": null,
         "disabled_at": null, "retry": {"max_attempts": 4},
-        "rate_limit": "10/s",
+        "rate_limit": "10/s", "held_back": null, "version": created["version"],
         "created_at": created["created_at"], "updated_at": created["updated_at"],
     });
     let show = |reference: &str| deployment.json(&["webhooks", "show", reference, "--json"]);

@@ -6,7 +6,7 @@ use std::time::Duration;
 use prism_webhooks::domain::outcome::FailureKind;
 use prism_webhooks::engine::ports::Sender as _;
 use prism_webhooks::http::{SenderSettings, install_crypto};
-use rcgen::{CertifiedKey, generate_simple_self_signed};
+use rcgen::{BasicConstraints, CertificateParams, IsCa, KeyPair, date_time_ymd};
 use rustls::ServerConfig;
 use rustls::pki_types::PrivateKeyDer;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -17,9 +17,14 @@ use super::{answered, failed, in_time, patient, request, send, sender, settings}
 
 /// A receiver with a certificate of its own making for `name`, and that certificate.
 async fn receiver(name: &str) -> (Raw, reqwest::Certificate) {
+    with_certificate(&CertificateParams::new([name.to_owned()]).unwrap()).await
+}
+
+/// The same with a certificate that is made so.
+async fn with_certificate(made: &CertificateParams) -> (Raw, reqwest::Certificate) {
     install_crypto();
-    let CertifiedKey { cert, signing_key } =
-        generate_simple_self_signed([name.to_owned()]).unwrap();
+    let signing_key = KeyPair::generate().unwrap();
+    let cert = made.self_signed(&signing_key).unwrap();
     let key = PrivateKeyDer::try_from(signing_key.serialize_der()).unwrap();
     let config = ServerConfig::builder()
         .with_no_client_auth()
@@ -62,11 +67,64 @@ fn trusting(authority: reqwest::Certificate) -> SenderSettings {
 async fn a_certificate_of_an_unknown_authority_is_a_tls_failure() {
     let (raw, _) = receiver("localhost").await;
     let message = failed(send(patient(), &url(&raw)).await, FailureKind::Tls);
-    assert!(
-        message.starts_with("TLS failed: invalid peer certificate"),
-        "{message}"
-    );
+    let said = "TLS failed: the receiver's certificate is signed by itself, or by an authority that is \
+                not trusted here";
+    assert!(message.starts_with(said), "{message}");
     assert!(!message.contains("hunter2"));
+}
+
+/// What is said of a receiver with a self-signed certificate that was made so, and is trusted or not.
+async fn said_of(change: impl FnOnce(&mut CertificateParams), trusted: bool) -> String {
+    let mut made = CertificateParams::new(["localhost".to_owned()]).unwrap();
+    change(&mut made);
+    let (raw, certificate) = with_certificate(&made).await;
+    let settings = if trusted {
+        trusting(certificate)
+    } else {
+        patient()
+    };
+    let message = failed(send(settings, &url(&raw)).await, FailureKind::Tls);
+    assert!(!message.contains("hunter2"));
+    message
+}
+
+#[tokio::test]
+async fn a_certificate_of_an_authority_in_the_place_of_a_servers_is_told_so() {
+    let authority = |made: &mut CertificateParams| {
+        made.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    };
+    let message = said_of(authority, false).await;
+    let said = "TLS failed: the receiver shows a certificate of an authority (CA:TRUE), as self-signed \
+                ones often are";
+    assert!(message.starts_with(said), "{message}");
+}
+
+#[tokio::test]
+async fn a_certificate_that_expired_or_is_not_valid_yet_is_told_with_its_time() {
+    let expired = |made: &mut CertificateParams| made.not_after = date_time_ymd(2001, 2, 3);
+    let message = said_of(expired, true).await;
+    let said = "TLS failed: the receiver's certificate has expired; renew it; it was valid until \
+                2001-02-03T00:00:00Z";
+    assert_eq!(message, said);
+    let early = |made: &mut CertificateParams| made.not_before = date_time_ymd(3001, 2, 3);
+    let message = said_of(early, true).await;
+    let said = "TLS failed: the receiver's certificate is not valid yet; look at the clocks; it is \
+                valid from 3001-02-03T00:00:00Z";
+    assert_eq!(message, said);
+}
+
+#[tokio::test]
+async fn a_receiver_without_a_common_version_is_told_so() {
+    // A fatal alert: handshake failure, as one that speaks only what is old answers.
+    let old = Raw::serve(|mut stream| async move {
+        let _ = stream.read(&mut [0; 16]).await;
+        let _ = stream.write_all(&[21, 3, 1, 0, 2, 2, 40]).await;
+        closed(&mut stream).await;
+    })
+    .await;
+    let message = failed(send(patient(), &url(&old)).await, FailureKind::Tls);
+    let said = "TLS failed: the receiver offers no version of TLS or no cipher that is spoken here";
+    assert!(message.starts_with(said), "{message}");
 }
 
 #[tokio::test]
@@ -84,10 +142,12 @@ async fn a_certificate_of_a_trusted_authority_is_accepted_and_the_connection_kep
 #[tokio::test]
 async fn a_certificate_for_another_name_is_a_tls_failure() {
     let (raw, certificate) = receiver("elsewhere.example").await;
-    failed(
-        send(trusting(certificate), &url(&raw)).await,
-        FailureKind::Tls,
-    );
+    let reply = send(trusting(certificate), &url(&raw)).await;
+    let message = failed(reply, FailureKind::Tls);
+    let said = "TLS failed: the receiver's certificate is for another name";
+    assert!(message.starts_with(said), "{message}");
+    let names = "the URL says localhost, the certificate elsewhere.example";
+    assert!(message.ends_with(names), "{message}");
 }
 
 #[tokio::test]
@@ -97,7 +157,9 @@ async fn a_receiver_that_does_not_speak_tls_is_a_tls_failure() {
         closed(&mut stream).await;
     })
     .await;
-    failed(send(patient(), &url(&plain)).await, FailureKind::Tls);
+    let message = failed(send(patient(), &url(&plain)).await, FailureKind::Tls);
+    let said = "TLS failed: the receiver does not speak TLS on this port";
+    assert!(message.starts_with(said), "{message}");
 }
 
 #[tokio::test]
@@ -106,7 +168,9 @@ async fn a_connection_closed_in_the_handshake_is_a_tls_failure() {
         let _ = stream.read(&mut [0; 16]).await;
     })
     .await;
-    failed(send(patient(), &url(&closing)).await, FailureKind::Tls);
+    let message = failed(send(patient(), &url(&closing)).await, FailureKind::Tls);
+    let said = "TLS failed: the connection broke in the handshake: ";
+    assert!(message.starts_with(said), "{message}");
 }
 
 #[tokio::test]

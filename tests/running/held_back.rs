@@ -93,6 +93,28 @@ async fn a_receiver_that_is_left_alone_is_told_of_everywhere(site: &Site, runnin
         said.contains("held back since") && said.contains(detail),
         "{said}"
     );
+    let (said, _) = site.exits(&["webhooks", "show", "ours"], 0);
+    assert!(
+        said.contains("held back    yes, since") && said.contains("asked to be left alone"),
+        "{said}"
+    );
+    // The command shows what the API shows, field by field, nothing more and nothing less.
+    let (said, _) = site.exits(&["webhooks", "show", "ours", "--json"], 0);
+    let by_command: Value = serde_json::from_str(&said).unwrap();
+    let by_api = get(running, &place).await;
+    assert_eq!(
+        by_command["held_back"]["since"],
+        by_api["held_back"]["since"]
+    );
+    let fields = |shown: &Value| {
+        let fields = shown.as_object().unwrap().keys().cloned();
+        fields.collect::<std::collections::BTreeSet<_>>()
+    };
+    assert_eq!(fields(&by_command), fields(&by_api));
+    assert_eq!(
+        fields(&by_command["held_back"]),
+        fields(&by_api["held_back"])
+    );
     for tab in ["", "/log"] {
         let shown = page(running, &format!("/webhooks/{id}{tab}")).await;
         assert!(shown.contains("Deliveries are held back"), "{shown}");

@@ -14,12 +14,13 @@ use clap::{Args, Subcommand};
 use jiff::{SignedDuration, Timestamp};
 use tokio::io::AsyncRead;
 
-use crate::domain::ids::Organization;
+use crate::domain::ids::{Organization, WebhookId};
 use crate::domain::matching::EventSubscription;
 use crate::domain::rate_limit::RateLimit;
 use crate::domain::retry::RetryOverrides;
 use crate::operations::test::Tester;
 use crate::registry::webhooks::{NewWebhook, WebhookPatch, Webhooks, WebhooksError};
+use crate::store::delivery_log::DeliveryLog;
 
 use super::console::Console;
 use super::failure::{ExitReason, Failure};
@@ -175,6 +176,7 @@ struct DisableArgs {
 pub async fn run(
     args: WebhooksArgs,
     store: &Webhooks,
+    log: &dyn DeliveryLog,
     tester: impl FnOnce() -> Result<Tester, Failure>,
     now: Timestamp,
     console: &mut Console,
@@ -191,7 +193,11 @@ pub async fn run(
             let stored = store.get(organization, &which.webhook).await?;
             return testing::test(&tester()?, organization, &stored, args.json, console).await;
         }
-        WebhooksCommand::List => return list(store, organization, args.json, now, console).await,
+        WebhooksCommand::List => {
+            let mut views = list(store, organization, now).await?;
+            held_back(&mut views, log, organization).await;
+            return print_list(&views, args.json, console);
+        }
         WebhooksCommand::Create(create) => {
             let input = &mut *console.input;
             self::create(create, store, organization, now, input).await?
@@ -238,7 +244,24 @@ pub async fn run(
             }
         }
     };
+    let mut view = [view];
+    held_back(&mut view, log, organization).await;
+    let [view] = view;
     view.print(args.json, &mut console.out)
+}
+
+/// Adds what is known of the webhooks' deliveries. They are shown, or were changed, whether that can be
+/// told or not.
+async fn held_back(views: &mut [View], log: &dyn DeliveryLog, organization: &Organization) {
+    let ids = views
+        .iter()
+        .filter_map(|view| WebhookId::new(&view.id).ok());
+    let ids: Vec<_> = ids.collect();
+    let mut held = log.held_back(organization, &ids).await.unwrap_or_default();
+    for view in views {
+        let id = WebhookId::new(&view.id).ok();
+        view.held_back(id.and_then(|id| held.remove(&id)));
+    }
 }
 
 async fn create(
@@ -267,18 +290,15 @@ async fn create(
 async fn list(
     store: &Webhooks,
     organization: &Organization,
-    json: bool,
     now: Timestamp,
-    console: &mut Console,
-) -> Result<(), Failure> {
-    let views: Vec<View> = store
-        .list(organization)
-        .await?
-        .into_iter()
-        .map(|one| View::listed(one, now))
-        .collect();
+) -> Result<Vec<View>, Failure> {
+    let listed = store.list(organization).await?.into_iter();
+    Ok(listed.map(|one| View::listed(one, now)).collect())
+}
+
+fn print_list(views: &[View], json: bool, console: &mut Console) -> Result<(), Failure> {
     if json {
-        return Ok(table::json_array(&mut console.out, &views)?);
+        return Ok(table::json_array(&mut console.out, views)?);
     }
     let header = ["id", "name", "url", "events", "signed", "state"];
     let empty = "no webhooks yet: webhooks create --name NAME --url URL registers one";

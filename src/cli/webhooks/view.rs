@@ -8,6 +8,7 @@ use serde::Serialize;
 use crate::cli::failure::Failure;
 use crate::cli::table;
 use crate::domain::endpoint::shown;
+use crate::domain::held_back::{HeldBack, Phase};
 use crate::domain::retry::RetryOverrides;
 use crate::domain::secret::Secret;
 use crate::domain::stored_secret::Standing;
@@ -41,8 +42,39 @@ pub(super) struct ValidView {
     disabled_at: Option<Timestamp>,
     retry: Option<RetryOverrides>,
     rate_limit: Option<String>,
+    held_back: Option<HeldBackView>,
     created_at: Option<Timestamp>,
     updated_at: Option<Timestamp>,
+    version: String,
+}
+
+/// That deliveries are held back, as the API shows it.
+#[derive(Debug, Serialize)]
+struct HeldBackView {
+    reason: &'static str,
+    detail: String,
+    since: Timestamp,
+    until: Timestamp,
+    phase: &'static str,
+    #[serde(skip)]
+    said: String,
+}
+
+impl From<HeldBack> for HeldBackView {
+    fn from(held: HeldBack) -> Self {
+        let is = match held.phase {
+            Phase::ComingBack => "no longer, what was comes back",
+            Phase::Held | Phase::Tried => "yes",
+        };
+        Self {
+            reason: held.why.name(),
+            detail: held.to_string(),
+            since: held.since,
+            until: held.until,
+            phase: held.phase.name(),
+            said: format!("{is}, since {:.0}: {held}", held.since),
+        }
+    }
 }
 
 impl View {
@@ -65,10 +97,19 @@ impl View {
                 disabled_at: document.disabled_at,
                 retry: document.retry,
                 rate_limit: document.rate_limit,
+                held_back: None,
                 created_at: document.created_at,
                 updated_at: document.updated_at,
+                version: stored.version.as_str().to_owned(),
             }),
             secret: None,
+        }
+    }
+
+    /// Adds what is known of its deliveries.
+    pub(super) fn held_back(&mut self, held: Option<HeldBack>) {
+        if let Some(webhook) = &mut self.webhook {
+            webhook.held_back = held.map(HeldBackView::from);
         }
     }
 
@@ -163,6 +204,10 @@ impl View {
             }
         }
         rows.push(("state", self.state()));
+        let held = self.webhook.as_ref().and_then(|one| one.held_back.as_ref());
+        if let Some(held) = held {
+            rows.push(("held back", held.said.clone()));
+        }
         if let Some(secret) = &self.secret {
             rows.push(("secret", format!("{secret}  (shown this once: keep it)")));
         }

@@ -104,7 +104,8 @@ pub(super) struct ForOrganization {
 #[into_params(parameter_in = Header)]
 #[expect(dead_code, reason = "documentation: the header is read by `IfMatch`")]
 pub(super) struct Precondition {
-    /// The `ETag` that was seen: the change is refused with 412 if the webhook was changed since.
+    /// The `ETag` that was seen: the change is refused with 412 if the webhook was changed since. `*`,
+    /// or none: whatever it is now.
     #[param(rename = "If-Match", value_type = TagText, inline, required = false)]
     if_match: Option<String>,
 }

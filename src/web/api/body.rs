@@ -51,6 +51,7 @@ fn wrong(path: &str, error: &serde_json::Error) -> Problem {
     let detail = error.to_string();
     // Who wrote the body counts no columns.
     let detail = detail.split(" at line ").next().unwrap_or(&detail);
+    let detail = &in_words_of_json(detail);
     let unknown_or_missing = || {
         let named = detail.split_once(" field `")?.1;
         Some(named.split_once('`')?.0.to_owned())
@@ -63,6 +64,26 @@ fn wrong(path: &str, error: &serde_json::Error) -> Problem {
         (path, _) => path.to_owned(),
     };
     Problem::field(&part, detail)
+}
+
+/// What is expected, in the words of JSON and not in those of our types.
+fn in_words_of_json(detail: &str) -> String {
+    let Some((before, expected)) = detail.rsplit_once(", expected ") else {
+        return detail.to_owned();
+    };
+    let meant = match expected.split(' ').next() {
+        Some("struct" | "map") => "an object",
+        Some("sequence") => "a list",
+        Some("u8" | "u16" | "u32" | "u64" | "usize") => "a whole number",
+        Some("f32" | "f64") => "a number",
+        Some("boolean" | "bool") => "true or false",
+        Some("string") => "a text",
+        _ => expected,
+    };
+    let before = before.replace("invalid length", "a list of");
+    let before = before.replace("invalid type: sequence", "invalid type: list");
+    let before = before.replace("invalid type: map", "invalid type: object");
+    format!("{before}, expected {meant}")
 }
 
 /// Reads a body of at most `limit` bytes.
@@ -110,7 +131,7 @@ mod tests {
             (
                 r#"{"name":"n","inner":{"count":"x"}}"#,
                 "inner.count",
-                "expected u32",
+                "expected a whole number",
             ),
             (
                 r#"{"name":"n","inner":{"count":1,"more":1}}"#,
@@ -150,7 +171,7 @@ mod tests {
                 400,
                 "the body is no JSON: trailing characters",
             ),
-            ("[]", 422, "the body: "),
+            ("[]", 422, "the body: a list of 0, expected an object"),
             ("1", 422, "the body: invalid type: integer `1`"),
         ] {
             let problem = parse::<Outer>(body.as_bytes()).unwrap_err();

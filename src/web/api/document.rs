@@ -1,14 +1,23 @@
 //! The OpenAPI 3.1 document, made from the handlers themselves.
 
+use std::collections::BTreeSet;
+
+use axum::extract::State;
 use axum::http::header;
 use axum::response::IntoResponse;
+use serde_json::Value;
+use utoipa::Modify;
+use utoipa::openapi::schema::Schema;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
-use utoipa::{Modify, OpenApi};
+use utoipa::openapi::{OpenApi, RefOr};
 
-use super::routes;
+use super::{conditions, routes};
+use crate::domain::ids::EventType;
+use crate::domain::matching;
 use crate::web::problem::Problem;
+use crate::web::state::AppState;
 
-#[derive(OpenApi)]
+#[derive(utoipa::OpenApi)]
 #[openapi(
     info(
         title = "prism-webhooks",
@@ -37,7 +46,7 @@ struct Document;
 struct Token;
 
 impl Modify for Token {
-    fn modify(&self, openapi: &mut utoipa::openapi::OpenApi) {
+    fn modify(&self, openapi: &mut OpenApi) {
         let mut scheme = Http::new(HttpAuthScheme::Bearer);
         scheme.description = Some("One of PRISM_API_TOKEN's".to_owned());
         let components = openapi.components.get_or_insert_default();
@@ -46,13 +55,34 @@ impl Modify for Token {
 }
 
 /// What the document says beside the operations.
-pub(super) fn frame() -> utoipa::openapi::OpenApi {
-    Document::openapi()
+pub(super) fn frame() -> OpenApi {
+    <Document as utoipa::OpenApi>::openapi()
 }
 
-/// The OpenAPI 3.1 document.
-pub fn document() -> utoipa::openapi::OpenApi {
-    routes().split_for_parts().1
+/// The OpenAPI 3.1 document, of any deployment.
+pub fn document() -> OpenApi {
+    let mut document = routes().split_for_parts().1;
+    conditions::add(&mut document);
+    document
+}
+
+/// The same, of a deployment that has these event types.
+fn of_deployment(types: &BTreeSet<EventType>) -> OpenApi {
+    let mut document = document();
+    let components = document.components.get_or_insert_default();
+    if let Some(RefOr::T(Schema::Object(event))) = components.schemas.get_mut("EventBody")
+        && let Some(RefOr::T(Schema::Object(name))) = event.properties.get_mut("event")
+    {
+        let names = types.iter().map(|name| name.as_str().into());
+        name.enum_values = Some(names.collect());
+    }
+    if let Some(RefOr::T(Schema::Object(entry))) =
+        components.schemas.get_mut("EventSubscriptionText")
+    {
+        let entries = matching::entries(types).into_iter().map(Value::from);
+        entry.enum_values = Some(entries.collect());
+    }
+    document
 }
 
 /// This document
@@ -64,7 +94,8 @@ pub fn document() -> utoipa::openapi::OpenApi {
     security(()),
     responses((status = 200, description = "OpenAPI 3.1", body = serde_json::Value, content_type = "application/json"))
 )]
-pub(super) async fn serve() -> impl IntoResponse {
-    let json = document().to_json().unwrap_or_default();
+pub(super) async fn serve(State(app): State<AppState>) -> impl IntoResponse {
+    let document = of_deployment(&app.rules.event_types);
+    let json = document.to_json().unwrap_or_default();
     ([(header::CONTENT_TYPE, "application/json")], json)
 }

@@ -68,8 +68,12 @@ enum PublishedAny {
     reason = "documentation: the bytes are carried on as they are"
 )]
 struct EventBody {
-    /// The event type.
-    #[schema(example = "request.completed")]
+    /// The event type: one of this deployment's, which `GET /api/v1/event-types` lists.
+    #[schema(
+        pattern = "^[a-z0-9_-]+([.][a-z0-9_-]+)*$",
+        max_length = 128,
+        example = "request.completed"
+    )]
     event: String,
     #[serde(flatten)]
     rest: std::collections::BTreeMap<String, serde_json::Value>,

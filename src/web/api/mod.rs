@@ -6,14 +6,17 @@
 //! | `body`, `query`, `parameters` | what comes in, read strictly |
 //! | `answers` | which refusals an operation documents |
 //! | `texts` | what texts the document allows |
+//! | `whole` | whole numbers, however they are written |
 //! | `events`, `webhooks`, `attempts`, `deliveries`, `dead_letters`, `audit`, `health` | a resource each |
 //! | `document` | the OpenAPI document, made from the handlers themselves |
+//! | `conditions` | what it says of fields that need or exclude each other |
 
 mod answers;
 mod attempts;
 mod audit;
 mod authentication;
 mod body;
+mod conditions;
 mod dead_letters;
 mod deliveries;
 mod document;
@@ -23,6 +26,7 @@ mod parameters;
 mod query;
 mod texts;
 mod webhooks;
+mod whole;
 
 use axum::Router;
 use axum::middleware;

@@ -5,5 +5,6 @@ mod audit;
 pub mod client;
 mod dead_letters;
 mod deliveries;
+mod document;
 mod tenants;
 mod webhooks;

@@ -7,6 +7,9 @@ use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::sse::{Event, Sse};
 use futures::Stream;
+use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
+use utoipa::openapi::{Ref, RefOr};
+use utoipa::{PartialSchema, ToSchema};
 
 use super::{AttemptView, AttemptsQuery};
 use crate::store::delivery_log::RecordedAttempt;
@@ -18,6 +21,40 @@ use crate::web::live::{self, Listener};
 use crate::web::problem::Problem;
 use crate::web::state::AppState;
 use crate::web::streams::Holder;
+
+/// One server-sent event of the stream.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "documentation: `live` writes the events")]
+struct AttemptEvent {
+    /// Always `attempt`.
+    #[schema(pattern = "^attempt$")]
+    event: String,
+    /// Where the stream goes on behind it: for `Last-Event-ID`.
+    #[schema(pattern = "^[0-9]{1,18}(-[0-9]{1,18})?$")]
+    id: String,
+    /// The attempt.
+    #[schema(value_type = AttemptJson)]
+    data: String,
+}
+
+/// An attempt, as JSON in a text.
+struct AttemptJson;
+
+impl PartialSchema for AttemptJson {
+    fn schema() -> RefOr<Schema> {
+        let attempt = Ref::from_schema_name(AttemptView::name());
+        ObjectBuilder::new()
+            .schema_type(Type::String)
+            .content_media_type("application/json")
+            .content_schema(Some(attempt))
+            .into()
+    }
+}
+
+impl ToSchema for AttemptJson {}
+
+/// What the events are called.
+const EVENT: &str = "attempt";
 
 /// Follow attempts as they are made
 ///
@@ -36,7 +73,7 @@ use crate::web::streams::Holder;
         LastEventId,
     ),
     responses(
-        (status = 200, description = "Attempts as they are made", body = String, content_type = "text/event-stream"),
+        (status = 200, description = "Attempts as they are made", body = AttemptEvent, content_type = "text/event-stream"),
         Usual,
         (
             status = 429,
@@ -58,7 +95,7 @@ pub(in crate::web::api) async fn stream(
         let detail = "the header Last-Event-ID is the id of an event of this stream";
         last.ok_or_else(|| Problem::bad_request(detail))
     });
-    let (after, name) = (after.transpose()?, Some("attempt"));
+    let (after, name) = (after.transpose()?, Some(EVENT));
     let (filter, never) = (filter.filter(organization), std::future::pending());
     let show = |one: RecordedAttempt, _: &Cursors| {
         let view = AttemptView::from(one.attempt);
@@ -66,4 +103,24 @@ pub(in crate::web::api) async fn stream(
     };
     let attempts = live::attempts(&app, listener, filter, after, name, never, show);
     Ok(attempts.await?)
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::web::api::document;
+    use crate::web::cursor::Cursor;
+
+    use super::*;
+
+    #[test]
+    fn the_document_says_what_an_event_of_the_stream_has() {
+        let said = serde_json::to_value(document()).unwrap();
+        let schemas = &said["components"]["schemas"];
+        let event = &schemas["AttemptEvent"]["properties"];
+        assert_eq!(event["id"]["pattern"], Cursor::PATTERN);
+        assert_eq!(event["event"]["pattern"], format!("^{EVENT}$"));
+        let data = &schemas["AttemptJson"]["contentSchema"]["$ref"];
+        let attempt = data.as_str().unwrap().rsplit('/').next().unwrap();
+        assert!(schemas[attempt]["properties"]["delivery_id"].is_object());
+    }
 }

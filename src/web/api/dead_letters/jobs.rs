@@ -1,6 +1,7 @@
 //! Requeuing and purging: jobs through the dead letters that go on after the answer.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use axum::extract::State;
@@ -20,6 +21,7 @@ use crate::web::api::answers::{ForOrganization, Usual, WithBody};
 use crate::web::api::authentication::{CurrentActor, CurrentOrganization};
 use crate::web::api::body::Json;
 use crate::web::api::query::Path;
+use crate::web::api::whole;
 use crate::web::problem::Problem;
 use crate::web::state::AppState;
 
@@ -28,6 +30,9 @@ const SOON: Duration = Duration::from_secs(1);
 
 /// The most letters that can be chosen one by one.
 const CHOSEN: usize = 1_000;
+
+/// How many letters a job may be held to: more than any queue of them holds.
+const LIMITS: RangeInclusive<u64> = 1..=1_000_000_000;
 
 /// Which dead letters are meant, and how to go about them.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -54,7 +59,8 @@ pub(in crate::web::api) struct StartJob {
     #[schema(max_items = 1000)]
     ids: Option<BTreeSet<String>>,
     /// So many at most, the oldest.
-    #[schema(minimum = 1)]
+    #[serde(default, deserialize_with = "whole::optional")]
+    #[schema(minimum = 1, maximum = 1000000000)]
     limit: Option<u64>,
     /// So many a second at most.
     #[schema(minimum = 0.001, maximum = 1000000)]
@@ -136,8 +142,9 @@ impl StartJob {
             let detail = format!("at most {CHOSEN} can be chosen one by one");
             return Err(Problem::field("ids", detail));
         }
-        if self.limit == Some(0) {
-            return Err(Problem::field("limit", "at least 1"));
+        if self.limit.is_some_and(|limit| !LIMITS.contains(&limit)) {
+            let (least, most) = LIMITS.into_inner();
+            return Err(Problem::field("limit", format!("{least} to {most}")));
         }
         if self.rate.is_some_and(|rate| !RATES.contains(&rate)) {
             let (slowest, fastest) = RATES.into_inner();
@@ -324,5 +331,7 @@ mod tests {
         let rates = [said("rate", "minimum"), said("rate", "maximum")];
         assert_eq!(json!(rates), json!([RATES.start(), 1_000_000]));
         assert_eq!(RATES.end(), &1e6);
+        let limits = [said("limit", "minimum"), said("limit", "maximum")];
+        assert_eq!(json!(limits), json!([LIMITS.start(), LIMITS.end()]));
     }
 }

@@ -17,7 +17,8 @@ use crate::domain::retry::RetryOverrides;
 use crate::domain::secret::Secret;
 use crate::domain::webhook::null_is_none;
 use crate::registry::webhooks::{NewWebhook, StoredWebhook, WebhookPatch};
-use crate::web::api::texts::{EventSubscriptionText, RateLimitText, SecretText};
+use crate::web::api::texts::{EventSubscriptionText, OwnHeaders, RateLimitText, SecretText};
+use crate::web::api::whole;
 use crate::web::problem::{PartProblem, Problem};
 
 /// A webhook to be registered.
@@ -25,7 +26,7 @@ use crate::web::problem::{PartProblem, Problem};
 #[serde(deny_unknown_fields)]
 pub(in crate::web::api) struct CreateWebhook {
     /// What people call it: 1 to 200 characters, unique in its organization.
-    #[schema(min_length = 1, max_length = 200)]
+    #[schema(min_length = 1, max_length = 200, pattern = r"\S")]
     name: String,
     /// The endpoint: an absolute URL without credentials; https unless the deployment allows http.
     #[schema(
@@ -51,7 +52,7 @@ pub(in crate::web::api) struct CreateWebhook {
     /// Request headers of the webhook's own, at most 32. Their values are never shown again: they
     /// may be credentials.
     #[serde(default, deserialize_with = "null_is_none")]
-    #[schema(value_type = Option<BTreeMap<String, String>>)]
+    #[schema(value_type = Option<OwnHeaders>, inline)]
     headers: BTreeMap<String, String>,
     /// What differs from the deployment's retry policy.
     retry: Option<RetryPolicy>,
@@ -67,7 +68,7 @@ pub(in crate::web::api) struct CreateWebhook {
 pub(in crate::web::api) struct UpdateWebhook {
     /// A new name: 1 to 200 characters, unique in its organization.
     #[serde(default, deserialize_with = "present")]
-    #[schema(value_type = String, required = false, min_length = 1, max_length = 200)]
+    #[schema(value_type = String, required = false, min_length = 1, max_length = 200, pattern = r"\S")]
     name: Option<String>,
     /// A new endpoint. The one that is shown, with `***` for its query, changes nothing.
     #[serde(default, deserialize_with = "present")]
@@ -83,7 +84,7 @@ pub(in crate::web::api) struct UpdateWebhook {
     event_subscriptions: Option<Vec<String>>,
     /// Other request headers of its own, all of them; null: none.
     #[serde(default, deserialize_with = "present_or_null")]
-    #[schema(value_type = Option<BTreeMap<String, String>>)]
+    #[schema(value_type = Option<OwnHeaders>, inline)]
     headers: Option<BTreeMap<String, String>>,
     /// Another retry policy; null: the deployment's.
     #[serde(default, deserialize_with = "present")]
@@ -126,7 +127,11 @@ pub(in crate::web::api) struct RetryPolicy {
     #[schema(minimum = 0, maximum = 604800)]
     max_delay_seconds: Option<f64>,
     /// How many attempts there are in all: 1 to 100.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "whole::optional"
+    )]
     #[schema(minimum = 1, maximum = 100)]
     max_attempts: Option<u32>,
 }

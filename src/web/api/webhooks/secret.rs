@@ -21,6 +21,7 @@ use crate::web::api::authentication::{CurrentActor, CurrentOrganization};
 use crate::web::api::body::Json;
 use crate::web::api::query::Path;
 use crate::web::api::texts::SecretText;
+use crate::web::api::whole;
 use crate::web::problem::Problem;
 use crate::web::state::AppState;
 
@@ -36,10 +37,11 @@ pub(in crate::web::api) struct RotateSecret {
     secret: Option<String>,
     /// After how many seconds the new secret is promoted by itself; 0: at once, for a secret that leaked.
     /// Null or absent: it stays staged until `promote-secret` says so.
+    #[serde(default, deserialize_with = "whole::optional")]
     #[schema(maximum = 2592000)]
     promote_after_seconds: Option<u64>,
     /// For how many seconds the old secret signs beside the new one once that is promoted.
-    #[serde(default = "a_day")]
+    #[serde(default = "a_day", deserialize_with = "whole::number")]
     #[schema(default = 86400, maximum = 2592000)]
     overlap_seconds: u64,
 }
@@ -54,6 +56,7 @@ fn a_day() -> u64 {
 pub(in crate::web::api) struct PromoteSecret {
     /// For how many seconds the old secret signs beside it from now on. Null or absent: as was said when
     /// it was staged.
+    #[serde(default, deserialize_with = "whole::optional")]
     #[schema(maximum = 2592000)]
     overlap_seconds: Option<u64>,
 }
