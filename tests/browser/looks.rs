@@ -159,6 +159,9 @@ async fn what_comes_of_a_click_is_for_everybody() {
     browser.click("button", "Stop").await;
     browser.find("heading", "Requeue stopped").await;
     faults.look(&browser, "job").await;
+    browser.open(paths::AUDIT).await;
+    browser.wait_for_text("dead_letters.requeue_started").await;
+    faults.look(&browser, "audit").await;
     browser.open("/webhooks/nobody").await;
     browser.forgive("404");
     faults.look(&browser, "trouble").await;

@@ -10,6 +10,9 @@ pub const SIGN_IN: &str = "/sign-in";
 /// The dead letters of all webhooks.
 pub const DEAD_LETTERS: &str = "/dead-letters";
 
+/// Who changed what.
+pub const AUDIT: &str = "/audit";
+
 /// The Delivery Log of a webhook.
 pub fn log(id: &str) -> String {
     format!("/webhooks/{id}/log")

@@ -228,7 +228,10 @@ pub async fn sign_in(
         return wrong(&app, client.map(|client| client.0), &headers).await;
     };
     match app.sessions.begin(token).await {
-        Ok(session) => with_cookie("/webhooks", &cookies.make(SESSION, &session)),
+        Ok(session) => {
+            tracing::info!(actor = token.name(), "somebody signed in to the page");
+            with_cookie("/webhooks", &cookies.make(SESSION, &session))
+        }
         Err(error) => PageError::from(error).into_response(),
     }
 }
