@@ -151,7 +151,7 @@ pub async fn run(
                 &mut console.out,
                 console.shows.width,
                 &HEADER,
-                rows.into_iter(),
+                rows,
                 "no attempts on record",
             )?)
         }

@@ -24,6 +24,7 @@ use super::stored_secret::{MOST_ACTIVE, Standing, StoredSecret, Term, active, st
 
 /// A webhook as it is stored: the value in the hash of its organization, under its id.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(expecting = "a webhook, which is a JSON object")]
 #[schemars(title = "Webhook")]
 pub struct WebhookDocument {
     /// The id, equal to the field of the hash that the document stands under.

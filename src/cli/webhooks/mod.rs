@@ -250,8 +250,7 @@ pub async fn run(
     view.print(args.json, &mut console.out)
 }
 
-/// Adds what is known of the webhooks' deliveries. They are shown, or were changed, whether that can be
-/// told or not.
+/// Adds what is known of the deliveries; the webhooks are shown whether that can be told or not.
 async fn held_back(views: &mut [View], log: &dyn DeliveryLog, organization: &Organization) {
     let ids = views
         .iter()

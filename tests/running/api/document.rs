@@ -108,8 +108,8 @@ async fn a_job_that_does_not_say_which_letters_is_refused_as_the_document_says(r
 async fn if_match_takes_a_tag_or_a_star_and_nothing_else(running: &Running) {
     let said = document(running).await;
     let of_patch = &said["paths"]["/api/v1/webhooks/{id}"]["patch"]["parameters"];
-    let if_match = of_patch.as_array().unwrap().iter();
-    let if_match = if_match.filter(|one| one["name"] == "If-Match").last();
+    let mut parameters = of_patch.as_array().unwrap().iter();
+    let if_match = parameters.find(|one| one["name"] == "If-Match");
     let schema = &if_match.unwrap()["schema"]["anyOf"];
     assert_eq!(schema[0]["enum"], json!(["*"]));
     let pattern = regex::Regex::new(schema[1]["pattern"].as_str().unwrap()).unwrap();
