@@ -133,8 +133,8 @@ fn row(entry: &AuditEntry) -> Markup {
         tr role="row" {
             td.number role="cell" data-label=(COLUMNS[0]) { (time(entry.at)) }
             td role="cell" data-label=(COLUMNS[1]) { span { (entry.actor) " " span.small.quiet { (entry.through.name()) } } }
-            td role="cell" data-label=(COLUMNS[2]) { code { (entry.action) } }
-            td.name role="cell" data-label=(COLUMNS[3]) { (webhook(entry)) }
+            td.wide role="cell" data-label=(COLUMNS[2]) { code { (entry.action) } }
+            td role="cell" data-label=(COLUMNS[3]) { (webhook(entry)) }
             td.wide role="cell" data-label=(COLUMNS[4]) { (entry.details()) }
         }
     }
