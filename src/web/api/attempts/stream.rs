@@ -30,7 +30,7 @@ struct AttemptEvent {
     #[schema(pattern = "^attempt$")]
     event: String,
     /// Where the stream goes on behind it: for `Last-Event-ID`.
-    #[schema(pattern = "^[0-9]{1,18}(-[0-9]{1,18})?$")]
+    #[schema(pattern = "^[A-Za-z0-9_-]{59}$")]
     id: String,
     /// The attempt.
     #[schema(value_type = AttemptJson)]
