@@ -110,38 +110,17 @@ pub async fn run(
     audit_log: impl FnOnce() -> Result<Arc<dyn AuditLog>, Failure>,
     console: &mut Console,
 ) -> Result<(), Failure> {
-    match args.command {
+    let (action, change) = match args.command {
         DeadLettersCommand::List {
             filter,
             limit,
             json,
-        } => list(dead_letters, &filter.filter(), limit, json, console).await,
-        DeadLettersCommand::Show { id } => show(dead_letters, id, console).await,
-        DeadLettersCommand::Requeue(change) => {
-            let audit_log = audit_log()?;
-            self::change(
-                Action::Requeue,
-                change,
-                actor,
-                dead_letters,
-                audit_log,
-                console,
-            )
-            .await
-        }
-        DeadLettersCommand::Purge(change) => {
-            let audit_log = audit_log()?;
-            self::change(
-                Action::Purge,
-                change,
-                actor,
-                dead_letters,
-                audit_log,
-                console,
-            )
-            .await
-        }
-    }
+        } => return list(dead_letters, &filter.filter(), limit, json, console).await,
+        DeadLettersCommand::Show { id } => return show(dead_letters, id, console).await,
+        DeadLettersCommand::Requeue(change) => (Action::Requeue, change),
+        DeadLettersCommand::Purge(change) => (Action::Purge, change),
+    };
+    self::change(action, change, actor, dead_letters, audit_log()?, console).await
 }
 
 async fn show(

@@ -82,10 +82,14 @@ impl DeadLetterQueue {
     /// How many letters are ready in the queue: those in somebody's hands do not count.
     async fn ready(&self) -> Result<u64, Unavailable> {
         let mut connection = self.connection.lock().await;
-        let letters = match connection.take().filter(DeadLetters::is_up) {
-            Some(letters) => letters,
-            None => self.connect().await?,
-        };
+        // One that idled may have died unnoticed.
+        if let Some(letters) = connection.take()
+            && let Ok(ready) = letters.count().await
+        {
+            *connection = Some(letters);
+            return Ok(ready);
+        }
+        let letters = self.connect().await?;
         let ready = letters.count().await.map_err(Unavailable::new)?;
         *connection = Some(letters);
         Ok(ready)

@@ -16,8 +16,8 @@
 //! | [`publisher`] | the hand-over, which does not give up |
 //! | `waits` | which delay queue keeps what is put off |
 //! | `intake` | taking events in, for whoever asks from outside |
-//! | [`dead_letter_queue`] | the dead letters, for whoever asks from outside |
-//! | [`dead_letters`] | looking through the dead letters and moving them |
+//! | [`dead_letter_queue`] | the dead letters, for whoever asks from outside: lists by their index |
+//! | [`dead_letters`] | going once through their queue: requeue, purge, pass |
 //! | `dead_letter_message` | what a dead letter says and becomes |
 
 pub mod ack_tracker;

@@ -68,6 +68,13 @@ pub struct PassProgress {
     pub total: u64,
 }
 
+impl PassProgress {
+    /// Of a hundred letters so many.
+    fn percent(self) -> u64 {
+        (100 * self.looked_at).checked_div(self.total).unwrap_or(0)
+    }
+}
+
 /// Whether the index can be relied on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Judgement {
@@ -104,12 +111,13 @@ pub struct Pass {
     pub began: u64,
 }
 
-/// A list cannot be told yet: what is in the queue is still being looked through.
+/// A list cannot be told yet: what is in the queue is still being looked through. It says how far that
+/// is as a share: how many letters all organizations have is for none of them to know.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "the dead letters are being looked through, {} of {} so far: what is in the queue and not in \
-     their index is being entered; try again soon{}",
-    .progress.looked_at, .progress.total, .trouble.as_deref().map(|why| format!(" (it failed before: {why})")).unwrap_or_default()
+    "the dead letters are being looked through, {} % so far: what is in the queue and not in their \
+     index is being entered; try again soon{}",
+    .progress.percent(), .trouble.as_deref().map(|why| format!(" (it failed before: {why})")).unwrap_or_default()
 )]
 pub struct StillLooking {
     /// How far that is.
@@ -118,7 +126,8 @@ pub struct StillLooking {
     pub trouble: Option<String>,
 }
 
-/// Keeps the index.
+/// Keeps the index. A trait, since the queue is one server's and the index another's, and neither's code
+/// knows the other; where one database has both there is none.
 #[async_trait]
 pub trait LetterIndex: Send + Sync {
     /// Enters a letter that is about to be published. An older letter of the same delivery is void

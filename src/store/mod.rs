@@ -18,7 +18,7 @@
 //! | [`letter_index`] | what is in a dead-letter queue, without taking it out |
 //!
 //! Each trait is implemented twice: in [`rabbitmq`](crate::rabbitmq) or [`redis`](crate::redis), and
-//! in [`embedded`](crate::embedded).
+//! in [`embedded`](crate::embedded); but for the index, which a queue alone needs.
 
 pub mod audit;
 pub mod cursor_key;

@@ -113,11 +113,6 @@ impl DeadLetters {
         Ok(u64::from(contents.messages))
     }
 
-    /// Whether the connection lives, as far as is known.
-    pub(super) fn is_up(&self) -> bool {
-        self.connection().status().connected()
-    }
-
     /// Goes once through the letters there are and does `action` with those that match `filter`, and
     /// that the index knows by the `chosen` ids if there are any. Calls `report` now and then with what
     /// was done so far.
