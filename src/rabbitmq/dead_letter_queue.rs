@@ -12,6 +12,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio_util::sync::CancellationToken;
 
 use super::connection::Server;
 use super::dead_letters::DeadLetters;
@@ -104,7 +105,7 @@ impl DeadLetterQueue {
             let extent = self.index.extent().await?;
             let judgement = judge(ready, &extent);
             if self.is_excess_due(judgement == Judgement::Excessive) {
-                self.begin_pass();
+                self.begin_pass(Judgement::Excessive);
             }
             match judgement {
                 Judgement::Sound | Judgement::Excessive => return Ok(()),
@@ -112,7 +113,7 @@ impl DeadLetterQueue {
                     if extent.known {
                         self.index.doubt().await?;
                     }
-                    self.begin_pass();
+                    self.begin_pass(Judgement::Lacking);
                     tokio::time::sleep(LOOKED_EVERY).await;
                 }
                 Judgement::Lacking => {
@@ -131,6 +132,20 @@ impl DeadLetterQueue {
         }
     }
 
+    /// Returns once no pass is under way: it has letters in hand, which a job would not come by. Or once
+    /// `stop` is cancelled, which a job finds out for itself.
+    async fn until_no_pass(&self, stop: &CancellationToken) -> Result<(), Unavailable> {
+        while !stop.is_cancelled() {
+            match self.ensure_known().await {
+                Ok(()) if self.index.extent().await?.pass.is_none() => return Ok(()),
+                Ok(()) => tokio::time::sleep(LOOKED_EVERY).await,
+                Err(error) if error.cause().is::<StillLooking>() => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
     /// Whether entries without a letter have been there for so long that a pass is to see to them. What
     /// a command meets is let be: it ends before a pass would.
     fn is_excess_due(&self, is_excessive: bool) -> bool {
@@ -142,8 +157,8 @@ impl DeadLetterQueue {
         due
     }
 
-    /// Begins a pass in the background, unless one of this process is under way.
-    fn begin_pass(&self) {
+    /// Begins a pass in the background for this reason, unless one of this process is under way.
+    fn begin_pass(&self, why: Judgement) {
         let mut passing = self.passing();
         if passing
             .task
@@ -156,7 +171,7 @@ impl DeadLetterQueue {
         let (server, topology) = (self.server.clone(), self.topology.clone());
         let index = self.index.clone();
         passing.task = Some(tokio::spawn(async move {
-            let passed = pass(&server, topology, index).await;
+            let passed = pass(&server, topology, index, why).await;
             if let Err(error) = &passed {
                 tracing::warn!(%error, "the dead letters could not be looked through");
             }
@@ -238,11 +253,16 @@ async fn pass(
     server: &Server,
     topology: Arc<Topology>,
     index: Arc<dyn LetterIndex>,
+    why: Judgement,
 ) -> Result<(), Unavailable> {
     let Some(pass) = index.begin_pass().await? else {
         return Ok(());
     };
-    let passed = walk(server, topology, &index, &pass).await;
+    // Another process may have been through, and found what was lacking, since it was missed.
+    let passed = match why == Judgement::Lacking && index.extent().await?.known {
+        true => Ok(None),
+        false => walk(server, topology, &index, &pass).await,
+    };
     // Also after a failure: somebody else may try at once.
     let ended = index.end_pass(&pass, passed.as_ref().ok().copied().flatten());
     let ended = ended.await;
@@ -310,6 +330,7 @@ impl dead_letters::DeadLetters for DeadLetterQueue {
         if options.dry_run {
             return self.try_out(action, filter, options, report).await;
         }
+        self.until_no_pass(&options.stop).await?;
         // One at a low rate holds few letters, and may go on for hours.
         let _turn = match options.rate {
             Some(_) => None,

@@ -1,34 +1,19 @@
-//! Lists are right whoever has the letters in hand, whoever put them there, and whatever becomes of
-//! the index.
+//! Lists are right whoever has the letters in hand: they come from the index, by parts and in order.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures::future::join_all;
-use lapin::options::{BasicConsumeOptions, BasicPublishOptions, QueuePurgeOptions};
-use lapin::types::FieldTable;
-use lapin::{BasicProperties, Consumer};
-use prism_webhooks::domain::dead_letter::Reason;
+use lapin::Consumer;
+use lapin::options::BasicConsumeOptions;
+use lapin::types::{AMQPValue, FieldTable};
 use prism_webhooks::domain::delivery_state::DeliveryState;
 use prism_webhooks::engine::ports::{DeliveryRecord, Entry, Keep, LogWriter as _};
-use prism_webhooks::rabbitmq::publisher::Publisher;
 use prism_webhooks::redis::log_writer::RedisLogWriter;
 use prism_webhooks::store::dead_letters::{Action, DeadLetters as _, Filter, Options, Position};
-use prism_webhooks::store::letter_index::{LetterIndex as _, PassProgress, StillLooking};
 use prism_webhooks::store::retention::DeliveryLogSettings;
 
-use super::{Letters, give_up, ids, of, open};
+use super::{ids, of, open, put_in, put_in_with, with_letters};
 use crate::rabbitmq::world::{World, delivery};
-
-const REASON: Reason = Reason::AttemptsExhausted;
-
-/// A publisher that enters dead letters in the index, and so many letters.
-async fn with_letters(world: &World, letters: &Letters, many: usize) -> Publisher {
-    let publisher = world.publisher().with_index(letters.space.letters());
-    for id in 0..many {
-        give_up(&publisher, &format!("e{id}"), "w", REASON).await;
-    }
-    publisher
-}
 
 /// Takes everything out of the dead-letter queue and keeps it in hand.
 async fn take_all(world: &World, many: usize) -> (lapin::Connection, Consumer) {
@@ -48,20 +33,6 @@ async fn take_all(world: &World, many: usize) -> (lapin::Connection, Consumer) {
         world.queue_has(queue, 0).await;
     }
     (connection, consumer)
-}
-
-/// Publishes what no worker wrote straight to the dead-letter queue.
-async fn put_in(world: &World, id: &str) {
-    let connection = world.connection().await;
-    let channel = connection.create_channel().await.unwrap();
-    let queue = world.topology.dead_letters_queue();
-    let properties = BasicProperties::default().with_message_id(id.into());
-    let options = BasicPublishOptions::default();
-    channel
-        .basic_publish("".into(), queue.into(), options, b"{}", properties)
-        .await
-        .unwrap();
-    channel.close(200, "OK".into()).await.unwrap();
 }
 
 #[tokio::test]
@@ -154,152 +125,62 @@ async fn a_list_goes_on_behind_a_letter_that_has_gone() {
 }
 
 #[tokio::test]
-async fn what_others_put_into_the_queue_is_listed_like_the_rest() {
+async fn a_list_goes_on_behind_a_letter_that_has_gone_among_others_of_the_same_moment() {
     let world = World::declared().await;
     let letters = open(&world);
-    let publisher = with_letters(&world, &letters, 2).await;
-    assert_eq!(letters.list(&Filter::default(), 100).await.letters.len(), 2);
-    // A worker of an earlier version, and somebody who publishes straight to the queue, twice alike.
-    give_up(&world.publisher(), "old", "w", REASON).await;
-    for _ in 0..2 {
-        put_in(&world, "twin").await;
+    // They do not say since when, and stand in the order of their ids.
+    for id in 0..5 {
+        put_in(&world, &format!("p{id}")).await;
     }
     world
         .queue_has(world.topology.dead_letters_queue(), 5)
         .await;
-    let found = letters.list(&Filter::default(), 100).await;
-    let mut found = ids(&found);
-    found.sort_unstable();
-    assert_eq!(found, ["e0", "e1", "old", "twin", "twin"]);
-    give_up(&publisher, "new", "w", REASON).await;
-    assert_eq!(letters.list(&Filter::default(), 100).await.letters.len(), 6);
+    let first = letters.list(&Filter::default(), 3).await;
+    let gone = Filter {
+        ids: Some([ids(&first)[2].to_owned()].into()),
+        ..Filter::default()
+    };
+    letters
+        .process(Action::Purge, &gone, &Options::default(), |_| {})
+        .await;
+    let after = first.next.as_ref();
+    let second = letters.queue.list(&Filter::default(), after, 10).await;
+    let second = second.unwrap();
+    let mut all = [ids(&first), ids(&second)].concat();
+    all.sort_unstable();
+    assert_eq!(all, ["p0", "p1", "p2", "p3", "p4"]);
 }
 
 #[tokio::test]
-async fn a_letter_that_is_in_the_queue_twice_is_listed_once_and_hides_no_other() {
+async fn a_limit_takes_the_oldest_whatever_their_order_in_the_queue() {
     let world = World::declared().await;
     let letters = open(&world);
-    let publisher = with_letters(&world, &letters, 1).await;
-    // As when a publisher is cut off before it hears that it was taken.
-    give_up(&publisher, "e0", "w", REASON).await;
-    world
-        .queue_has(world.topology.dead_letters_queue(), 2)
-        .await;
-    for _ in 0..2 {
-        assert_eq!(ids(&letters.list(&Filter::default(), 100).await), ["e0"]);
+    for (id, at) in [
+        ("younger", "2026-02-01"),
+        ("oldest", "2026-01-01"),
+        ("old", "2026-01-02"),
+    ] {
+        let mut headers = FieldTable::default();
+        for (name, value) in [
+            ("reason", "expired".to_owned()),
+            ("dead-at", format!("{at}T00:00:00Z")),
+        ] {
+            headers.insert(name.into(), AMQPValue::LongString(value.into()));
+        }
+        put_in_with(&world, id, headers).await;
     }
-    put_in(&world, "other").await;
     world
         .queue_has(world.topology.dead_letters_queue(), 3)
         .await;
-    let found = letters.list(&Filter::default(), 100).await;
-    assert_eq!(found.letters.len(), 2);
-}
-
-#[tokio::test]
-async fn a_lost_index_is_made_anew() {
-    let world = World::declared().await;
-    let letters = open(&world);
-    let _publisher = with_letters(&world, &letters, 10).await;
-    assert_eq!(
-        letters.list(&Filter::default(), 100).await.letters.len(),
-        10
-    );
-    let pattern = letters.space.keys.letters_part("*");
-    let mut keys: Vec<String> = letters.space.ask(&["KEYS", &pattern]).await;
-    keys.push(letters.space.keys.letters());
-    keys.push(letters.space.keys.letters_of("acme"));
-    for key in keys {
-        let _: i64 = letters.space.ask(&["DEL", &key]).await;
-    }
-    assert_eq!(
-        letters.list(&Filter::default(), 100).await.letters.len(),
-        10
-    );
-    // Of some entries alone, as when Redis comes back from an older copy.
-    let one = delivery("e3", "w").id.to_string();
-    let _: i64 = letters
-        .space
-        .ask(&["HDEL", &letters.space.keys.letters(), &one])
-        .await;
-    let found = letters.list(&Filter::default(), 100).await;
-    assert_eq!(ids(&found).len(), 10);
-}
-
-#[tokio::test]
-async fn entries_whose_letters_somebody_purged_go_with_the_next_pass() {
-    let world = World::declared().await;
-    let letters = open(&world);
-    let publisher = with_letters(&world, &letters, 3).await;
-    assert_eq!(letters.list(&Filter::default(), 100).await.letters.len(), 3);
-    let connection = world.connection().await;
-    let channel = connection.create_channel().await.unwrap();
-    let queue = world.topology.dead_letters_queue();
-    let purge = QueuePurgeOptions::default();
-    channel.queue_purge(queue.into(), purge).await.unwrap();
-    // They were seen long ago, and then there is a letter more than is known.
-    let seen = letters.space.keys.letters_part("seen");
-    for id in ["e0", "e1", "e2"] {
-        let id = delivery(id, "w").id.to_string();
-        let _: i64 = letters.space.ask(&["ZADD", &seen, "1", &id]).await;
-    }
-    give_up(&publisher, "new", "w", REASON).await;
-    for id in 0..4 {
-        put_in(&world, &format!("p{id}")).await;
-    }
-    world.queue_has(queue, 5).await;
-    let found = letters.list(&Filter::default(), 100).await;
-    assert_eq!(found.letters.len(), 5, "{found:?}");
-}
-
-#[tokio::test]
-async fn an_entry_without_a_confirmed_letter_hides_none_that_has_no_entry() {
-    let world = World::declared().await;
-    let letters = open(&world);
-    let _publisher = with_letters(&world, &letters, 1).await;
-    assert_eq!(letters.list(&Filter::default(), 100).await.letters.len(), 1);
-    // A worker entered one, was killed before it published it, and the message came to something else.
-    let index = letters.space.letters();
-    let (filter, all) = (Filter::default(), None);
-    let mut lost = index.look(&filter, all, 1).await.unwrap().letters.remove(0);
-    lost.id = "lost".to_owned();
-    index.expect(&lost).await;
-    for part in ["seen", "unconfirmed"] {
-        let key = letters.space.keys.letters_part(part);
-        let _: i64 = letters.space.ask(&["ZADD", &key, "1", "lost"]).await;
-    }
-    put_in(&world, "hidden").await;
-    world
-        .queue_has(world.topology.dead_letters_queue(), 2)
-        .await;
-    let found = letters.list(&Filter::default(), 100).await;
-    let mut found = ids(&found);
-    found.sort_unstable();
-    assert_eq!(found, ["e0", "hidden"]);
-}
-
-#[tokio::test]
-async fn a_list_that_is_not_right_yet_is_refused_and_says_how_far_that_is() {
-    let world = World::declared().await;
-    let letters = open(&world);
-    give_up(&world.publisher(), "old", "w", REASON).await;
-    // Another process has begun a pass, and takes its time.
-    let index = letters.space.letters();
-    let pass = index.begin_pass().await.unwrap().unwrap();
-    assert!(index.begin_pass().await.unwrap().is_none(), "one at a time");
-    let progress = PassProgress {
-        looked_at: 300,
-        total: 5_000,
+    let one = Options {
+        limit: Some(1),
+        ..Options::default()
     };
-    index.note_pass(&pass, progress).await.unwrap();
-    let refused = letters.queue.list(&Filter::default(), None, 10).await;
-    let refused = refused.unwrap_err();
-    assert!(refused.cause().is::<StillLooking>());
-    let refused = refused.to_string();
-    assert!(refused.contains(" 6 % so far"), "{refused}");
-    assert!(!refused.contains("300"), "of everybody's: {refused}");
-    index.end_pass(&pass, None).await.unwrap();
-    assert_eq!(ids(&letters.list(&Filter::default(), 10).await), ["old"]);
+    letters
+        .process(Action::Purge, &Filter::default(), &one, |_| {})
+        .await;
+    let left = letters.list(&Filter::default(), 10).await;
+    assert_eq!(ids(&left), ["old", "younger"]);
 }
 
 #[tokio::test]

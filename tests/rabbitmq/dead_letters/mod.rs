@@ -3,8 +3,12 @@
 mod index;
 mod looking;
 mod moving;
+mod passes;
 mod poison;
 
+use lapin::BasicProperties;
+use lapin::options::BasicPublishOptions;
+use lapin::types::FieldTable;
 use prism_webhooks::domain::dead_letter::{Content, DeadLetter, Reason};
 use prism_webhooks::domain::delivery::LastAttempt;
 use prism_webhooks::engine::ports::FollowUp;
@@ -81,4 +85,39 @@ fn ids(found: &Found) -> Vec<&str> {
         .iter()
         .map(|letter| letter.event.as_deref().unwrap())
         .collect()
+}
+
+/// A publisher that enters dead letters in the index, and so many letters.
+async fn with_letters(world: &World, letters: &Letters, many: usize) -> Publisher {
+    let publisher = world.publisher().with_index(letters.space.letters());
+    for id in 0..many {
+        give_up(
+            &publisher,
+            &format!("e{id}"),
+            "w",
+            Reason::AttemptsExhausted,
+        )
+        .await;
+    }
+    publisher
+}
+
+/// Publishes what no worker wrote straight to the dead-letter queue.
+async fn put_in(world: &World, id: &str) {
+    put_in_with(world, id, FieldTable::default()).await;
+}
+
+async fn put_in_with(world: &World, id: &str, headers: FieldTable) {
+    let connection = world.connection().await;
+    let channel = connection.create_channel().await.unwrap();
+    let queue = world.topology.dead_letters_queue();
+    let properties = BasicProperties::default()
+        .with_message_id(id.into())
+        .with_headers(headers);
+    let options = BasicPublishOptions::default();
+    channel
+        .basic_publish("".into(), queue.into(), options, b"{}", properties)
+        .await
+        .unwrap();
+    channel.close(200, "OK".into()).await.unwrap();
 }
