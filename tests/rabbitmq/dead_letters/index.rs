@@ -3,8 +3,6 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures::future::join_all;
-use lapin::Consumer;
-use lapin::options::BasicConsumeOptions;
 use lapin::types::{AMQPValue, FieldTable};
 use prism_webhooks::domain::delivery_state::DeliveryState;
 use prism_webhooks::engine::ports::{DeliveryRecord, Entry, Keep, LogWriter as _};
@@ -12,28 +10,8 @@ use prism_webhooks::redis::log_writer::RedisLogWriter;
 use prism_webhooks::store::dead_letters::{Action, DeadLetters as _, Filter, Options, Position};
 use prism_webhooks::store::retention::DeliveryLogSettings;
 
-use super::{ids, of, open, put_in, put_in_with, with_letters};
+use super::{ids, of, open, put_in, put_in_with, take_all, with_letters};
 use crate::rabbitmq::world::{World, delivery};
-
-/// Takes everything out of the dead-letter queue and keeps it in hand.
-async fn take_all(world: &World, many: usize) -> (lapin::Connection, Consumer) {
-    let connection = world.connection().await;
-    let channel = connection.create_channel().await.unwrap();
-    let queue = world.topology.dead_letters_queue();
-    let consumer = channel
-        .basic_consume(
-            queue.into(),
-            "".into(),
-            BasicConsumeOptions::default(),
-            FieldTable::default(),
-        )
-        .await
-        .unwrap();
-    if many > 0 {
-        world.queue_has(queue, 0).await;
-    }
-    (connection, consumer)
-}
 
 #[tokio::test]
 async fn a_list_needs_nothing_from_the_queue_and_takes_nothing_from_it() {
@@ -45,7 +23,7 @@ async fn a_list_needs_nothing_from_the_queue_and_takes_nothing_from_it() {
         20
     );
     // As a look of earlier versions, or a person at the broker's page, takes them.
-    let (connection, _held) = take_all(&world, 20).await;
+    let (connection, _held) = take_all(&world).await;
     for _ in 0..3 {
         assert_eq!(
             letters.list(&Filter::default(), 100).await.letters.len(),

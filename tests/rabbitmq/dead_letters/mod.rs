@@ -6,9 +6,9 @@ mod moving;
 mod passes;
 mod poison;
 
-use lapin::BasicProperties;
-use lapin::options::BasicPublishOptions;
+use lapin::options::{BasicConsumeOptions, BasicPublishOptions};
 use lapin::types::FieldTable;
+use lapin::{BasicProperties, Consumer};
 use prism_webhooks::domain::dead_letter::{Content, DeadLetter, Reason};
 use prism_webhooks::domain::delivery::LastAttempt;
 use prism_webhooks::engine::ports::FollowUp;
@@ -120,4 +120,22 @@ async fn put_in_with(world: &World, id: &str, headers: FieldTable) {
         .await
         .unwrap();
     channel.close(200, "OK".into()).await.unwrap();
+}
+
+/// Takes everything out of the dead-letter queue and keeps it in hand.
+async fn take_all(world: &World) -> (lapin::Connection, Consumer) {
+    let connection = world.connection().await;
+    let channel = connection.create_channel().await.unwrap();
+    let queue = world.topology.dead_letters_queue();
+    let consumer = channel
+        .basic_consume(
+            queue.into(),
+            "".into(),
+            BasicConsumeOptions::default(),
+            FieldTable::default(),
+        )
+        .await
+        .unwrap();
+    world.queue_has(queue, 0).await;
+    (connection, consumer)
 }

@@ -1,12 +1,15 @@
 //! A pass sees to what has no entry, and to entries that have no letter: lists are right whoever put
 //! letters into the queue, or took them out, and whatever becomes of the index.
 
+use std::pin::pin;
+use std::time::Duration;
+
 use lapin::options::QueuePurgeOptions;
 use prism_webhooks::domain::dead_letter::Reason;
 use prism_webhooks::store::dead_letters::{Action, DeadLetters as _, Filter, Options};
 use prism_webhooks::store::letter_index::{LetterIndex as _, PassProgress, StillLooking};
 
-use super::{give_up, ids, open, put_in, with_letters};
+use super::{give_up, ids, open, put_in, take_all, with_letters};
 use crate::rabbitmq::world::{World, delivery};
 
 const REASON: Reason = Reason::AttemptsExhausted;
@@ -160,19 +163,25 @@ async fn a_list_that_is_not_right_yet_is_refused_and_says_how_far_that_is() {
     assert_eq!(ids(&letters.list(&Filter::default(), 10).await), ["old"]);
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_job_that_is_begun_beside_a_pass_takes_all_that_is_meant() {
+#[tokio::test]
+async fn a_job_that_is_begun_beside_a_pass_waits_for_it_and_takes_all_that_is_meant() {
     let world = World::declared().await;
     let letters = open(&world);
-    let old = world.publisher();
-    for id in 0..300 {
-        give_up(&old, &format!("e{id}"), "w", REASON).await;
-    }
+    let _publisher = with_letters(&world, &letters, 20).await;
     let (all, how) = (Filter::default(), Options::default());
-    // What a pass has in hand is in nobody's sight.
-    let passing = letters.list(&all, 1_000);
-    let purging = letters.process(Action::Purge, &all, &how, |_| {});
-    let (_, purged) = tokio::join!(passing, purging);
-    assert_eq!(purged.done, 300);
-    assert!(letters.list(&all, 1_000).await.letters.is_empty());
+    assert_eq!(letters.list(&all, 100).await.letters.len(), 20);
+    // Another process goes through the queue, and has them all in hand.
+    let index = letters.space.letters();
+    let pass = index.begin_pass().await.unwrap().unwrap();
+    let (connection, _held) = take_all(&world).await;
+    let mut purging = pin!(letters.process(Action::Purge, &all, &how, |_| {}));
+    let waiting = tokio::time::timeout(Duration::from_secs(1), &mut purging).await;
+    assert!(waiting.is_err(), "{waiting:?}");
+    connection.close(200, "OK".into()).await.unwrap();
+    world
+        .queue_has(world.topology.dead_letters_queue(), 20)
+        .await;
+    index.end_pass(&pass, Some(0)).await.unwrap();
+    assert_eq!(purging.await.done, 20);
+    assert!(letters.list(&all, 100).await.letters.is_empty());
 }
