@@ -12,7 +12,7 @@ use crate::domain::endpoint::shown;
 /// no value: a stream stores the names once for all entries that have the same.
 pub(super) const COUNT: usize = 19;
 
-/// Appends the fields of `attempt`, each with its value, to an `XADD`.
+/// Appends the fields of `attempt`, each with its value, to a command.
 pub(super) fn write(attempt: &Attempt, command: &mut Cmd) {
     let mut field = |name: &str, value: &str| {
         command.arg(name).arg(value);

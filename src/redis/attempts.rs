@@ -1,7 +1,7 @@
 //! The attempts on record, for commands and the API, newest first.
 
 use jiff::{SignedDuration, Timestamp};
-use redis::cmd;
+use redis::{Pipeline, cmd};
 
 use super::attempt_fields;
 use super::connection::Connection;
@@ -48,18 +48,13 @@ impl Attempts {
         limit: usize,
         before: Option<EntryId>,
     ) -> Result<Page, StoreError> {
-        // The stream with the fewest entries that has all that are wanted.
-        let stream = self.key(&Scope::of(filter).record);
         let mut page = Page::default();
         let mut end = before.map_or_else(|| "+".to_owned(), |id| format!("({id}"));
         // Mostly everything is wanted, and then no more need be read.
         let mut count = limit.clamp(1, PAGE);
         let mut examined = 0;
         while examined < MAX_EXAMINED {
-            let mut command = cmd("XREVRANGE");
-            command.arg(&stream).arg(&end).arg("-");
-            command.arg("COUNT").arg(count);
-            let entries: Entries = self.connection.call(&command).await?;
+            let entries = self.newest_first(&Scope::of(filter), &end, count).await?;
             let whole = entries.len() == count;
             examined += entries.len();
             count = PAGE;
@@ -70,6 +65,10 @@ impl Attempts {
                     return Ok(page);
                 }
                 page.next = Some(entry);
+                // It was in the list still, and is no longer on record.
+                if fields.is_empty() {
+                    continue;
+                }
                 match decoded(entry, fields) {
                     Some(one) if filter.wants(&one.attempt) => {
                         let first = filter.ends_with(&one.attempt);
@@ -95,6 +94,46 @@ impl Attempts {
             }
         }
         Ok(page)
+    }
+
+    /// So many entries before `end`, of the stream with the fewest that has all that are wanted.
+    async fn newest_first(
+        &self,
+        scope: &Scope,
+        end: &str,
+        count: usize,
+    ) -> Result<Entries, StoreError> {
+        let listed = match (&scope.record, &scope.organization) {
+            (Record::Whole, Some(organization)) => {
+                Some(self.keys.organization_attempts(organization))
+            }
+            _ => None,
+        };
+        let stream = self.key(&scope.record);
+        let mut command = cmd("XREVRANGE");
+        command
+            .arg(listed.as_ref().unwrap_or(&stream))
+            .arg(end)
+            .arg("-");
+        command.arg("COUNT").arg(count);
+        let mut entries: Entries = self.connection.call(&command).await?;
+        if listed.is_some() && !entries.is_empty() {
+            self.fill(&stream, &mut entries).await?;
+        }
+        Ok(entries)
+    }
+
+    /// Puts to the ids of a list what stands under them in the stream: nothing, if that is gone.
+    async fn fill(&self, stream: &str, entries: &mut Entries) -> Result<(), StoreError> {
+        let mut each = Pipeline::with_capacity(entries.len());
+        for (id, _) in entries.iter() {
+            each.cmd("XRANGE").arg(stream).arg(id).arg(id);
+        }
+        let found: Vec<Entries> = self.connection.read_all(&each).await?;
+        for ((_, fields), found) in entries.iter_mut().zip(found) {
+            *fields = found.into_iter().next().unwrap_or_default().1;
+        }
+        Ok(())
     }
 
     /// The attempt that stands under `entry` in a webhook's stream.

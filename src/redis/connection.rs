@@ -127,6 +127,14 @@ impl Connection {
         .await
     }
 
+    /// Reads with many commands in one go, all of which must succeed.
+    pub async fn read_all<T: FromRedisValue>(&self, commands: &Pipeline) -> Result<T, StoreError> {
+        self.within(TIME_LIMIT, |mut connection| async move {
+            commands.query_async(&mut connection).await
+        })
+        .await
+    }
+
     /// Repeats `call` until it succeeds or is refused for good, for as long as Redis is away.
     pub async fn persist<T, F>(&self, mut call: impl FnMut() -> F) -> Result<T, StoreError>
     where

@@ -95,6 +95,12 @@ impl Keys {
         format!("{}:{{{organization}}}:attempts:{webhook}", self.prefix)
     }
 
+    /// Stream, capped, expires without new ones: the attempts of an organization, as their ids in the
+    /// stream of [all](Self::attempts).
+    pub fn organization_attempts(&self, organization: &Organization) -> String {
+        format!("{}:{{{organization}}}:attempts", self.prefix)
+    }
+
     /// Hash, expires: the state of a delivery, and its body if it failed.
     pub fn delivery(&self, organization: &Organization, delivery: &DeliveryId) -> String {
         format!("{}:{{{organization}}}:delivery:{delivery}", self.prefix)

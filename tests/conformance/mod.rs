@@ -17,6 +17,7 @@ mod rabbitmq_and_redis;
 mod record;
 mod sealing;
 mod sqlite;
+pub mod tenants;
 mod webhooks;
 
 /// Runs every behaviour against an adapter.

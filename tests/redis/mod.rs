@@ -10,4 +10,5 @@ mod log;
 mod outage;
 mod pauses;
 mod subscriptions;
+mod tenants;
 mod webhooks;

@@ -18,6 +18,7 @@ use crate::store::retention::{
 };
 use crate::store::statistics::Counted;
 
+const ATTEMPT: &str = include_str!("../scripts/attempt.lua");
 const RECORD: &str = include_str!("../scripts/delivery_state.lua");
 const TEND: &str = include_str!("../scripts/tend.lua");
 
@@ -27,6 +28,7 @@ pub(super) struct Encoder {
     keys: Keys,
     settings: DeliveryLogSettings,
     all_attempts: String,
+    attempt: Script,
     record: Script,
     delivered: Script,
     tend: Script,
@@ -38,6 +40,7 @@ impl Encoder {
             all_attempts: keys.attempts(),
             keys,
             settings,
+            attempt: Script::new(ATTEMPT),
             record: Script::new(RECORD),
             delivered: Script::new(&letters::delivered()),
             tend: Script::new(TEND),
@@ -45,8 +48,8 @@ impl Encoder {
     }
 
     /// The commands that make the scripts known to a server that forgot them.
-    pub(super) fn load(&self) -> [Cmd; 3] {
-        [RECORD, TEND, &letters::delivered()].map(|script| {
+    pub(super) fn load(&self) -> [Cmd; 4] {
+        [ATTEMPT, RECORD, TEND, &letters::delivered()].map(|script| {
             let mut command = redis::cmd("SCRIPT");
             command.arg("LOAD").arg(script);
             command
@@ -88,10 +91,12 @@ impl Encoder {
         let WebhookKey { organization, id } = webhook;
         let [outcomes, durations] = self.keys.counts(organization, id);
         let (first, last) = statistics::days(now);
-        pipeline.cmd("EVALSHA").arg(self.tend.get_hash()).arg(3);
+        pipeline.cmd("EVALSHA").arg(self.tend.get_hash()).arg(5);
         pipeline.arg(self.keys.webhooks(organization));
         pipeline.arg(self.keys.webhook_attempts(organization, id));
         pipeline.arg(self.keys.health(webhook));
+        pipeline.arg(self.keys.organization_attempts(organization));
+        pipeline.arg(&self.all_attempts);
         pipeline.arg(id.as_str()).arg(QUIET_KEPT.as_secs());
         pipeline.arg(outcomes).arg(durations).arg(first).arg(last);
     }
@@ -131,21 +136,22 @@ impl Encoder {
     }
 
     fn attempt(&self, attempt: &Attempt, pipeline: &mut Pipeline) -> usize {
-        let own = self
-            .keys
-            .webhook_attempts(&attempt.organization, &attempt.webhook_id);
+        let Attempt {
+            organization,
+            webhook_id,
+            ..
+        } = attempt;
         let size = attempt_fields::size(attempt);
-        for (stream, kept) in [
-            (&self.all_attempts, self.settings.attempts_kept),
-            (&own, self.settings.attempts_kept_per_webhook),
-        ] {
-            let mut command = Cmd::with_capacity(6 + 2 * attempt_fields::COUNT, size);
-            command.arg("XADD").arg(stream);
-            command.arg("MAXLEN").arg("~").arg(kept).arg("*");
-            attempt_fields::write(attempt, &mut command);
-            pipeline.add_command(command);
-        }
-        2 * size
+        let mut command = Cmd::with_capacity(8 + 2 * attempt_fields::COUNT, size);
+        command.arg("EVALSHA").arg(self.attempt.get_hash()).arg(3);
+        command.arg(&self.all_attempts);
+        command.arg(self.keys.webhook_attempts(organization, webhook_id));
+        command.arg(self.keys.organization_attempts(organization));
+        command.arg(self.settings.attempts_kept);
+        command.arg(self.settings.attempts_kept_per_webhook);
+        attempt_fields::write(attempt, &mut command);
+        pipeline.add_command(command);
+        size
     }
 
     fn mark(&self, mark: &SettledMarker, pipeline: &mut Pipeline) {
