@@ -10,6 +10,9 @@ use super::delivery::{Delivery, LastAttempt, Trigger};
 use super::endpoint::shown;
 use super::ids::{DeliveryId, EventId, EventType, Organization, WebhookId};
 use super::outcome::{Outcome, Reply};
+use super::request::as_sent;
+use super::secret::{Secret, SecretId};
+use super::trace_context::TraceParent;
 use super::webhook::Webhook;
 
 /// The record of one HTTP request. The field names are those of the stream's entries.
@@ -56,18 +59,31 @@ pub struct Attempt {
     pub next_attempt_at: Option<Timestamp>,
     /// The worker that made it.
     pub worker: String,
+    /// The names of the headers that it carried of its webhook's own, as they went out; `None` if an
+    /// earlier version made it, which did not record that.
+    #[serde(default)]
+    pub own_headers: Option<Vec<String>>,
+    /// The secrets that signed it, the current one first; none if it was not signed; `None` as above.
+    #[serde(default)]
+    pub signed_by: Option<Vec<SecretId>>,
+    /// Its `traceparent`, if it carried one and that was recorded.
+    #[serde(default)]
+    pub traceparent: Option<TraceParent>,
 }
 
 impl Attempt {
-    /// The record of the next attempt of `delivery`, which began at `started_at` and got `reply`.
+    /// The record of the next attempt of `delivery`, which began at `started_at`, as `span`, with the
+    /// headers that [`request::headers`](super::request::headers) makes of that, and got `reply`.
     pub fn made(
         delivery: &Delivery,
         webhook: &Webhook,
-        started_at: Timestamp,
+        (started_at, span): (Timestamp, u64),
         outcome: Outcome,
         reply: Reply,
         worker: &str,
     ) -> Self {
+        let own_headers = webhook.headers.iter().map(|(name, _)| as_sent(name));
+        let signed_by = webhook.active_secrets(started_at).map(Secret::id);
         let (response, error) = match reply.result {
             Ok(response) => {
                 let error = response.broken.as_ref().map(ToString::to_string);
@@ -99,6 +115,9 @@ impl Attempt {
             remote_addr: reply.remote_addr,
             next_attempt_at: None,
             worker: worker.to_owned(),
+            own_headers: Some(own_headers.collect()),
+            signed_by: Some(signed_by.collect()),
+            traceparent: delivery.event.traceparent.map(|parent| parent.child(span)),
         }
     }
 

@@ -4,7 +4,9 @@ use http::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, USER_AGENT}
 use jiff::Timestamp;
 
 use super::delivery::Delivery;
+use super::secret::Secret;
 use super::signature;
+use super::trace_context::TraceParent;
 use super::webhook::Webhook;
 
 /// The lower-case hex HMAC-SHA256 of the body behind `sha256=`.
@@ -31,32 +33,56 @@ const PRODUCT: HeaderValue =
 /// The headers of the next attempt of `delivery` to `webhook`, made at `now`. `span` names the
 /// request's span in the event's trace.
 pub fn headers(webhook: &Webhook, delivery: &Delivery, now: Timestamp, span: u64) -> HeaderMap {
-    let event = &delivery.event;
-    let seconds = now.as_second();
-    let mut headers = HeaderMap::with_capacity(10 + webhook.headers.len());
-    // Their own first: none of them can be one of ours.
-    headers.extend(webhook.headers.iter().cloned());
-    headers.insert(CONTENT_TYPE, JSON);
-    headers.insert(USER_AGENT, PRODUCT);
-    headers.insert(PRISM_EVENT, ascii(event.event_type.as_str()));
-    headers.insert(PRISM_DELIVERY, ascii(delivery.id.as_str()));
-    headers.insert(PRISM_ATTEMPT, HeaderValue::from(delivery.attempt));
-    headers.insert(WEBHOOK_ID, ascii(event.id.as_str()));
-    headers.insert(WEBHOOK_TIMESTAMP, HeaderValue::from(seconds));
+    let traceparent = delivery.event.traceparent;
+    let carried = Carried {
+        own: &webhook.headers,
+        secrets: webhook.active_secrets(now).collect(),
+        traceparent: traceparent.map(|parent| parent.child(span)),
+    };
+    carried.headers(delivery, now)
+}
 
-    let mut secrets = webhook.active_secrets(now).peekable();
-    if let Some(newest) = secrets.peek() {
-        headers.insert(
-            PRISM_SIGNATURE,
-            ascii(&signature::prism(newest, &event.body)),
-        );
-        let standard = signature::standard(secrets, event.id.as_str(), seconds, &event.body);
-        headers.insert(WEBHOOK_SIGNATURE, ascii(&standard));
+/// What makes the headers of two requests differ that have the same delivery, attempt and time.
+#[derive(Debug)]
+pub struct Carried<'a> {
+    /// The webhook's own headers.
+    pub own: &'a [(HeaderName, HeaderValue)],
+    /// The secrets that sign, the current one first.
+    pub secrets: Vec<&'a Secret>,
+    /// The request's place in its trace.
+    pub traceparent: Option<TraceParent>,
+}
+
+impl Carried<'_> {
+    /// The headers of the next attempt of `delivery`, made at `now`.
+    pub fn headers(self, delivery: &Delivery, now: Timestamp) -> HeaderMap {
+        let event = &delivery.event;
+        let seconds = now.as_second();
+        let mut headers = HeaderMap::with_capacity(10 + self.own.len());
+        // Their own first: none of them can be one of ours.
+        headers.extend(self.own.iter().cloned());
+        headers.insert(CONTENT_TYPE, JSON);
+        headers.insert(USER_AGENT, PRODUCT);
+        headers.insert(PRISM_EVENT, ascii(event.event_type.as_str()));
+        headers.insert(PRISM_DELIVERY, ascii(delivery.id.as_str()));
+        headers.insert(PRISM_ATTEMPT, HeaderValue::from(delivery.attempt));
+        headers.insert(WEBHOOK_ID, ascii(event.id.as_str()));
+        headers.insert(WEBHOOK_TIMESTAMP, HeaderValue::from(seconds));
+
+        if let Some(current) = self.secrets.first() {
+            headers.insert(
+                PRISM_SIGNATURE,
+                ascii(&signature::prism(current, &event.body)),
+            );
+            let standard =
+                signature::standard(self.secrets, event.id.as_str(), seconds, &event.body);
+            headers.insert(WEBHOOK_SIGNATURE, ascii(&standard));
+        }
+        if let Some(traceparent) = self.traceparent {
+            headers.insert(TRACEPARENT, ascii(&traceparent.to_string()));
+        }
+        headers
     }
-    if let Some(parent) = event.traceparent {
-        headers.insert(TRACEPARENT, ascii(&parent.child(span).to_string()));
-    }
-    headers
 }
 
 /// A header's name as it goes out: each word of it begins with a capital. Names have no case, but some

@@ -1,11 +1,13 @@
 //! A secret that cannot be printed by accident.
 
 use std::fmt;
+use std::str::FromStr;
 
 use base64::Engine as _;
 use base64::engine::DecodePaddingMode;
 use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig, STANDARD};
 use rand::RngExt as _;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 /// The prefix of a secret in the Standard Webhooks form, whose rest is Base64.
@@ -25,6 +27,7 @@ const LENIENT: GeneralPurpose = GeneralPurpose::new(
 pub struct Secret {
     text: String,
     standard_key: Vec<u8>,
+    id: SecretId,
 }
 
 /// Why a text cannot be a signing secret. Never quotes the text.
@@ -57,6 +60,7 @@ impl Secret {
             },
         };
         Ok(Self {
+            id: SecretId::of(text),
             text: text.to_owned(),
             standard_key,
         })
@@ -74,10 +78,17 @@ impl Secret {
     /// A new secret in the Standard Webhooks form, of 32 bytes from `rng`.
     pub fn generate(rng: &mut impl rand::CryptoRng) -> Self {
         let key: [u8; 32] = rng.random();
+        let text = format!("{STANDARD_PREFIX}{}", STANDARD.encode(key));
         Self {
-            text: format!("{STANDARD_PREFIX}{}", STANDARD.encode(key)),
+            id: SecretId::of(&text),
+            text,
             standard_key: key.to_vec(),
         }
+    }
+
+    /// What names the secret where it may be seen.
+    pub fn id(&self) -> SecretId {
+        self.id
     }
 
     /// The secret as its owner wrote it, for storing it and for showing it once when generated.
@@ -99,6 +110,57 @@ impl Secret {
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Secret(***)")
+    }
+}
+
+/// Names a [`Secret`] in the record of what it signed: the beginning of a digest, 8 hexadecimal digits.
+/// A secret cannot be had from it, but a guess can be tried against it, as against a signature: one that
+/// was generated withstands that. Two secrets have the same one in one of 2^32 cases.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
+pub struct SecretId([u8; 4]);
+
+/// A text that is no [`SecretId`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the id of a secret has 8 hexadecimal digits")]
+pub struct NoSecretId;
+
+impl SecretId {
+    fn of(text: &str) -> Self {
+        let mut digest = Sha256::new_with_prefix("prism-webhooks signing secret\0");
+        digest.update(text);
+        let digest = digest.finalize();
+        Self(std::array::from_fn(|index| digest[index]))
+    }
+}
+
+impl FromStr for SecretId {
+    type Err = NoSecretId;
+
+    fn from_str(text: &str) -> Result<Self, NoSecretId> {
+        let mut id = [0; 4];
+        hex::decode_to_slice(text, &mut id).map_err(|_| NoSecretId)?;
+        Ok(Self(id))
+    }
+}
+
+impl TryFrom<String> for SecretId {
+    type Error = NoSecretId;
+
+    fn try_from(text: String) -> Result<Self, NoSecretId> {
+        text.parse()
+    }
+}
+
+impl From<SecretId> for String {
+    fn from(id: SecretId) -> Self {
+        id.to_string()
+    }
+}
+
+impl fmt::Display for SecretId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&hex::encode(self.0))
     }
 }
 

@@ -3,9 +3,13 @@
 //! <https://www.w3.org/TR/trace-context/#traceparent-header>
 
 use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
 
 /// A well-formed `traceparent`: the trace that something belongs to and the span that caused it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
 pub struct TraceParent {
     trace_id: u128,
     span_id: u64,
@@ -40,6 +44,33 @@ impl TraceParent {
             span_id: random.max(1),
             ..self
         }
+    }
+}
+
+/// A text that is no [`TraceParent`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("this is no traceparent of W3C Trace Context")]
+pub struct NoTraceParent;
+
+impl FromStr for TraceParent {
+    type Err = NoTraceParent;
+
+    fn from_str(text: &str) -> Result<Self, NoTraceParent> {
+        Self::parse(text).ok_or(NoTraceParent)
+    }
+}
+
+impl TryFrom<String> for TraceParent {
+    type Error = NoTraceParent;
+
+    fn try_from(text: String) -> Result<Self, NoTraceParent> {
+        text.parse()
+    }
+}
+
+impl From<TraceParent> for String {
+    fn from(parent: TraceParent) -> Self {
+        parent.to_string()
     }
 }
 

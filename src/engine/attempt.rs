@@ -133,7 +133,14 @@ impl Engine {
         place.ended(reply.duration, shown(outcome, longest));
         let verdict = self.verdict(outcome, delivery, webhook, &key, now).await;
         let worker = &self.settings.worker;
-        let record = Attempt::made(delivery, webhook, started_at, outcome, reply, worker);
+        let record = Attempt::made(
+            delivery,
+            webhook,
+            (started_at, span),
+            outcome,
+            reply,
+            worker,
+        );
         let made = FinishedAttempt {
             key,
             webhook,

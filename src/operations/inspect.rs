@@ -1,8 +1,5 @@
-//! What is on record of a delivery, and the request of an attempt as it was sent.
+//! What is on record of a delivery.
 
-use std::sync::Arc;
-
-use bytes::Bytes;
 use jiff::Timestamp;
 use serde::Serialize;
 
@@ -11,11 +8,8 @@ use crate::domain::attempt::Attempt;
 use crate::domain::dead_letter::Reason;
 use crate::domain::delivery::Delivery;
 use crate::domain::delivery_state::DeliveryState;
-use crate::domain::event::Event;
 use crate::domain::ids::{DeliveryId, Organization, WebhookId};
-use crate::domain::request;
-use crate::domain::webhook::Webhook;
-use crate::registry::webhooks::{Listed, StoredWebhook, WebhooksError};
+use crate::registry::webhooks::{Listed, WebhooksError};
 use crate::store::delivery_log::{AttemptFilter, Recorded};
 use crate::store::{Unavailable, search};
 
@@ -193,75 +187,4 @@ async fn webhooks(
         Listed::Invalid { id, .. } => WebhookId::new(&id).ok(),
     });
     Ok(ids.collect())
-}
-
-/// A request as it was sent, as far as that is known.
-#[derive(Debug, PartialEq, Eq)]
-pub struct SentRequest {
-    /// The endpoint at the time.
-    pub url: String,
-    /// Its headers. The values of the webhook's own are hidden: they may be credentials.
-    pub headers: Vec<(String, String)>,
-    /// The body, if it is kept.
-    pub body: Option<Bytes>,
-    /// Whether it was signed, and the signatures are not shown because the body is not kept.
-    pub signatures_missing: bool,
-    /// Whether the webhook was changed since: its headers and secrets may have been others.
-    pub changed_since: bool,
-}
-
-/// The text in the place of a value that is not shown.
-pub const HIDDEN: &str = "(hidden)";
-
-/// The request of `attempt`, made again from the record and from the webhook as it is now.
-pub fn sent(attempt: &Attempt, webhook: &StoredWebhook, kept: Option<&Delivery>) -> SentRequest {
-    let body = kept.map(|delivery| delivery.event.body.clone());
-    let event = Event {
-        id: attempt.event_id.clone(),
-        event_type: attempt.event_type.clone(),
-        organization: attempt.organization.clone(),
-        traceparent: kept.and_then(|delivery| delivery.event.traceparent),
-        body: body.clone().unwrap_or_default(),
-    };
-    let delivery = Delivery {
-        id: attempt.delivery_id.clone(),
-        attempt: attempt.attempt,
-        ..Delivery::first(Arc::new(event), attempt.webhook_id.clone())
-    };
-    let signed = webhook.webhook.active_secrets(attempt.started_at).count() > 0;
-    let signing = Webhook {
-        secrets: match body {
-            Some(_) => webhook.webhook.secrets.clone(),
-            None => Vec::new(),
-        },
-        ..webhook.webhook.clone()
-    };
-    let own: Vec<&str> = signing
-        .headers
-        .iter()
-        .map(|(name, _)| name.as_str())
-        .collect();
-    let headers = request::headers(&signing, &delivery, attempt.started_at, 0);
-    let shown = headers.iter().map(|(name, value)| {
-        let value = match name.as_str() {
-            name if own.contains(&name) => HIDDEN.to_owned(),
-            // The request's own span is not on record.
-            "traceparent" => value
-                .to_str()
-                .unwrap_or("")
-                .replace("-0000000000000000-", "-…-"),
-            _ => value.to_str().unwrap_or("").to_owned(),
-        };
-        (request::as_sent(name), value)
-    });
-    SentRequest {
-        url: attempt.url.clone(),
-        headers: shown.collect(),
-        signatures_missing: signed && body.is_none(),
-        body,
-        changed_since: webhook
-            .document
-            .updated_at
-            .is_some_and(|at| at > attempt.started_at),
-    }
 }

@@ -21,5 +21,6 @@ pub mod inspect;
 pub mod jobs;
 pub mod listing;
 pub mod retry;
+pub mod sent;
 pub mod statistics;
 pub mod test;

@@ -70,9 +70,10 @@ impl Tester {
             trigger: Trigger::Test,
             ..Delivery::first(Arc::new(event), webhook.id.clone())
         };
+        let span = rand::random();
         let sent = Request {
             url: webhook.url.clone(),
-            headers: request::headers(webhook, &delivery, started_at, rand::random()),
+            headers: request::headers(webhook, &delivery, started_at, span),
             body: delivery.event.body.clone(),
         };
         let reply = self.sender.send(sent).await;
@@ -89,7 +90,8 @@ impl Tester {
             // the process may end after that.
             self.log.succeeded(&key, now);
         }
-        let attempt = Attempt::made(&delivery, webhook, started_at, outcome, reply, &self.worker);
+        let began = (started_at, span);
+        let attempt = Attempt::made(&delivery, webhook, began, outcome, reply, &self.worker);
         let entry = Entry {
             attempt: Some(attempt.clone()),
             ..Entry::default()

@@ -1,5 +1,6 @@
 //! An attempt as the fields of a stream's entry, both ways.
 
+use std::str::FromStr;
 use std::time::Duration;
 
 use redis::Cmd;
@@ -10,7 +11,7 @@ use crate::domain::endpoint::shown;
 
 /// How many fields there are. All of them are always written, in the same order, empty if there is
 /// no value: a stream stores the names once for all entries that have the same.
-pub(super) const COUNT: usize = 19;
+pub(super) const COUNT: usize = 22;
 
 /// Appends the fields of `attempt`, each with its value, to a command.
 pub(super) fn write(attempt: &Attempt, command: &mut Cmd) {
@@ -57,6 +58,35 @@ pub(super) fn write(attempt: &Attempt, command: &mut Cmd) {
         &optional(attempt.next_attempt_at.map(|time| time.to_string())),
     );
     field("worker", &attempt.worker);
+    field("own_headers", &joined(attempt.own_headers.as_deref()));
+    field("signed_by", &joined(attempt.signed_by.as_deref()));
+    field(
+        "traceparent",
+        &optional(attempt.traceparent.map(|parent| parent.to_string())),
+    );
+}
+
+/// What is known to be none is not empty, as what is not known is.
+const NONE: &str = "-";
+
+/// Names and ids have no commas.
+fn joined<T: ToString>(all: Option<&[T]>) -> String {
+    match all {
+        None => String::new(),
+        Some([]) => NONE.to_owned(),
+        Some(all) => all.iter().map(T::to_string).collect::<Vec<_>>().join(","),
+    }
+}
+
+fn parted<T: FromStr>(texts: &Texts, field: &'static str) -> Result<Option<Vec<T>>, Unreadable> {
+    match texts.text(field)? {
+        "" => Ok(None),
+        NONE => Ok(Some(Vec::new())),
+        all => {
+            let parts: Result<Vec<T>, _> = all.split(',').map(str::parse).collect();
+            parts.map(Some).map_err(|_| Unreadable { field })
+        }
+    }
 }
 
 /// About how many bytes the values take.
@@ -94,6 +124,9 @@ pub(super) fn read(texts: &Texts) -> Result<Attempt, Unreadable> {
         remote_addr: texts.optional("remote_addr")?,
         next_attempt_at: texts.optional("next_attempt_at")?,
         worker: texts.text("worker")?.to_owned(),
+        own_headers: parted(texts, "own_headers")?,
+        signed_by: parted(texts, "signed_by")?,
+        traceparent: texts.optional("traceparent")?,
     })
 }
 
@@ -130,6 +163,14 @@ mod tests {
             remote_addr: Some("[::1]:443".parse().unwrap()),
             next_attempt_at: Some("2026-01-02T03:05:05Z".parse().unwrap()),
             worker: "worker-1".to_owned(),
+            own_headers: Some(vec!["X-Team".to_owned(), "Authorization".to_owned()]),
+            signed_by: Some(vec![
+                "0123abcd".parse().unwrap(),
+                "cafe0000".parse().unwrap(),
+            ]),
+            traceparent: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+                .parse()
+                .ok(),
         }
     }
 
@@ -164,9 +205,18 @@ mod tests {
             remote_addr: None,
             next_attempt_at: None,
             duration: Duration::ZERO,
+            own_headers: None,
+            signed_by: None,
+            traceparent: None,
             ..attempt()
         };
-        assert_eq!(read_back(&bare), Ok(bare));
+        assert_eq!(read_back(&bare), Ok(bare.clone()));
+        let unsigned = Attempt {
+            own_headers: Some(Vec::new()),
+            signed_by: Some(Vec::new()),
+            ..bare
+        };
+        assert_eq!(read_back(&unsigned), Ok(unsigned));
     }
 
     #[test]

@@ -70,6 +70,12 @@ pub async fn an_attempt_is_read_back_exactly(adapter: &impl Adapter) {
         duration: Duration::from_micros(12_345_007),
         remote_addr: Some("[::1]:443".parse().unwrap()),
         next_attempt_at: Some("2026-01-02T03:05:05Z".parse().unwrap()),
+        own_headers: Some(vec!["X-Team".to_owned(), "Authorization".to_owned()]),
+        signed_by: Some(vec![
+            "0123abcd".parse().unwrap(),
+            "cafe0000".parse().unwrap(),
+        ]),
+        traceparent: TraceParent::parse("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"),
         ..attempt("e1", "w1")
     };
     let bare = Attempt {
@@ -77,6 +83,8 @@ pub async fn an_attempt_is_read_back_exactly(adapter: &impl Adapter) {
         response_body: String::new(),
         remote_addr: None,
         duration: Duration::ZERO,
+        own_headers: Some(Vec::new()),
+        signed_by: Some(Vec::new()),
         ..attempt("e2", "w1")
     };
     let log = adapter.log();

@@ -13,7 +13,7 @@ use std::io::Write;
 const PAGE: usize = 500;
 
 /// Fields of an entry that always have a value.
-const ALWAYS: [&str; 13] = [
+const ALWAYS: [&str; 15] = [
     "delivery_id",
     "event_id",
     "event_type",
@@ -27,16 +27,19 @@ const ALWAYS: [&str; 13] = [
     "started_at",
     "duration_ms",
     "worker",
+    "own_headers",
+    "signed_by",
 ];
 
 /// The other fields of an entry.
-const SOMETIMES: [&str; 6] = [
+const SOMETIMES: [&str; 7] = [
     "status_code",
     "location",
     "error",
     "response_body",
     "remote_addr",
     "next_attempt_at",
+    "traceparent",
 ];
 
 /// What a test promises beyond "nothing lost, no holes".

@@ -15,8 +15,10 @@ use crate::domain::attempt::Attempt;
 use crate::domain::delivery::Trigger;
 use crate::domain::delivery_state::DeliveryState;
 use crate::domain::ids::DeliveryId;
-use crate::operations::inspect::{self, HIDDEN, Inspected, SentRequest};
+use crate::domain::secret::SecretId;
+use crate::operations::inspect::{self, Inspected};
 use crate::operations::retry::{self, RetryError};
+use crate::operations::sent::{HIDDEN, SentRequest, Signed, sent};
 use crate::store::delivery_log::AttemptFilter;
 use crate::store::search;
 use crate::web::cursor::Cursors;
@@ -43,7 +45,7 @@ pub async fn show(
         Some(key),
     );
     let delivery = delivery.await?;
-    let sent = inspect::sent(&attempt, &webhook, delivery.kept());
+    let sent = sent(&attempt, &webhook.webhook, delivery.kept());
     let content = html! {
         p { a href={ "/webhooks/" (id) "/log" } { "Back to the Delivery Log" } }
         h2 { "Attempt " (attempt.attempt) " of delivery " code { (attempt.delivery_id) } }
@@ -128,15 +130,31 @@ fn request(sent: &SentRequest) -> Markup {
                 (name) ": " @if value == HIDDEN { span.quiet { (value) } } @else { (value) } "\n"
             }
         }
-        @if sent.signatures_missing {
-            p.small.quiet { "It was signed; the signatures are not shown, because the body is not kept." }
+        @if !sent.own_headers_known {
+            p.small.quiet { "Which headers of the webhook's own it carried is not on record: an earlier version sent it." }
         }
-        @if sent.changed_since {
-            p.small.quiet { "The webhook was changed since: headers of its own and signatures may have been others then." }
-        }
+        p.small.quiet { (signed(&sent.signed)) }
         @match &sent.body {
             Some(body) => pre.card tabindex="0" aria-label="Request body" { (DROPPED) (String::from_utf8_lossy(body)) },
             None => p.small.quiet { "The body is not kept: only what fails is, unless delivery_log.keep_bodies says \"all\", and of each organization no more than delivery_log.bodies_per_organization." },
+        }
+    }
+}
+
+fn signed(signed: &Signed) -> Markup {
+    let by = |ids: &[SecretId]| {
+        html! {
+            "It was signed with the secret" @if ids.len() > 1 { "s" }
+            @for id in ids { " " code { (id) } }
+        }
+    };
+    html! {
+        @match signed {
+            Signed::Not => "It was not signed: the webhook had no secret then.",
+            Signed::By(ids) => { (by(ids)) "." }
+            Signed::BodyGone(ids) => { (by(ids)) ". The signatures are not shown, because the body is not kept." }
+            Signed::SecretsGone(ids) => { (by(ids)) ". The signatures are not shown, because the webhook has not all of these any more." }
+            Signed::Unrecorded => "Whether it was signed, and with what, is not on record: an earlier version sent it.",
         }
     }
 }

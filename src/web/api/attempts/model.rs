@@ -49,6 +49,13 @@ pub(in crate::web::api) struct AttemptView {
     next_attempt_at: Option<Timestamp>,
     /// The worker that made it.
     worker: String,
+    /// The names of the headers that it carried of its webhook's own; `null` if that was not recorded.
+    own_headers: Option<Vec<String>>,
+    /// The ids of the secrets that signed it, the current one first; empty if it was not signed; `null` if
+    /// that was not recorded.
+    signed_by: Option<Vec<String>>,
+    /// Its `traceparent`, if it carried one.
+    traceparent: Option<String>,
 }
 
 impl From<Attempt> for AttemptView {
@@ -73,6 +80,11 @@ impl From<Attempt> for AttemptView {
             remote_addr: attempt.remote_addr.map(|address| address.to_string()),
             next_attempt_at: attempt.next_attempt_at,
             worker: attempt.worker,
+            own_headers: attempt.own_headers,
+            signed_by: attempt
+                .signed_by
+                .map(|all| all.iter().map(ToString::to_string).collect()),
+            traceparent: attempt.traceparent.map(|parent| parent.to_string()),
         }
     }
 }
