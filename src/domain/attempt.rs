@@ -10,7 +10,7 @@ use super::delivery::{Delivery, LastAttempt, Trigger};
 use super::endpoint::shown;
 use super::ids::{DeliveryId, EventId, EventType, Organization, WebhookId};
 use super::outcome::{Outcome, Reply};
-use super::request::as_sent;
+use super::request::{VERSION, as_sent};
 use super::secret::{Secret, SecretId};
 use super::trace_context::TraceParent;
 use super::webhook::Webhook;
@@ -59,8 +59,11 @@ pub struct Attempt {
     pub next_attempt_at: Option<Timestamp>,
     /// The worker that made it.
     pub worker: String,
-    /// The names of the headers that it carried of its webhook's own, as they went out; `None` if an
-    /// earlier version made it, which did not record that.
+    /// The version of the program that made it; `None` of an earlier one, which did not record it.
+    #[serde(default)]
+    pub version: Option<String>,
+    /// The names of the headers that it carried of its webhook's own, as they went out; `None` as
+    /// above.
     #[serde(default)]
     pub own_headers: Option<Vec<String>>,
     /// The secrets that signed it, the current one first; none if it was not signed; `None` as above.
@@ -115,6 +118,7 @@ impl Attempt {
             remote_addr: reply.remote_addr,
             next_attempt_at: None,
             worker: worker.to_owned(),
+            version: Some(VERSION.to_owned()),
             own_headers: Some(own_headers.collect()),
             signed_by: Some(signed_by.collect()),
             traceparent: delivery.event.traceparent.map(|parent| parent.child(span)),

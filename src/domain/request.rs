@@ -30,6 +30,14 @@ const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const PRODUCT: HeaderValue =
     HeaderValue::from_static(concat!("prism-webhooks/", env!("CARGO_PKG_VERSION")));
 
+/// The version of the program, as it stands in the requests' `User-Agent`.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// The `User-Agent` of a version of the program; of one that is not known without it.
+pub fn user_agent(version: Option<&str>) -> String {
+    format!("prism-webhooks/{}", version.unwrap_or("…"))
+}
+
 /// The headers of the next attempt of `delivery` to `webhook`, made at `now`. `span` names the
 /// request's span in the event's trace.
 pub fn headers(webhook: &Webhook, delivery: &Delivery, now: Timestamp, span: u64) -> HeaderMap {
@@ -164,6 +172,11 @@ mod tests {
         ));
         assert_eq!(text("webhook-signature").split(' ').count(), 2);
         assert_eq!(headers.len(), 11);
+    }
+
+    #[test]
+    fn the_user_agent_is_made_again_from_the_version() {
+        assert_eq!(PRODUCT, user_agent(Some(VERSION)));
     }
 
     #[test]

@@ -19,6 +19,7 @@ use super::ids::{EventType, InvalidId, Organization, WebhookId};
 use super::matching::{self, CoversNothing, EventSubscription};
 use super::rate_limit::{InvalidRateLimit, RateLimit};
 use super::retry::RetryOverrides;
+use super::secret::SecretId;
 use super::secret::{InvalidSecret, Secret};
 use super::stored_secret::{MOST_ACTIVE, Standing, StoredSecret, Term, active, standings};
 
@@ -276,9 +277,11 @@ impl Webhook {
     }
 
     /// What each of its active secrets does at `now`, the current one first.
-    pub fn secret_standings(&self, now: Timestamp) -> Vec<Standing> {
+    pub fn secret_standings(&self, now: Timestamp) -> Vec<(SecretId, Standing)> {
         let terms: Vec<Term> = self.secrets.iter().map(|(_, term)| *term).collect();
-        standings(&terms, now)
+        let active = active(&self.secrets, |(_, term)| *term, now);
+        let ids = active.into_iter().map(|(secret, _)| secret.id());
+        ids.zip(standings(&terms, now)).collect()
     }
 
     /// Whether its requests are signed at `now`.

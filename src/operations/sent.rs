@@ -16,9 +16,6 @@ use crate::domain::webhook::Webhook;
 /// The text in the place of a value that is not shown: the webhook's own headers may be credentials.
 pub const HIDDEN: &str = "(hidden)";
 
-/// The program's name as it introduces itself; in which version is not on record.
-const PRODUCT: &str = "prism-webhooks/…";
-
 /// A request as it was sent.
 #[derive(Debug, PartialEq, Eq)]
 pub struct SentRequest {
@@ -76,10 +73,10 @@ pub fn sent(attempt: &Attempt, webhook: &Webhook, kept: Option<&Delivery>) -> Se
     let headers = carried.headers(&delivery, attempt.started_at);
     let shown = headers.iter().map(|(name, value)| {
         let value = match name {
-            &USER_AGENT => PRODUCT,
-            _ => value.to_str().unwrap_or_default(),
+            &USER_AGENT => request::user_agent(attempt.version.as_deref()),
+            _ => value.to_str().unwrap_or_default().to_owned(),
         };
-        (request::as_sent(name), value.to_owned())
+        (request::as_sent(name), value)
     });
     SentRequest {
         url: attempt.url.clone(),
@@ -153,7 +150,6 @@ mod tests {
         let text = |(name, value): (&HeaderName, &HeaderValue)| {
             let value = match name {
                 name if own.contains(&name) => HIDDEN,
-                &USER_AGENT => PRODUCT,
                 _ => value.to_str().unwrap(),
             };
             (request::as_sent(name), value.to_owned())
@@ -221,6 +217,7 @@ mod tests {
         let webhook = webhook(r#","headers":{"X-Team":"blue"},"secrets":[{"value":"new"}]"#);
         let (delivery, _, attempt) = made(&webhook);
         let earlier = Attempt {
+            version: None,
             own_headers: None,
             signed_by: None,
             traceparent: None,
@@ -231,6 +228,8 @@ mod tests {
             (shown.own_headers_known, &shown.signed),
             (false, &Signed::Unrecorded)
         );
+        let product = ("User-Agent".to_owned(), "prism-webhooks/…".to_owned());
+        assert!(shown.headers.contains(&product), "{shown:?}");
         for unknown in ["X-Team", "X-Prism-Signature", "Traceparent"] {
             assert!(!names(&shown).contains(&unknown), "{shown:?}");
         }

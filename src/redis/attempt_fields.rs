@@ -11,7 +11,7 @@ use crate::domain::endpoint::shown;
 
 /// How many fields there are. All of them are always written, in the same order, empty if there is
 /// no value: a stream stores the names once for all entries that have the same.
-pub(super) const COUNT: usize = 22;
+pub(super) const COUNT: usize = 23;
 
 /// Appends the fields of `attempt`, each with its value, to a command.
 pub(super) fn write(attempt: &Attempt, command: &mut Cmd) {
@@ -58,6 +58,7 @@ pub(super) fn write(attempt: &Attempt, command: &mut Cmd) {
         &optional(attempt.next_attempt_at.map(|time| time.to_string())),
     );
     field("worker", &attempt.worker);
+    field("version", attempt.version.as_deref().unwrap_or_default());
     field("own_headers", &joined(attempt.own_headers.as_deref()));
     field("signed_by", &joined(attempt.signed_by.as_deref()));
     field(
@@ -124,6 +125,7 @@ pub(super) fn read(texts: &Texts) -> Result<Attempt, Unreadable> {
         remote_addr: texts.optional("remote_addr")?,
         next_attempt_at: texts.optional("next_attempt_at")?,
         worker: texts.text("worker")?.to_owned(),
+        version: filled(texts.text("version")?),
         own_headers: parted(texts, "own_headers")?,
         signed_by: parted(texts, "signed_by")?,
         traceparent: texts.optional("traceparent")?,
@@ -163,6 +165,7 @@ mod tests {
             remote_addr: Some("[::1]:443".parse().unwrap()),
             next_attempt_at: Some("2026-01-02T03:05:05Z".parse().unwrap()),
             worker: "worker-1".to_owned(),
+            version: Some("0.1.0".to_owned()),
             own_headers: Some(vec!["X-Team".to_owned(), "Authorization".to_owned()]),
             signed_by: Some(vec![
                 "0123abcd".parse().unwrap(),
@@ -205,6 +208,7 @@ mod tests {
             remote_addr: None,
             next_attempt_at: None,
             duration: Duration::ZERO,
+            version: None,
             own_headers: None,
             signed_by: None,
             traceparent: None,

@@ -83,6 +83,7 @@ pub async fn an_attempt_is_read_back_exactly(adapter: &impl Adapter) {
         response_body: String::new(),
         remote_addr: None,
         duration: Duration::ZERO,
+        version: None,
         own_headers: Some(Vec::new()),
         signed_by: Some(Vec::new()),
         ..attempt("e2", "w1")

@@ -13,7 +13,7 @@ use std::io::Write;
 const PAGE: usize = 500;
 
 /// Fields of an entry that always have a value.
-const ALWAYS: [&str; 15] = [
+const ALWAYS: [&str; 16] = [
     "delivery_id",
     "event_id",
     "event_type",
@@ -27,6 +27,7 @@ const ALWAYS: [&str; 15] = [
     "started_at",
     "duration_ms",
     "worker",
+    "version",
     "own_headers",
     "signed_by",
 ];

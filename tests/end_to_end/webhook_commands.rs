@@ -42,7 +42,7 @@ fn a_webhook_is_registered_looked_at_changed_and_removed() {
         "id": id, "name": "billing", "url": "https://example.com/hooks",
         "description": "what it is for", "event_subscriptions": ["budget.exceeded", "guardrail.*"],
         "signed": true,
-        "secrets": [{"state": "current", "promote_at": null, "expires_at": null}],
+        "secrets": [{"id": created["secrets"][0]["id"], "state": "current", "promote_at": null, "expires_at": null}],
         "headers": ["X-Team"], "enabled": true, "disabled_reason": null,
         "disabled_at": null, "retry": {"max_attempts": 4},
         "rate_limit": "10/s", "held_back": null, "version": created["version"],

@@ -272,6 +272,7 @@ pub fn attempt(event: &str, webhook: &str) -> Attempt {
         remote_addr: Some("127.0.0.1:80".parse().unwrap()),
         next_attempt_at: None,
         worker: "test".to_owned(),
+        version: Some("0.1.0".to_owned()),
         own_headers: Some(vec!["X-Team".to_owned()]),
         signed_by: Some(vec!["0123abcd".parse().unwrap()]),
         traceparent: None,

@@ -10,7 +10,7 @@ use crate::cli::table;
 use crate::domain::endpoint::shown;
 use crate::domain::held_back::{HeldBack, Phase};
 use crate::domain::retry::RetryOverrides;
-use crate::domain::secret::Secret;
+use crate::domain::secret::{Secret, SecretId};
 use crate::domain::stored_secret::Standing;
 use crate::registry::webhooks::{Listed, StoredWebhook};
 
@@ -221,14 +221,16 @@ impl View {
 /// What a secret does, without the secret.
 #[derive(Debug, Serialize)]
 struct SecretView {
+    id: String,
     state: &'static str,
     promote_at: Option<Timestamp>,
     expires_at: Option<Timestamp>,
 }
 
-impl From<Standing> for SecretView {
-    fn from(standing: Standing) -> Self {
+impl From<(SecretId, Standing)> for SecretView {
+    fn from((id, standing): (SecretId, Standing)) -> Self {
         Self {
+            id: id.to_string(),
             state: standing.name(),
             promote_at: standing.promote_at(),
             expires_at: standing.expires_at(),
@@ -238,10 +240,11 @@ impl From<Standing> for SecretView {
 
 impl SecretView {
     fn text(&self) -> String {
+        let Self { id, state, .. } = self;
         match (self.promote_at, self.expires_at) {
-            (Some(at), _) => format!("{} (promoted at {at:.0})", self.state),
-            (None, Some(at)) => format!("{} (ends at {at:.0})", self.state),
-            (None, None) => self.state.to_owned(),
+            (Some(at), _) => format!("{state} {id} (promoted at {at:.0})"),
+            (None, Some(at)) => format!("{state} {id} (ends at {at:.0})"),
+            (None, None) => format!("{state} {id}"),
         }
     }
 }

@@ -17,7 +17,7 @@ use super::settings::page;
 use super::visitor::Visitor;
 use super::webhook::{Tab, about, find};
 use crate::domain::rotation::{Promote, Rotation};
-use crate::domain::secret::Secret;
+use crate::domain::secret::{Secret, SecretId};
 use crate::domain::stored_secret::Standing;
 use crate::registry::webhooks::{StoredWebhook, Target, Version, WebhooksError};
 use crate::web::state::AppState;
@@ -64,21 +64,21 @@ pub fn secrets(webhook: &StoredWebhook, errors: &Errors) -> Markup {
     let standings = webhook.webhook.secret_standings(Timestamp::now());
     let staged = standings
         .iter()
-        .any(|one| matches!(one, Standing::Staged { .. }));
+        .any(|(_, one)| matches!(one, Standing::Staged { .. }));
     html! {
-        @if standings.len() > 1 { (standing(&standings)) }
+        @if !standings.is_empty() { (standing(&standings)) }
         @if staged { (change_over(webhook)) }
         (rotation(webhook, !standings.is_empty(), errors))
     }
 }
 
 /// Which secrets sign, and until when.
-fn standing(standings: &[Standing]) -> Markup {
+fn standing(standings: &[(SecretId, Standing)]) -> Markup {
     html! {
         div.card.wide {
-            p { "These secrets sign its requests:" }
+            p { @if standings.len() == 1 { "This secret signs its requests:" } @else { "These secrets sign its requests:" } }
             ul {
-                @for one in standings {
+                @for (id, one) in standings {
                     li {
                         @match one {
                             Standing::Current { .. } => { strong { "The current one" } ", in both headers" },
@@ -89,6 +89,7 @@ fn standing(standings: &[Standing]) -> Markup {
                             Standing::Old { .. } => { strong { "An old one" } ", in " code { "Webhook-Signature" } },
                         }
                         @if let Some(at) = one.expires_at() { ", until " (time(at)) }
+                        "; attempts name it " code { (id) }
                     }
                 }
             }
@@ -226,7 +227,7 @@ fn rotated(
     now: Timestamp,
 ) -> Response {
     let standings = stored.webhook.secret_standings(now);
-    let staged = |one: &Standing| matches!(one, Standing::Staged { .. });
+    let staged = |(_, one): &(SecretId, Standing)| matches!(one, Standing::Staged { .. });
     let id = &stored.document.id;
     let content = html! {
         @if standings.iter().any(staged) {

@@ -49,6 +49,8 @@ pub(in crate::web::api) struct AttemptView {
     next_attempt_at: Option<Timestamp>,
     /// The worker that made it.
     worker: String,
+    /// The version of the program that made it; `null` if that was not recorded.
+    version: Option<String>,
     /// The names of the headers that it carried of its webhook's own; `null` if that was not recorded.
     own_headers: Option<Vec<String>>,
     /// The ids of the secrets that signed it, the current one first; empty if it was not signed; `null` if
@@ -80,6 +82,7 @@ impl From<Attempt> for AttemptView {
             remote_addr: attempt.remote_addr.map(|address| address.to_string()),
             next_attempt_at: attempt.next_attempt_at,
             worker: attempt.worker,
+            version: attempt.version,
             own_headers: attempt.own_headers,
             signed_by: attempt
                 .signed_by

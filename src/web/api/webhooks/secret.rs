@@ -12,7 +12,7 @@ use super::change::shown;
 use super::model::WebhookView;
 use super::tag::IfMatch;
 use crate::domain::rotation::{Promote, Rotation};
-use crate::domain::secret::Secret;
+use crate::domain::secret::{Secret, SecretId};
 use crate::domain::stored_secret::Standing;
 use crate::web::api::answers::{
     ForOrganization, OfChange, OfWebhook, Precondition, Usual, WithBody,
@@ -64,6 +64,8 @@ pub(in crate::web::api) struct PromoteSecret {
 /// A secret that signs, without the secret itself.
 #[derive(Debug, Serialize, ToSchema)]
 pub(in crate::web::api) struct SecretView {
+    /// What names it in `signed_by` of the attempts that it signed: the beginning of a digest.
+    id: String,
     /// What it does: `current` (it signs `X-Prism-Signature`, and `webhook-signature` too), `staged` (it
     /// signs `webhook-signature` beside the current one until it is promoted), `old` (another took
     /// over, and it signs `webhook-signature` until it ends).
@@ -76,9 +78,10 @@ pub(in crate::web::api) struct SecretView {
     expires_at: Option<Timestamp>,
 }
 
-impl From<Standing> for SecretView {
-    fn from(standing: Standing) -> Self {
+impl From<(SecretId, Standing)> for SecretView {
+    fn from((id, standing): (SecretId, Standing)) -> Self {
         Self {
+            id: id.to_string(),
             state: standing.name(),
             promote_at: standing.promote_at(),
             expires_at: standing.expires_at(),
