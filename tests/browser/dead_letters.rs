@@ -31,7 +31,7 @@ pub async fn dead(running: &Running, many: usize) -> (String, Arc<AtomicBool>, R
 
 async fn there_are(running: &Running, many: usize) {
     eventually(SOON, &format!("{many} dead letters"), async || {
-        let found = running.get("/dead-letters").await.is(200);
+        let found = running.get("/dead-letters?limit=200").await.is(200);
         (found.items().len() == many).then_some(())
     })
     .await;
@@ -62,6 +62,7 @@ async fn a_dead_letter_is_requeued(running: Running) {
         .await;
     // Nothing is selected, nothing is done.
     browser.click("button", "Requeue selected").await;
+    browser.find("heading", "No dead letter is selected").await;
     browser.wait_for_text("Select at least one").await;
     browser.forgive("422");
     well.store(true, Ordering::Relaxed);
@@ -78,7 +79,8 @@ async fn a_dead_letter_is_requeued(running: Running) {
     browser
         .fill("At most so many a second (optional)", "50")
         .await;
-    browser.click("button", "Requeue all that match").await;
+    browser.click("button", "Requeue all that match…").await;
+    browser.click("button", "Requeue 2 dead letters").await;
     browser.wait_for_text("2 requeued").await;
     there_are(&running, 0).await;
     browser.open(&paths::log(&id)).await;
@@ -94,9 +96,12 @@ async fn dead_letters_are_thrown_away_after_asking() {
     let browser = Browser::start(&running).await;
     browser.open(&paths::dead_letters(&id)).await;
     browser.click("button", "Purge all that match…").await;
-    browser
-        .find("heading", "Purge all dead letters that match?")
-        .await;
+    browser.find("heading", "Purge 2 dead letters?").await;
+    browser.screenshot("dead-letters-purge").await;
+    let text = browser.text().await;
+    for said in ["failing", "attempts exhausted"] {
+        assert!(text.contains(said), "{text}");
+    }
     browser.click("link", "Keep them").await;
     browser.wait_for_row(&["attempts exhausted"]).await;
     browser.click("button", "Purge all that match…").await;
@@ -120,7 +125,10 @@ async fn a_slow_requeue_is_watched_and_stopped() {
     browser
         .fill("At most so many a second (optional)", "1")
         .await;
-    browser.click("button", "Requeue all that match").await;
+    browser.click("button", "Requeue all that match…").await;
+    browser.find("heading", "Requeue 20 dead letters?").await;
+    browser.wait_for_text("1 a second").await;
+    browser.click("button", "Requeue 20 dead letters").await;
     browser.find("heading", "Requeue running").await;
     // Gone if the page were loaded again, and with it where its reader is.
     browser.script("window.unchanged = true", vec![]).await;
@@ -163,7 +171,11 @@ async fn only_what_matches_is_sent_round_again() {
     browser.wait_for_row(&["budget.exceeded"]).await;
     let text = browser.text().await;
     assert!(!text.contains("to failing"), "{text}");
-    browser.click("button", "Requeue all that match").await;
+    browser.click("button", "Requeue all that match…").await;
+    browser.find("heading", "Requeue 1 dead letter?").await;
+    let text = browser.text().await;
+    assert!(text.contains("budget.exceeded"), "{text}");
+    browser.click("button", "Requeue 1 dead letter").await;
     browser.wait_for_text("1 requeued, 3 looked at").await;
     there_are(&running, 2).await;
     let requests = receiver.wait_for(4, SOON).await;
@@ -179,6 +191,44 @@ async fn only_what_matches_is_sent_round_again() {
     let nothing = format!("{}?reason=unheard-of", paths::dead_letters(&id));
     browser.open(&nothing).await;
     browser.wait_for_text("No dead letter is like that").await;
+    browser.close().await;
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn all_of_many_dead_letters_are_looked_at_part_by_part() {
+    let (_kept, running) = site::embedded(SETTINGS).await;
+    let (webhooks, many) = (65, 130);
+    let receiver = Receiver::start(|_| Answer::status(500));
+    for number in 0..webhooks {
+        let name = format!("failing {number}");
+        running.webhook(&name, &receiver.url(), None).await;
+    }
+    for _ in 0..many / webhooks {
+        site::publish(&running).await;
+    }
+    there_are(&running, many).await;
+    let browser = Browser::start(&running).await;
+    browser.open(paths::DEAD_LETTERS).await;
+    let shown = async || {
+        let script =
+            "return [...document.querySelectorAll('input[name=id]')].map(one => one.value)";
+        let ids: Vec<String> =
+            serde_json::from_value(browser.script(script, vec![]).await).unwrap();
+        ids
+    };
+    let mut all = shown().await;
+    assert_eq!(all.len(), 100);
+    browser.click("link", "Newer dead letters").await;
+    browser.find("link", "From the oldest").await;
+    let rest = shown().await;
+    assert_eq!(rest.len(), many - 100);
+    all.extend(rest);
+    all.sort();
+    all.dedup();
+    assert_eq!(all.len(), many, "each once");
+    let text = browser.text().await;
+    assert!(!text.contains("Newer dead letters"), "{text}");
     browser.close().await;
     running.stop().await;
 }

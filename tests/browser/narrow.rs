@@ -55,7 +55,10 @@ async fn everything_can_be_done_by_keyboard_alone() {
     well.store(true, Ordering::Relaxed);
     let browser = Browser::start(&running).await;
     browser.open(&paths::dead_letters(&id)).await;
-    browser.tab_to("Requeue all that match").await;
+    browser.tab_to("Requeue all that match…").await;
+    browser.press(Key::Enter).await;
+    browser.find("heading", "Requeue 2 dead letters?").await;
+    browser.tab_to("Requeue 2 dead letters").await;
     browser.press(Key::Enter).await;
     browser.wait_for_text("2 requeued").await;
     receiver.wait_for(4, SOON).await;

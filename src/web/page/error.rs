@@ -15,14 +15,26 @@ use crate::web::problem;
 #[derive(Debug)]
 pub struct PageError {
     status: StatusCode,
+    title: Option<&'static str>,
     detail: String,
 }
 
 impl PageError {
     /// With this status, described by `detail`.
     pub fn new(status: StatusCode, detail: impl Into<String>) -> Self {
-        let detail = detail.into();
-        Self { status, detail }
+        Self {
+            status,
+            title: None,
+            detail: detail.into(),
+        }
+    }
+
+    /// For a form that lacks something, under a title of its own.
+    pub fn incomplete(title: &'static str, detail: impl Into<String>) -> Self {
+        Self {
+            title: Some(title),
+            ..Self::new(StatusCode::UNPROCESSABLE_ENTITY, detail)
+        }
     }
 
     /// For something that does not exist, described by `detail`.
@@ -33,13 +45,13 @@ impl PageError {
 
 impl IntoResponse for PageError {
     fn into_response(self) -> Response {
-        let title = match self.status {
+        let title = self.title.unwrap_or(match self.status {
             StatusCode::NOT_FOUND => "There is nothing here",
             StatusCode::FORBIDDEN => "Not allowed",
             StatusCode::SERVICE_UNAVAILABLE => "Not available now",
             StatusCode::CONFLICT => "That cannot be done now",
             _ => "That did not work",
-        };
+        });
         let content = html! {
             h1 { (title) }
             p.card.notice.bad role="alert" { (self.detail) }

@@ -6,13 +6,12 @@ use std::time::Duration;
 use axum::extract::{RawForm, State};
 use axum::http::StatusCode;
 use axum::response::{Html, Redirect};
-use maud::html;
 
-use super::LetterChoice;
+use super::choice::LetterChoice;
+use super::confirm::confirm;
 use crate::operations::jobs::{JobAsked, RATES};
 use crate::store::dead_letters::{Action, Filter, Options};
 use crate::web::page::error::PageError;
-use crate::web::page::layout::{Area, page_at};
 use crate::web::page::visitor::Visitor;
 use crate::web::state::AppState;
 
@@ -20,11 +19,12 @@ use crate::web::state::AppState;
 const SOON: Duration = Duration::from_millis(800);
 
 /// What a form asks to be done.
-struct JobForm {
-    action: Action,
-    wanted: LetterChoice,
-    ids: Option<BTreeSet<String>>,
-    rate: Option<f64>,
+#[derive(Debug)]
+pub(super) struct JobForm {
+    pub(super) action: Action,
+    pub(super) wanted: LetterChoice,
+    pub(super) ids: Option<BTreeSet<String>>,
+    pub(super) rate: Option<f64>,
     sure: bool,
 }
 
@@ -62,7 +62,8 @@ impl JobForm {
         let ids = match which {
             "all" => None,
             _ if ids.is_empty() => {
-                return Err(wrong(
+                return Err(PageError::incomplete(
+                    "No dead letter is selected",
                     "Select at least one dead letter first, or take all that match.",
                 ));
             }
@@ -78,21 +79,24 @@ impl JobForm {
     }
 }
 
-/// Begins a job, and leads to its progress. Throwing away is asked about first.
+/// Begins a job, and leads to its progress. It is asked about first, but for what is easily overseen.
 pub async fn act(
     State(app): State<AppState>,
     visitor: Visitor,
     RawForm(form): RawForm,
 ) -> Result<Result<Redirect, Html<String>>, PageError> {
     let asked = JobForm::read(&form)?;
-    if asked.action == Action::Purge && !asked.sure {
-        return Ok(Err(confirm(&visitor, &form, &asked)));
-    }
     let wanted = asked.wanted.filter(&visitor)?;
     let filter = Filter {
-        ids: asked.ids.or(wanted.ids),
+        ids: asked.ids.clone().or(wanted.ids),
         ..wanted
     };
+    // What was selected one by one is sent round again at once.
+    let at_once = asked.action == Action::Requeue && asked.ids.is_some();
+    if !asked.sure && !at_once {
+        let page = confirm(&app, &visitor, &form, &asked, &filter).await?;
+        return Ok(Err(page));
+    }
     let options = Options {
         rate: asked.rate,
         ..Options::default()
@@ -108,27 +112,4 @@ pub async fn act(
     let started = jobs.start(&app.deployment, asked, &app.stop);
     let job = jobs.wait(started?, SOON).await;
     Ok(Ok(Redirect::to(&format!("/dead-letters/jobs/{}", job.id))))
-}
-
-fn confirm(visitor: &Visitor, form: &[u8], asked: &JobForm) -> Html<String> {
-    let which = match &asked.ids {
-        Some(ids) if ids.len() == 1 => "the selected dead letter".to_owned(),
-        Some(ids) => format!("{} selected dead letters", ids.len()),
-        None => "all dead letters that match".to_owned(),
-    };
-    let content = html! {
-        h1 { "Purge " (which) "?" }
-        form.card.wide.notice.bad method="post" action="/dead-letters" {
-            @for (name, value) in url::form_urlencoded::parse(form) {
-                input type="hidden" name=(name) value=(value);
-            }
-            input type="hidden" name="sure" value="true";
-            p { "They are thrown away for good, and their events never reach the receiver. This cannot be undone." }
-            div.actions {
-                button.danger { "Purge for good" }
-                a.button href="/dead-letters" { "Keep them" }
-            }
-        }
-    };
-    page_at(Area::DeadLetters, "Purge", Some(visitor), &content)
 }

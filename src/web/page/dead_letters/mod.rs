@@ -2,22 +2,20 @@
 //! again, or throws them away.
 
 pub mod act;
+mod choice;
+mod confirm;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use axum::extract::{Path, Query, State};
-use axum::http::StatusCode;
 use axum::response::Html;
-use jiff::Timestamp;
-use jiff::civil::DateTime;
-use jiff::tz::TimeZone;
 use maud::{Markup, html};
-use serde::Deserialize;
 
+use self::choice::LetterChoice;
 use crate::domain::dead_letter::Reason;
 use crate::operations::jobs::Job;
 use crate::registry::webhooks::Listed;
-use crate::store::dead_letters::{Action, Filter, Found, Summary};
+use crate::store::dead_letters::{Action, Found, Summary};
 use crate::web::page::error::PageError;
 use crate::web::page::layout::{Area, page_at, time};
 use crate::web::page::visitor::Visitor;
@@ -32,54 +30,6 @@ const CHOICES: usize = 200;
 
 /// The names of the organization's webhooks, by id. On a webhook's own page nobody asks for them.
 type Names = BTreeMap<String, String>;
-
-/// Which letters are wanted. An empty choice is none.
-#[derive(Debug, Default, Deserialize)]
-pub struct LetterChoice {
-    #[serde(default)]
-    reason: String,
-    #[serde(default)]
-    event_type: String,
-    #[serde(default)]
-    webhook: String,
-    #[serde(default)]
-    since: String,
-    #[serde(default)]
-    until: String,
-}
-
-impl LetterChoice {
-    fn filter(&self, visitor: &Visitor) -> Result<Filter, PageError> {
-        let chosen = |text: &String| Some(text.clone()).filter(|text| !text.is_empty());
-        let reason = self.reason.parse().ok();
-        // A reason that does not exist is that of none: of all would be a purge of all.
-        let none = reason.is_none() && !self.reason.is_empty();
-        Ok(Filter {
-            reason,
-            webhook: chosen(&self.webhook),
-            event_type: chosen(&self.event_type),
-            organization: Some(visitor.organization.to_string()),
-            since: moment(&self.since)?,
-            until: moment(&self.until)?,
-            ids: none.then(BTreeSet::new),
-        })
-    }
-}
-
-/// Reads a time as a browser's field has it, without a zone, which is UTC; or a whole one.
-fn moment(text: &str) -> Result<Option<Timestamp>, PageError> {
-    let text = text.trim();
-    if text.is_empty() {
-        return Ok(None);
-    }
-    let whole = text.parse::<Timestamp>().ok();
-    let local = || text.parse::<DateTime>().ok();
-    let utc = || TimeZone::UTC.to_timestamp(local()?).ok();
-    let moment = whole.or_else(utc);
-    let wrong = "A time is a date and a time of day, as in 2026-11-24T08:30, in UTC.";
-    let wrong = || PageError::new(StatusCode::UNPROCESSABLE_ENTITY, wrong);
-    moment.map(Some).ok_or_else(wrong)
-}
 
 /// Those of all webhooks.
 pub async fn all(
@@ -133,7 +83,8 @@ async fn look(
     wanted: &LetterChoice,
 ) -> Result<Found, PageError> {
     let letters = &app.deployment.dead_letters;
-    Ok(letters.list(&wanted.filter(visitor)?, None, ROWS).await?)
+    let (filter, after) = (wanted.filter(visitor)?, wanted.after()?);
+    Ok(letters.list(&filter, after.as_ref(), ROWS).await?)
 }
 
 async fn names(app: &AppState, visitor: &Visitor) -> Result<Names, PageError> {
@@ -165,18 +116,42 @@ fn content(
     found: &Found,
     names: Option<&Names>,
 ) -> Markup {
-    let of_all = names.is_none() || wanted.webhook.is_empty();
+    let of_any = match names {
+        Some(_) => wanted.is_any(),
+        // Its own webhook is no choice.
+        None => LetterChoice {
+            webhook: String::new(),
+            ..wanted.clone()
+        }
+        .is_any(),
+    };
     html! {
         (filters(app, place, wanted, names))
         @if found.letters.is_empty() {
             div.card {
-                @if wanted.reason.is_empty() && wanted.event_type.is_empty() && of_all && wanted.since.is_empty() && wanted.until.is_empty() && found.is_complete() {
+                @if !found.is_complete() {
+                    p { "Among those looked at there is none like that; there are more." }
+                } @else if !wanted.cursor.is_empty() {
+                    p { "There are no more." }
+                } @else if of_any {
                     p { strong { "No dead letters." } " What cannot be delivered within the retry policy appears here, with the reason, and can be sent round again." }
-                } @else if !found.is_complete() {
-                    p { "Among the oldest there is none like that; there are more." }
                 } @else { p { "No dead letter is like that." } }
             }
         } @else { (letters(wanted, found, names)) }
+        (parts(place, wanted, found))
+    }
+}
+
+/// Leads to the other parts of the list.
+fn parts(place: &str, wanted: &LetterChoice, found: &Found) -> Markup {
+    let to = |after| format!("{place}?{}", wanted.query(after));
+    html! {
+        @if found.next.is_some() || !wanted.cursor.is_empty() {
+            div.actions {
+                @if !wanted.cursor.is_empty() { a.button href=(to(None)) { "From the oldest" } }
+                @if let Some(next) = &found.next { a.button href=(to(Some(next))) { "Newer dead letters" } }
+            }
+        }
     }
 }
 
@@ -234,7 +209,6 @@ const COLUMNS: [&str; 5] = [
 ];
 
 fn letters(wanted: &LetterChoice, found: &Found, names: Option<&Names>) -> Markup {
-    let more = !found.is_complete();
     html! {
         form method="post" action="/dead-letters" {
             input type="hidden" name="reason" value=(wanted.reason);
@@ -245,7 +219,7 @@ fn letters(wanted: &LetterChoice, found: &Found, names: Option<&Names>) -> Marku
             div.card.panel {
                 div.actions {
                     button.first name="do" value="requeue-selected" { "Requeue selected" }
-                    button name="do" value="requeue-all" { "Requeue all that match" }
+                    button name="do" value="requeue-all" { "Requeue all that match…" }
                     button.danger name="do" value="purge-selected" { "Purge selected…" }
                     button.danger name="do" value="purge-all" { "Purge all that match…" }
                 }
@@ -264,7 +238,6 @@ fn letters(wanted: &LetterChoice, found: &Found, names: Option<&Names>) -> Marku
                     tbody role="rowgroup" { @for letter in &found.letters { (row(letter, names)) } }
                 }
             }
-            @if more { p.small.quiet { "These are the oldest " (found.letters.len()) "; there are more." } }
         }
     }
 }
