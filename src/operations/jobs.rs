@@ -51,6 +51,8 @@ pub struct Job {
     pub action: Action,
     /// Whether they are only counted.
     pub dry_run: bool,
+    /// How many letters were meant when it was asked for, if they were counted.
+    pub meant: Option<u64>,
     /// When it began.
     pub started_at: Timestamp,
     /// How far it is.
@@ -70,6 +72,8 @@ pub struct JobAsked {
     pub action: Action,
     /// Which of them are meant.
     pub filter: Filter,
+    /// How many these are, if they were counted.
+    pub meant: Option<u64>,
     /// How to go about it.
     pub options: Options,
 }
@@ -126,6 +130,7 @@ impl Jobs {
             action,
             filter,
             options,
+            meant,
         } = asked;
         let mut all = self.lock();
         if let Some(running) = under_way(&all, &organization) {
@@ -136,6 +141,7 @@ impl Jobs {
             organization: organization.clone(),
             action,
             dry_run: options.dry_run,
+            meant,
             started_at: Timestamp::now(),
             progress: Progress::default(),
             state: JobState::Running,

@@ -71,7 +71,7 @@ async fn a_dead_letter_is_requeued(running: Running) {
     let first = found.items()[0]["id"].as_str().unwrap().to_owned();
     browser.click("checkbox", &format!("Select {first}")).await;
     browser.click("button", "Requeue selected").await;
-    browser.wait_for_text("1 requeued").await;
+    browser.wait_for_text("1 of 1 requeued").await;
     receiver.wait_for(4, SOON).await;
     there_are(&running, 2).await;
     // The rest, at a rate.
@@ -81,7 +81,7 @@ async fn a_dead_letter_is_requeued(running: Running) {
         .await;
     browser.click("button", "Requeue all that match…").await;
     browser.click("button", "Requeue 2 dead letters").await;
-    browser.wait_for_text("2 requeued").await;
+    browser.wait_for_text("2 of 2 requeued").await;
     there_are(&running, 0).await;
     browser.open(&paths::log(&id)).await;
     browser.wait_for_row(&["delivered", "by hand"]).await;
@@ -106,7 +106,7 @@ async fn dead_letters_are_thrown_away_after_asking() {
     browser.wait_for_row(&["attempts exhausted"]).await;
     browser.click("button", "Purge all that match…").await;
     browser.click("button", "Purge for good").await;
-    browser.wait_for_text("2 purged").await;
+    browser.wait_for_text("2 of 2 purged").await;
     browser.click("link", "To the dead letters").await;
     browser.wait_for_text("No dead letters.").await;
     assert_eq!(receiver.count(), 2);
@@ -176,7 +176,7 @@ async fn only_what_matches_is_sent_round_again() {
     let text = browser.text().await;
     assert!(text.contains("budget.exceeded"), "{text}");
     browser.click("button", "Requeue 1 dead letter").await;
-    browser.wait_for_text("1 requeued, 3 looked at").await;
+    browser.wait_for_text("1 of 1 requeued").await;
     there_are(&running, 2).await;
     let requests = receiver.wait_for(4, SOON).await;
     assert_eq!(requests[3].json(), other);

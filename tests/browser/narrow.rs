@@ -60,7 +60,7 @@ async fn everything_can_be_done_by_keyboard_alone() {
     browser.find("heading", "Requeue 2 dead letters?").await;
     browser.tab_to("Requeue 2 dead letters").await;
     browser.press(Key::Enter).await;
-    browser.wait_for_text("2 requeued").await;
+    browser.wait_for_text("2 of 2 requeued").await;
     receiver.wait_for(4, SOON).await;
     browser.open(&paths::settings(&id)).await;
     browser.tab_to("Delivery Log").await;

@@ -54,9 +54,17 @@ fn content(job: &Job) -> Markup {
         p.crumbs { a href="/dead-letters" { "Dead letters" } span aria-hidden="true" { " / " } (title) }
         h1 { (title) " " (badge(&job.state)) }
         div.card.wide role="status" data-watch[running] {
-            p { strong { (progress.done) " " (did) } ", " (progress.own) " looked at" }
-            // How many there are to look at is known of all organizations together alone.
-            @if running { progress aria-label="Dead letters looked at" {} }
+            @match job.meant {
+                Some(meant) => p { strong { (progress.done) " of " (meant) " " (did) } },
+                None => p { strong { (progress.done) " " (did) } ", " (progress.own) " looked at" },
+            }
+            @if running {
+                @match job.meant {
+                    Some(meant) => progress aria-label={ "Dead letters " (did) } max=(meant.max(1)) value=(progress.done) {},
+                    // How many there are to look at is known of all organizations together alone.
+                    None => progress aria-label="Dead letters looked at" {},
+                }
+            }
             @if progress.unusable > 0 {
                 p { (progress.unusable) " cannot be requeued: they are no deliveries. They stay." }
             }

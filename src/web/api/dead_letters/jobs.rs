@@ -236,6 +236,7 @@ async fn start(
         organization,
         actor,
         action,
+        meant: None,
         filter,
         options,
     };

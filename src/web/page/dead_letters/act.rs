@@ -25,6 +25,8 @@ pub(super) struct JobForm {
     pub(super) wanted: LetterChoice,
     pub(super) ids: Option<BTreeSet<String>>,
     pub(super) rate: Option<f64>,
+    /// How many there were when it was asked about.
+    meant: Option<u64>,
     sure: bool,
 }
 
@@ -33,7 +35,7 @@ impl JobForm {
         let wrong = |detail: &str| PageError::new(StatusCode::UNPROCESSABLE_ENTITY, detail);
         let (mut wanted, mut ids, mut what) =
             (LetterChoice::default(), BTreeSet::new(), String::new());
-        let (mut rate, mut sure) = (None, false);
+        let (mut rate, mut meant, mut sure) = (None, None, false);
         for (name, value) in url::form_urlencoded::parse(form) {
             match &*name {
                 "reason" => wanted.reason = value.into_owned(),
@@ -43,6 +45,7 @@ impl JobForm {
                 "until" => wanted.until = value.into_owned(),
                 "id" => drop(ids.insert(value.into_owned())),
                 "do" => what = value.into_owned(),
+                "meant" => meant = value.parse().ok(),
                 "sure" => sure = true,
                 "rate" if !value.trim().is_empty() => {
                     let number = value.trim().parse().ok();
@@ -74,6 +77,7 @@ impl JobForm {
             wanted,
             ids,
             rate,
+            meant,
             sure,
         })
     }
@@ -101,7 +105,9 @@ pub async fn act(
         rate: asked.rate,
         ..Options::default()
     };
+    let selected = asked.ids.as_ref().map(|ids| ids.len() as u64);
     let asked = JobAsked {
+        meant: asked.meant.or(selected),
         organization: visitor.organization,
         actor: visitor.actor,
         action: asked.action,

@@ -44,6 +44,7 @@ pub(super) async fn confirm(
                 @for (name, value) in url::form_urlencoded::parse(form) {
                     input type="hidden" name=(name) value=(value);
                 }
+                input type="hidden" name="meant" value=(counted.done);
                 input type="hidden" name="sure" value="true";
                 (meant(asked, webhook.as_deref(), &counted))
                 @match asked.action {
