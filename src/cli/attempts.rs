@@ -7,7 +7,7 @@ use futures::StreamExt as _;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::domain::attempt::Attempt;
-use crate::domain::ids::{DeliveryId, EventType, Organization, WebhookId};
+use crate::domain::ids::{DeliveryId, EventId, EventType, Organization, WebhookId};
 use crate::registry::webhooks::{Listed, Webhooks};
 use crate::store::delivery_log::{AttemptFilter, DeliveryLog, RecordedAttempt};
 use crate::store::search;
@@ -57,10 +57,13 @@ struct FilterArgs {
     /// Of this delivery, by its id
     #[arg(long, value_name = "ID")]
     delivery: Option<DeliveryId>,
+    /// Of this event, by its id: what became of it at every webhook
+    #[arg(long, value_name = "ID")]
+    event_id: Option<EventId>,
     /// Of events of this type
     #[arg(long, value_name = "TYPE")]
     event: Option<EventType>,
-    /// That came to this: delivered, rejected, timeout, connect_failed …
+    /// That came to this: delivered, rejected, timeout, connect_failed …; failed: to any but delivered
     #[arg(long, value_name = "NAME")]
     outcome: Option<String>,
     /// Answered with this status, as 404, or with one of a class: 2 for 2xx
@@ -181,6 +184,8 @@ impl FilterArgs {
             organization: self.organization.clone().or_else(default),
             webhook: self.webhook,
             delivery: self.delivery,
+            event: self.event_id,
+            id: None,
             event_type: self.event,
             outcome: self.outcome,
             status_code: self.status.filter(|status| *status >= 100),

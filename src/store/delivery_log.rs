@@ -14,7 +14,7 @@ use crate::domain::attempt::Attempt;
 use crate::domain::delivery::{Delivery, Trigger};
 use crate::domain::delivery_state::DeliveryState;
 use crate::domain::held_back::HeldBack;
-use crate::domain::ids::{DeliveryId, EventType, Organization, WebhookId};
+use crate::domain::ids::{DeliveryId, EventId, EventType, Organization, WebhookId};
 
 /// Reads the record of attempts and deliveries.
 #[async_trait]
@@ -104,6 +104,9 @@ pub trait DeliveryLog: Send + Sync {
     ) -> Result<(), Unavailable>;
 }
 
+/// What is asked for in the place of an outcome's name by whoever looks for what went wrong.
+pub const FAILED: &str = "failed";
+
 /// Which attempts are wanted; what is `None` does not matter.
 #[derive(Debug, Clone, Default)]
 pub struct AttemptFilter {
@@ -113,9 +116,13 @@ pub struct AttemptFilter {
     pub webhook: Option<WebhookId>,
     /// Of this delivery.
     pub delivery: Option<DeliveryId>,
+    /// Of the event with this id.
+    pub event: Option<EventId>,
+    /// Whose delivery or event has this id: for whoever has one and does not know of which.
+    pub id: Option<String>,
     /// Of events of this type.
     pub event_type: Option<EventType>,
-    /// That came to this outcome.
+    /// That came to this outcome; [`FAILED`]: to any but that of a delivered one.
     pub outcome: Option<String>,
     /// Answered with this status.
     pub status_code: Option<u16>,
@@ -145,8 +152,15 @@ impl AttemptFilter {
         is(self.organization.as_ref(), &attempt.organization)
             && is(self.webhook.as_ref(), &attempt.webhook_id)
             && is(self.delivery.as_ref(), &attempt.delivery_id)
+            && is(self.event.as_ref(), &attempt.event_id)
+            && self.id.as_deref().is_none_or(|id| {
+                id == attempt.delivery_id.as_str() || id == attempt.event_id.as_str()
+            })
             && is(self.event_type.as_ref(), &attempt.event_type)
-            && is(self.outcome.as_ref(), &attempt.outcome)
+            && self.outcome.as_deref().is_none_or(|wanted| match wanted {
+                FAILED => !attempt.is_delivered(),
+                name => attempt.outcome == name,
+            })
             && self
                 .status_code
                 .is_none_or(|wanted| attempt.status_code == Some(wanted))

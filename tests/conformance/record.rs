@@ -14,7 +14,7 @@ use prism_webhooks::domain::event::Event;
 use prism_webhooks::domain::ids::{DeliveryId, MessageKey, Organization, WebhookId};
 use prism_webhooks::domain::trace_context::TraceParent;
 use prism_webhooks::engine::ports::{DeliveryRecord, Entry, Keep, SettledMarker};
-use prism_webhooks::store::delivery_log::{AttemptFilter, Recorded};
+use prism_webhooks::store::delivery_log::{AttemptFilter, FAILED, Recorded};
 use prism_webhooks::store::statistics::{self, Detail};
 
 use super::adapter::{Adapter, KEPT};
@@ -101,7 +101,34 @@ pub async fn an_attempt_is_read_back_exactly(adapter: &impl Adapter) {
         status_class: Some(5),
         ..AttemptFilter::default()
     };
-    assert_eq!(adapter.attempts(&failed, 10, None).await.0, [full]);
+    let all_that_failed = AttemptFilter {
+        outcome: Some(FAILED.to_owned()),
+        ..AttemptFilter::default()
+    };
+    let of_event = AttemptFilter {
+        event: Some(full.event_id.clone()),
+        ..AttemptFilter::default()
+    };
+    let either = |id: &str| AttemptFilter {
+        id: Some(id.to_owned()),
+        ..AttemptFilter::default()
+    };
+    for filter in [
+        failed,
+        all_that_failed,
+        of_event,
+        either(full.event_id.as_str()),
+    ] {
+        assert_eq!(
+            adapter.attempts(&filter, 10, None).await.0,
+            [full.clone()],
+            "{filter:?}"
+        );
+    }
+    let by_delivery = either(full.delivery_id.as_str());
+    let (found, _) = adapter.attempts(&by_delivery, 10, None).await;
+    assert!(found.contains(&full), "{found:?}");
+    assert_eq!(adapter.attempts(&either("other"), 10, None).await.0, []);
     assert_eq!(adapter.attempts(&of_webhook("other"), 10, None).await.0, []);
 }
 

@@ -15,12 +15,13 @@ use serde::Deserialize;
 use super::attempts::{COLUMNS, row};
 use super::error::PageError;
 use super::layout::flash;
+use super::moment::{moment, range};
 use super::visitor::Visitor;
 use super::webhook::{Tab, about, find, held_back_notice};
 use crate::domain::ids::EventType;
 use crate::domain::outcome::Outcome;
 use crate::registry::webhooks::StoredWebhook;
-use crate::store::delivery_log::{AttemptFilter, Page, RecordedAttempt};
+use crate::store::delivery_log::{AttemptFilter, FAILED, Page, RecordedAttempt};
 use crate::store::entry::EntryId;
 use crate::web::cursor::Cursors;
 use crate::web::live::{self, Listener};
@@ -39,37 +40,62 @@ pub struct LogChoice {
     #[serde(default)]
     status: String,
     #[serde(default)]
+    id: String,
+    #[serde(default)]
+    since: String,
+    #[serde(default)]
+    until: String,
+    #[serde(default)]
     before: String,
     #[serde(default)]
     said: String,
 }
 
 impl LogChoice {
-    fn filter(&self, visitor: &Visitor, webhook: &StoredWebhook) -> AttemptFilter {
-        AttemptFilter {
+    fn filter(
+        &self,
+        visitor: &Visitor,
+        webhook: &StoredWebhook,
+    ) -> Result<AttemptFilter, PageError> {
+        let id = self.id.trim();
+        Ok(AttemptFilter {
             organization: Some(visitor.organization.clone()),
             webhook: Some(webhook.webhook.id.clone()),
             event_type: EventType::new(&self.event_type).ok(),
             outcome: Some(self.outcome.clone()).filter(|outcome| !outcome.is_empty()),
             status_code: None,
             status_class: self.status.parse().ok(),
+            id: Some(id.to_owned()).filter(|id| !id.is_empty()),
+            since: moment(&self.since)?,
+            until: moment(&self.until)?,
             ..AttemptFilter::default()
-        }
+        })
     }
 
     fn is_everything(&self) -> bool {
-        let all = [&self.event_type, &self.outcome, &self.status];
-        all.into_iter().all(String::is_empty)
+        self.choices().iter().all(|(_, value)| value.is_empty())
     }
 
     /// The query of the same choice, behind the entry `before`.
     fn query(&self, before: &str) -> String {
-        url::form_urlencoded::Serializer::new(String::new())
-            .append_pair("event_type", &self.event_type)
-            .append_pair("outcome", &self.outcome)
-            .append_pair("status", &self.status)
-            .append_pair("before", before)
-            .finish()
+        let mut query = url::form_urlencoded::Serializer::new(String::new());
+        for (name, value) in self.choices().into_iter().chain([("before", before)]) {
+            if !value.is_empty() {
+                query.append_pair(name, value);
+            }
+        }
+        query.finish()
+    }
+
+    fn choices(&self) -> [(&'static str, &str); 6] {
+        [
+            ("id", &self.id),
+            ("event_type", &self.event_type),
+            ("outcome", &self.outcome),
+            ("status", &self.status),
+            ("since", &self.since),
+            ("until", &self.until),
+        ]
     }
 }
 
@@ -81,7 +107,7 @@ pub async fn show(
     Query(wanted): Query<LogChoice>,
 ) -> Result<Html<String>, PageError> {
     let webhook = find(&app, &visitor, &id).await?;
-    let filter = wanted.filter(&visitor, &webhook);
+    let filter = wanted.filter(&visitor, &webhook)?;
     let cursors = Cursors::of(&app, &visitor.organization).await?;
     let before = cursors.read(&wanted.before);
     let delivery_log = &app.deployment.delivery_log;
@@ -165,10 +191,16 @@ fn filters(app: &AppState, webhook: &StoredWebhook, wanted: &LogChoice) -> Marku
                 label for="outcome" { "Outcome" }
                 select #outcome name="outcome" {
                     option value="" { "any" }
+                    option value=(FAILED) selected[wanted.outcome == FAILED] { "failed: any but delivered" }
                     @for outcome in Outcome::NAMES {
                         option value=(outcome) selected[outcome == wanted.outcome] { (outcome.replace('_', " ")) }
                     }
                 }
+            }
+            (range(&wanted.since, &wanted.until))
+            div {
+                label for="id" { "Event or delivery" }
+                input #id name="id" value=(wanted.id) placeholder="its id" autocomplete="off" spellcheck="false";
             }
             button { "Filter" }
             @if !wanted.is_everything() { a.button href=(place) { "Show all" } }
@@ -193,7 +225,7 @@ pub async fn stream(
     Query(After { after }): Query<After>,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, PageError> {
     let webhook = find(&app, &visitor, &id).await?;
-    let filter = LogChoice::default().filter(&visitor, &webhook);
+    let filter = LogChoice::default().filter(&visitor, &webhook)?;
     let listener = Listener::new(&app, visitor.holder, &visitor.organization).await?;
     let last = listener.last_event_id(&headers);
     let after = last.unwrap_or_else(|| listener.cursors.read(&after));

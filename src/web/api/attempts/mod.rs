@@ -11,10 +11,10 @@ use utoipa::{IntoParams, ToSchema};
 use super::answers::{ForOrganization, Usual};
 use super::authentication::CurrentOrganization;
 use super::query::{PartSize, Query};
-use super::texts::{CursorText, DeliveryIdText, EventTypeText, WebhookIdText};
-use crate::domain::ids::{DeliveryId, EventType, Organization, WebhookId};
+use super::texts::{CursorText, DeliveryIdText, EventIdText, EventTypeText, WebhookIdText};
+use crate::domain::ids::{DeliveryId, EventId, EventType, Organization, WebhookId};
 use crate::domain::outcome::Outcome;
-use crate::store::delivery_log::AttemptFilter;
+use crate::store::delivery_log::{AttemptFilter, FAILED};
 use crate::web::cursor::{Cursor, Cursors};
 use crate::web::problem::Problem;
 use crate::web::state::AppState;
@@ -31,10 +31,13 @@ pub(super) struct AttemptsQuery {
     /// Of this delivery.
     #[param(value_type = DeliveryIdText, inline, required = false)]
     delivery_id: Option<DeliveryId>,
+    /// Of this event: what became of it at every webhook.
+    #[param(value_type = EventIdText, inline, required = false)]
+    event_id: Option<EventId>,
     /// Of events of this type.
     #[param(value_type = EventTypeText, inline, required = false)]
     event_type: Option<EventType>,
-    /// That came to this.
+    /// That came to this; `failed`: to any but `delivered`.
     #[param(value_type = OutcomeName, inline, required = false)]
     outcome: Option<OutcomeName>,
     /// Answered with this status.
@@ -51,7 +54,7 @@ pub(super) struct AttemptsQuery {
     until: Option<Timestamp>,
 }
 
-/// The name of an outcome.
+/// The name of an outcome, or `failed`.
 #[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum OutcomeName {
@@ -66,6 +69,7 @@ pub(super) enum OutcomeName {
     ConnectFailed,
     TlsFailed,
     ProtocolError,
+    Failed,
 }
 
 /// A status.
@@ -101,9 +105,10 @@ impl TryFrom<u16> for StatusClass {
 }
 
 impl OutcomeName {
-    /// The outcome's name on record; the order is that of [`Outcome::NAMES`].
+    /// The outcome's name on record; the order is that of [`Outcome::NAMES`], and behind them all that
+    /// failed.
     fn name(self) -> &'static str {
-        Outcome::NAMES.get(self as usize).copied().unwrap_or("")
+        Outcome::NAMES.get(self as usize).copied().unwrap_or(FAILED)
     }
 }
 
@@ -113,6 +118,8 @@ impl AttemptsQuery {
             organization: Some(organization),
             webhook: self.webhook_id,
             delivery: self.delivery_id,
+            event: self.event_id,
+            id: None,
             event_type: self.event_type,
             outcome: self.outcome.map(|outcome| outcome.name().to_owned()),
             status_code: self.status_code.map(|status| status.0),
@@ -183,7 +190,7 @@ mod tests {
 
     #[test]
     fn every_outcome_can_be_asked_for() {
-        for name in Outcome::NAMES {
+        for name in Outcome::NAMES.into_iter().chain([FAILED]) {
             let outcome: OutcomeName = serde_json::from_value(name.into()).unwrap();
             assert_eq!(outcome.name(), name);
         }

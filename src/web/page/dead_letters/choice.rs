@@ -3,13 +3,11 @@
 use std::collections::BTreeSet;
 
 use axum::http::StatusCode;
-use jiff::Timestamp;
-use jiff::civil::DateTime;
-use jiff::tz::TimeZone;
 use serde::Deserialize;
 
 use crate::store::dead_letters::{Filter, Position};
 use crate::web::page::error::PageError;
+use crate::web::page::moment::moment;
 use crate::web::page::visitor::Visitor;
 
 /// Which letters are wanted. An empty choice is none.
@@ -90,19 +88,4 @@ impl LetterChoice {
         }
         query.finish()
     }
-}
-
-/// Reads a time as a browser's field has it, without a zone, which is UTC; or a whole one.
-fn moment(text: &str) -> Result<Option<Timestamp>, PageError> {
-    let text = text.trim();
-    if text.is_empty() {
-        return Ok(None);
-    }
-    let whole = text.parse::<Timestamp>().ok();
-    let local = || text.parse::<DateTime>().ok();
-    let utc = || TimeZone::UTC.to_timestamp(local()?).ok();
-    let moment = whole.or_else(utc);
-    let wrong = "A time is a date and a time of day, as in 2026-11-24T08:30, in UTC.";
-    let wrong = || PageError::new(StatusCode::UNPROCESSABLE_ENTITY, wrong);
-    moment.map(Some).ok_or_else(wrong)
 }

@@ -18,6 +18,7 @@ use crate::registry::webhooks::Listed;
 use crate::store::dead_letters::{Action, Found, Summary};
 use crate::web::page::error::PageError;
 use crate::web::page::layout::{Area, page_at, time};
+use crate::web::page::moment::range;
 use crate::web::page::visitor::Visitor;
 use crate::web::page::webhook::{Tab, about, find};
 use crate::web::state::AppState;
@@ -189,12 +190,7 @@ fn filters(app: &AppState, place: &str, wanted: &LetterChoice, names: Option<&Na
                     }
                 }
             }
-            @for (name, label, value) in [("since", "Since (UTC)", &wanted.since), ("until", "Until (UTC)", &wanted.until)] {
-                div {
-                    label for=(name) { (label) }
-                    input id=(name) type="datetime-local" name=(name) value=(value);
-                }
-            }
+            (range(&wanted.since, &wanted.until))
             button { "Filter" }
         }
     }
