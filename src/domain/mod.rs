@@ -33,6 +33,7 @@
 //! | [`identity`] | which message is a redelivery of which |
 //! | [`delivery`], [`delivery_state`] | one event on its way to one webhook, and where it stands |
 //! | [`attempt`] | what is put on record |
+//! | [`repeated`] | what of a webhook's secrets an answer repeats, which is not |
 //! | [`audit`] | what is put on record of a change, and what changed |
 //! | [`dead_letter`] | why a delivery was given up |
 //! | [`spelling`] | what somebody may have meant who wrote a name that is none |
@@ -57,6 +58,7 @@ pub mod organization;
 pub mod outcome;
 pub mod own_fault;
 pub mod rate_limit;
+pub mod repeated;
 pub mod request;
 pub mod retry;
 pub mod retry_after;
