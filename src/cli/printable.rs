@@ -4,6 +4,8 @@
 
 use std::io::{self, Write};
 
+use crate::domain::direction;
+
 /// The first byte of the control characters from U+0080 on.
 const C1: u8 = 0xc2;
 
@@ -13,12 +15,9 @@ const GENERAL_PUNCTUATION: u8 = 0xe2;
 /// The byte before that of a colour, with which our own log draws on a terminal.
 const ESCAPE: u8 = 0x1b;
 
-/// Whether a terminal, or whatever lays text out, would do something at `c` instead of showing it: a
-/// control character, a break of lines or paragraphs, or a mark that begins or ends another direction of
-/// writing (UAX #9, 2: embeddings, overrides, isolates). The marks without a scope are ordinary in
-/// languages that are written from the right.
+/// Whether a terminal would do something at `c` instead of showing it.
 pub fn is_obeyed(c: char) -> bool {
-    c.is_control() || matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    c.is_control() || direction::turns(c)
 }
 
 /// A line with what a terminal would obey escaped, tabs excepted.
@@ -27,7 +26,7 @@ pub fn printable(line: &str) -> String {
     for c in line.chars() {
         match c {
             '\t' => text.push(c),
-            c if is_obeyed(c) => text.push_str(&escaped(c)),
+            c if is_obeyed(c) => text.push_str(&direction::shown(c)),
             c => text.push(c),
         }
     }
@@ -38,10 +37,6 @@ pub fn printable(line: &str) -> String {
 pub fn printable_lines(text: &str) -> String {
     let lines: Vec<_> = text.split('\n').map(printable).collect();
     lines.join("\n")
-}
-
-fn escaped(c: char) -> String {
-    format!("\\u{:04x}", u32::from(c))
 }
 
 /// Passes on what is written, with what a terminal would obey escaped. Line ends and tabs stay.
@@ -119,7 +114,7 @@ impl<W: Write> PrintableWriter<W> {
 fn settle(bytes: &[u8], text: &mut Vec<u8>) {
     let mut chars = str::from_utf8(bytes).unwrap_or_default().chars();
     match (chars.next(), chars.next()) {
-        (Some(c), None) if is_obeyed(c) => text.extend_from_slice(escaped(c).as_bytes()),
+        (Some(c), None) if is_obeyed(c) => text.extend_from_slice(direction::shown(c).as_bytes()),
         _ => text.extend_from_slice(bytes),
     }
 }

@@ -36,6 +36,7 @@
 //! | [`repeated`] | what of a webhook's secrets an answer repeats, which is not |
 //! | [`audit`] | what is put on record of a change, and what changed |
 //! | [`dead_letter`] | why a delivery was given up |
+//! | [`direction`] | marks that turn the direction of writing about |
 //! | [`spelling`] | what somebody may have meant who wrote a name that is none |
 
 pub mod admission;
@@ -46,6 +47,7 @@ pub mod dead_letter;
 pub mod delay;
 pub mod delivery;
 pub mod delivery_state;
+pub mod direction;
 pub mod egress;
 pub mod endpoint;
 pub mod event;

@@ -15,6 +15,7 @@ use serde::Deserialize;
 use super::attempts::{COLUMNS, row};
 use super::error::PageError;
 use super::layout::flash;
+use super::order;
 use super::visitor::Visitor;
 use super::webhook::{Tab, about, find, held_back_notice};
 use crate::domain::ids::EventType;
@@ -205,7 +206,7 @@ pub async fn stream(
         }
     };
     let show = |one: RecordedAttempt, cursors: &Cursors| {
-        row(&one, cursors, Timestamp::now(), false).into_string()
+        order::kept(row(&one, cursors, Timestamp::now(), false).into_string())
     };
     let rows = live::attempts(&app, listener, filter, after, None, over, show);
     Ok(rows.await?)

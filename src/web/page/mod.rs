@@ -31,6 +31,7 @@ mod form;
 mod jobs;
 mod layout;
 mod log;
+mod order;
 mod overview;
 mod posted;
 mod protection;
