@@ -16,8 +16,9 @@ pub fn start(logging: &Logging) {
         LogFormat::Auto => !io::stderr().is_terminal(),
     };
     // RabbitMQ's client logs as an error what we ask for: a connection closed, an object that is
-    // not there. What matters of that is told in our own words; a level that names lapin wins.
-    let level = format!("lapin=off,{}", logging.level);
+    // not there, and the verifier of certificates every one that does not hold, as if it were a fault
+    // of ours. What matters of that is told in our own words; a level that names them wins.
+    let level = format!("lapin=off,rustls_platform_verifier=off,{}", logging.level);
     // The settings were checked when they were read; a filter that still does not parse logs all.
     let filter = EnvFilter::try_new(level).unwrap_or_else(|_| EnvFilter::new("info"));
     let lines = tracing_subscriber::fmt()
