@@ -117,19 +117,25 @@ pub async fn ask(
     let (out, err, input) = (&mut console.out, &mut console.err, &mut console.input);
     tokio::select! {
         result = show(&mut receiving, out, err) => result,
-        () = feed(input, &mut sending) => Ok(()),
+        // Whoever runs it ends it then: it must not take what there was for the whole.
+        error = feed(input, &mut sending) => {
+            Err(Failure::new(ExitReason::Failed, format_args!("cannot read: {error}")))
+        }
     }
 }
 
-/// Sends on what is read from the input, and then stands still.
-async fn feed(input: &mut Input, sending: &mut SplitSink<Frames, Bytes>) {
+/// Sends on what is read from the input, and then stands still; returns if it cannot be read.
+async fn feed(input: &mut Input, sending: &mut SplitSink<Frames, Bytes>) -> io::Error {
     let mut buffer = vec![0; CHUNK];
     loop {
-        let read = input.read(&mut buffer).await.unwrap_or(0);
+        let read = match input.read(&mut buffer).await {
+            Ok(read) => read,
+            Err(error) => return error,
+        };
         // An empty one is the end of the input.
         let sent = sending.send(frame(tag::INPUT, &buffer[..read])).await;
         if read == 0 || sent.is_err() {
-            return std::future::pending::<()>().await;
+            return std::future::pending().await;
         }
     }
 }

@@ -5,6 +5,8 @@ use std::io::{self, Write};
 use comfy_table::{ContentArrangement, Table, presets};
 use serde::Serialize;
 
+use super::printable::is_obeyed;
+
 /// Prints `rows` under `header`; `empty` is said instead when there are none. Without a terminal,
 /// and so without a `width`, the table has no borders and is not fitted, so that it can be cut and
 /// searched.
@@ -48,10 +50,10 @@ pub fn json_array<T: Serialize>(out: &mut impl Write, items: &[T]) -> io::Result
     writeln!(out, "{}]", if items.is_empty() { "" } else { "\n" })
 }
 
-/// Escapes control characters, line breaks among them: text from elsewhere must not be able to draw
-/// on a terminal.
+/// Escapes what a terminal would obey, line breaks among them: text from elsewhere must not be able to
+/// draw on a terminal, nor to turn about what stands beside it.
 pub fn one_line(text: String) -> String {
-    if text.contains(char::is_control) {
+    if text.contains(is_obeyed) {
         text.escape_debug().to_string()
     } else {
         text
@@ -87,12 +89,15 @@ mod tests {
             &mut out,
             None,
             &["body"],
-            [vec!["\u{1b}[31mred\n".to_owned()]],
+            [
+                vec!["\u{1b}[31mred\n".to_owned()],
+                vec!["\u{202e}exe".to_owned()],
+            ],
             "",
         )
         .unwrap();
         let text = String::from_utf8(out).unwrap();
-        assert!(!text.contains('\u{1b}'), "{text:?}");
+        assert!(!text.contains(['\u{1b}', '\u{202e}']), "{text:?}");
         assert!(text.contains("\\u{1b}[31mred\\n"), "{text:?}");
     }
 }

@@ -10,6 +10,7 @@ use super::delivery::{Delivery, LastAttempt, Trigger};
 use super::endpoint::shown;
 use super::ids::{DeliveryId, EventId, EventType, Organization, WebhookId};
 use super::outcome::{Outcome, Reply};
+use super::repeated;
 use super::request::{VERSION, as_sent};
 use super::secret::{Secret, SecretId};
 use super::trace_context::TraceParent;
@@ -44,7 +45,8 @@ pub struct Attempt {
     pub location: Option<String>,
     /// Why there was no whole answer.
     pub error: Option<String>,
-    /// The beginning of the answer's body; bytes that are not UTF-8 are replaced.
+    /// The beginning of the answer's body; bytes that are not UTF-8 are replaced, and so is what it
+    /// repeats of the [webhook's secrets](repeated).
     pub response_body: String,
     /// Whether the body went on.
     pub response_truncated: bool,
@@ -107,11 +109,16 @@ impl Attempt {
             status_code: response.as_ref().map(|response| response.status),
             location: response
                 .as_ref()
-                .and_then(|response| response.location.clone()),
+                .and_then(|response| response.location.clone())
+                .map(|location| repeated::hidden_text(location, webhook)),
             error,
             response_truncated: response.as_ref().is_some_and(|response| response.truncated),
             response_body: response
-                .map(|response| String::from_utf8_lossy(&response.body).into_owned())
+                .map(|response| {
+                    let cut = response.truncated || response.broken.is_some();
+                    let body = repeated::hidden(response.body, cut, webhook);
+                    String::from_utf8_lossy(&body).into_owned()
+                })
                 .unwrap_or_default(),
             started_at,
             duration: reply.duration,

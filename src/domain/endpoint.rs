@@ -73,7 +73,7 @@ pub enum InvalidUrl {
     /// A whole URL stands behind the scheme.
     #[error("the URL has its scheme twice; write it once")]
     TwoSchemes,
-    /// Its query is the mask of one that is not shown.
+    /// Its query is the mask of one that is not shown, or has that in it.
     #[error(
         "the URL's query stands as {HIDDEN_QUERY}, which is how one is hidden: write it in full, or \
          leave the URL as it was"
@@ -115,11 +115,17 @@ pub fn endpoint(text: &str, rules: EndpointRules) -> Result<Url, InvalidUrl> {
         return Err(InvalidUrl::Credentials);
     }
     check_host(&url)?;
-    if url.query() == Some(HIDDEN_QUERY) {
+    if url.query().is_some_and(has_mask) {
         return Err(InvalidUrl::Hidden);
     }
     url.set_fragment(None);
     Ok(url)
+}
+
+/// Whether a part of `query` is the mask: of one that was added to, or that was encoded on its way.
+fn has_mask(query: &str) -> bool {
+    let is_mask = |part: &str| part.replace("%2A", "*").replace("%2a", "*") == HIDDEN_QUERY;
+    query.split('&').any(is_mask)
 }
 
 fn check_host(url: &Url) -> Result<(), InvalidUrl> {
@@ -159,6 +165,7 @@ mod tests {
                 " https://example.com/a%20b?c=d#e\n",
                 "https://example.com/a%20b?c=d",
             ),
+            ("https://example.com/?q=***", "https://example.com/?q=***"),
             ("HTTPS://Example.COM./a//b", "https://example.com./a//b"),
             (
                 "https://my_host.internal:8443/",
@@ -212,6 +219,9 @@ mod tests {
             ("https://example.com/a b", InvalidUrl::Blank),
             ("https://user@example.com/", InvalidUrl::Credentials),
             ("https://example.com/a?***", InvalidUrl::Hidden),
+            ("https://example.com/a?***&b=c", InvalidUrl::Hidden),
+            ("https://example.com/a?b=c&***", InvalidUrl::Hidden),
+            ("https://example.com/a?%2A%2a*", InvalidUrl::Hidden),
         ] {
             assert_eq!(endpoint(text, HTTP).unwrap_err(), problem, "{text:?}");
         }

@@ -33,8 +33,10 @@
 //! | [`identity`] | which message is a redelivery of which |
 //! | [`delivery`], [`delivery_state`] | one event on its way to one webhook, and where it stands |
 //! | [`attempt`] | what is put on record |
+//! | [`repeated`] | what of a webhook's secrets an answer repeats, which is not |
 //! | [`audit`] | what is put on record of a change, and what changed |
 //! | [`dead_letter`] | why a delivery was given up |
+//! | [`direction`] | marks that turn the direction of writing about |
 //! | [`spelling`] | what somebody may have meant who wrote a name that is none |
 
 pub mod admission;
@@ -45,6 +47,7 @@ pub mod dead_letter;
 pub mod delay;
 pub mod delivery;
 pub mod delivery_state;
+pub mod direction;
 pub mod egress;
 pub mod endpoint;
 pub mod event;
@@ -57,6 +60,7 @@ pub mod organization;
 pub mod outcome;
 pub mod own_fault;
 pub mod rate_limit;
+pub mod repeated;
 pub mod request;
 pub mod retry;
 pub mod retry_after;

@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
-use jiff::Timestamp;
 use jiff::fmt::rfc2822::DateTimeParser;
+use jiff::{SignedDuration, Timestamp};
 
 /// So far ahead of now, a number of seconds is no longer a wait but a time.
 const EPOCH_REACH: Duration = Duration::from_secs(366 * 24 * 3600);
@@ -14,24 +14,43 @@ const EPOCH_REACH: Duration = Duration::from_secs(366 * 24 * 3600);
 pub fn parse<'a>(values: impl IntoIterator<Item = &'a str>, now: Timestamp) -> Option<Duration> {
     values
         .into_iter()
-        .filter_map(|text| parse_one(text, now))
+        .filter_map(|text| parse_one(text, now).or_else(|| parse_joined(text, now)))
         .max()
+}
+
+/// Several headers that a proxy on the way has made one of, with commas (RFC 9110, 5.3). A date has a
+/// comma of its own.
+fn parse_joined(text: &str, now: Timestamp) -> Option<Duration> {
+    let parts: Vec<&str> = text.split(',').collect();
+    let alone = parts.iter().filter_map(|part| parse_one(part, now));
+    let dates = parts.windows(2).map(|pair| pair.join(","));
+    let dates = dates.filter_map(|date| parse_one(&date, now));
+    alone.chain(dates).max()
 }
 
 fn parse_one(text: &str, now: Timestamp) -> Option<Duration> {
     let text = text.trim().trim_matches('"').trim();
     if let Some(seconds) = seconds(text) {
-        return Some(match since_epoch(seconds, now) {
-            Some(wait) => wait,
-            None => Duration::from_secs(seconds),
-        });
+        let time = since_epoch(seconds, now).or_else(|| since_epoch(seconds / 1000, now));
+        return Some(time.unwrap_or(Duration::from_secs(seconds)));
     }
     // A date that is too far away to be told is still a wish for a very long wait.
     let date = match httpdate::parse_http_date(text) {
         Ok(date) => Timestamp::try_from(date).unwrap_or(Timestamp::MAX),
-        Err(_) => other_date(text)?,
+        Err(_) => match other_date(text) {
+            Some(date) => date,
+            None => return with_unit(text),
+        },
     };
     Some(until(date, now))
+}
+
+/// A number with its unit, begun seconds counted whole: `30s`, `2 minutes`, `PT2M`.
+fn with_unit(text: &str) -> Option<Duration> {
+    let wait: SignedDuration = text.parse().ok()?;
+    let wait = Duration::try_from(wait).unwrap_or(Duration::ZERO);
+    let begun = u64::from(wait.subsec_nanos() > 0);
+    Some(Duration::from_secs(wait.as_secs().saturating_add(begun)))
 }
 
 /// A number of seconds, begun ones counted whole: never sooner than it says.
@@ -39,17 +58,20 @@ fn seconds(text: &str) -> Option<u64> {
     let text = text.strip_prefix('+').unwrap_or(text);
     let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
     let is_number = |part: &str| part.bytes().all(|b| b.is_ascii_digit());
-    if whole.is_empty() || !is_number(whole) || !is_number(fraction) {
+    if whole.is_empty() && fraction.is_empty() || !is_number(whole) || !is_number(fraction) {
         return None;
     }
     // More digits than fit are still a wish for a very long wait.
-    let whole: u64 = whole.parse().unwrap_or(u64::from(u32::MAX));
+    let whole: u64 = match whole {
+        "" => 0,
+        digits => digits.parse().unwrap_or(u64::from(u32::MAX)),
+    };
     let begun = fraction.bytes().any(|b| b != b'0');
     Some(whole.saturating_add(u64::from(begun)))
 }
 
-/// The wait until a time that is told as seconds since 1970, as some do: `None` if `seconds` are
-/// none near `now`.
+/// The wait until a time that is told as seconds since 1970, as some do, or as milliseconds: `None` if
+/// `seconds` are none near `now`.
 fn since_epoch(seconds: u64, now: Timestamp) -> Option<Duration> {
     let date = Timestamp::from_second(i64::try_from(seconds).ok()?).ok()?;
     let apart = Duration::try_from(date.duration_since(now).abs()).ok()?;
@@ -105,6 +127,7 @@ mod tests {
         for (text, expected) in [
             ("600.5", 601),
             ("0.01", 1),
+            (".5", 1),
             ("120.000", 120),
             ("7.", 7),
             ("+30", 30),
@@ -120,6 +143,39 @@ mod tests {
         assert_eq!(asked(&at(90)), Some(90));
         assert_eq!(asked(&at(-90)), Some(0));
         assert_eq!(asked("4000000000"), Some(4_000_000_000));
+        assert_eq!(asked(&format!("{}250", at(90))), Some(90), "milliseconds");
+    }
+
+    #[test]
+    fn a_number_may_have_a_unit() {
+        for (text, expected) in [
+            ("30s", 30),
+            ("120 seconds", 120),
+            ("2 minutes", 120),
+            ("1h 30m", 5400),
+            ("1500ms", 2),
+            ("PT2M", 120),
+            ("-5s", 0),
+        ] {
+            assert_eq!(asked(text), Some(expected), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn headers_that_a_proxy_has_joined_are_several() {
+        for (text, expected) in [
+            ("10, 120", 120),
+            ("120,120", 120),
+            ("soon, 5", 5),
+            ("10, Mon, 23 Nov 2026 12:02:00 GMT", 120),
+            ("Monday, 23-Nov-26 12:02:00 GMT, 10", 120),
+            (
+                "Mon, 23 Nov 2026 12:02:00 GMT, Mon, 23 Nov 2026 12:03:00 GMT",
+                180,
+            ),
+        ] {
+            assert_eq!(asked(text), Some(expected), "{text:?}");
+        }
     }
 
     #[test]
@@ -144,7 +200,18 @@ mod tests {
 
     #[test]
     fn anything_else_asks_for_nothing() {
-        for text in ["", "soon", "-5", ".5", "1.2.3", "1e3", "2026-11-23", "\"\""] {
+        for text in [
+            "",
+            "soon",
+            "-5",
+            ".",
+            "1.2.3",
+            "1e3",
+            "2026-11-23",
+            "\"\"",
+            ",",
+            "s",
+        ] {
             assert_eq!(asked(text), None, "{text:?}");
         }
     }

@@ -10,6 +10,8 @@ use rand::RngExt as _;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
+use super::direction;
+
 /// The prefix of a secret in the Standard Webhooks form, whose rest is Base64.
 pub const STANDARD_PREFIX: &str = "whsec_";
 
@@ -36,8 +38,12 @@ pub enum InvalidSecret {
     /// The text has no characters, or far too many.
     #[error("a secret has 1 to {LONGEST} characters")]
     Length,
-    /// There is white space at an end of the text: pasted with it, as a rule, and lost elsewhere.
-    #[error("a secret has no white space at its ends, and this one does; remove it")]
+    /// There is white space at an end of the text, or what is not seen either: pasted with it, as a rule,
+    /// or written before it by an editor, and lost elsewhere.
+    #[error(
+        "a secret has no white space at its ends, nor any other character that is not seen, such as a \
+         byte order mark, and this one does; remove it"
+    )]
     WhiteSpace,
     /// The text has the prefix of the Standard Webhooks form, but not the form.
     #[error(
@@ -69,7 +75,7 @@ impl Secret {
     /// Takes a secret that somebody chooses now. What is stored already may have white space at its
     /// ends: it signs as it is.
     pub fn choose(text: &str) -> Result<Self, InvalidSecret> {
-        if text.trim() != text {
+        if text.trim_matches(is_not_seen) != text {
             return Err(InvalidSecret::WhiteSpace);
         }
         Self::new(text)
@@ -105,6 +111,13 @@ impl Secret {
     pub fn standard_key(&self) -> &[u8] {
         &self.standard_key
     }
+}
+
+/// White space, control characters, and characters without a width: those of a direction, joiners, the
+/// byte order mark.
+fn is_not_seen(c: char) -> bool {
+    let is_wide = !matches!(c, '\u{200b}'..='\u{200f}' | '\u{2060}'..='\u{2064}' | '\u{feff}');
+    c.is_whitespace() || c.is_control() || direction::turns(c) || !is_wide
 }
 
 impl fmt::Debug for Secret {
@@ -247,7 +260,19 @@ mod tests {
     #[test]
     fn nobody_chooses_a_secret_with_white_space_at_its_ends_and_one_that_is_stored_signs_as_it_is()
     {
-        for text in [" s", "s ", "s\n", "s\r\n", "\ts", "\u{a0}s", " "] {
+        for text in [
+            " s",
+            "s ",
+            "s\n",
+            "s\r\n",
+            "\ts",
+            "\u{a0}s",
+            " ",
+            "\u{feff}s",
+            "s\u{200b}",
+            "s\0",
+            "\u{202a}s\u{202c}",
+        ] {
             assert_eq!(
                 Secret::choose(text),
                 Err(InvalidSecret::WhiteSpace),
@@ -255,7 +280,9 @@ mod tests {
             );
             assert_eq!(Secret::new(text).unwrap().key(), text.as_bytes());
         }
-        assert_eq!(Secret::choose("a b"), Secret::new("a b"));
+        for text in ["a b", "a\u{200d}b"] {
+            assert_eq!(Secret::choose(text), Secret::new(text));
+        }
         assert_eq!(Secret::choose(""), Err(InvalidSecret::Length));
     }
 

@@ -13,6 +13,7 @@ use hyper_util::client::legacy;
 use hyper_util::client::legacy::connect::HttpInfo;
 
 use super::resolver::ResolveError;
+use super::sender::MAX_HEADERS;
 use super::tls_failure;
 use crate::domain::outcome::{FailureKind, SendFailure};
 use crate::domain::own_fault::OwnFault;
@@ -57,7 +58,15 @@ pub(super) fn describe(error: &reqwest::Error, connect_timeout: Duration) -> Sen
             format!("the connection broke: {root}"),
         )
     } else if error.is_timeout() {
-        let message = format!("no connection was made within {connect_timeout:?}");
+        let what = match is_encrypted(error) {
+            true => "no connection with TLS",
+            false => "no connection",
+        };
+        let mend = match is_encrypted(error) {
+            true => "; if something listens there, does it speak TLS on this port?",
+            false => "",
+        };
+        let message = format!("{what} was made within {connect_timeout:?}{mend}");
         (FailureKind::Timeout, message)
     } else if error.is_connect() {
         connecting(error, &root)
@@ -112,7 +121,14 @@ fn connecting(error: &reqwest::Error, root: &str) -> (FailureKind, String) {
     });
     let why = plain(root);
     if in_handshake {
-        let message = format!("TLS failed: the connection broke in the handshake: {why}");
+        let why = match why {
+            "tls handshake eof" => "the receiver closed it",
+            why => why,
+        };
+        let message = format!(
+            "TLS failed: the connection broke in the handshake: {why}; does the receiver speak TLS on \
+             this port?"
+        );
         (FailureKind::Tls, message)
     } else {
         (FailureKind::Connect, format!("no connection: {why}"))
@@ -125,13 +141,45 @@ fn plain(root: &str) -> &str {
 }
 
 fn talking(error: &reqwest::Error, root: &str) -> String {
+    let over_tls = is_encrypted(error);
     match find::<hyper::Error>(error) {
         Some(error) if error.is_incomplete_message() => {
             "the connection was closed before the answer was complete".to_owned()
         }
-        Some(error) if error.is_parse() => format!("what came back is not HTTP: {root}"),
+        Some(error) if error.is_parse_too_large() => format!(
+            "the answer's head is too large; at most {MAX_HEADERS} headers are taken, and about 400 KB"
+        ),
+        Some(error) if error.is_parse() => not_http(root, over_tls),
+        Some(_) if root == UNASKED => {
+            "the receiver answered before it was asked; let it read the request first".to_owned()
+        }
         _ => format!("the connection broke: {}", plain(root)),
     }
+}
+
+/// What hyper says of an answer that came before the request went out, which it has no question for.
+const UNASKED: &str = "received unexpected message from connection";
+
+/// What hyper cannot read, in words for whoever runs the receiver.
+fn not_http(root: &str, over_tls: bool) -> String {
+    let what = match root {
+        "invalid HTTP version parsed" if over_tls => "it does not begin with HTTP/1.1 or HTTP/1.0",
+        "invalid HTTP version parsed" => {
+            "it does not begin with HTTP/1.1 or HTTP/1.0; if the receiver speaks TLS on this port, its \
+             URL is https"
+        }
+        "invalid HTTP status-code parsed" => "its status line cannot be read",
+        "invalid HTTP header parsed" => "one of its headers cannot be read",
+        "invalid content-length parsed" => {
+            "its Content-Length is no number of bytes, or there are several that differ"
+        }
+        other => other,
+    };
+    format!("what came back is not HTTP: {what}")
+}
+
+fn is_encrypted(error: &reqwest::Error) -> bool {
+    error.url().is_some_and(|url| url.scheme() == "https")
 }
 
 fn find<E: Error + 'static>(error: &reqwest::Error) -> Option<&E> {

@@ -24,7 +24,7 @@ use crate::engine::ports::{Request, Sender};
 
 /// The most headers that an answer may have. The client sets room for so many aside with each answer:
 /// for 500, a worker delivered a tenth less (measured).
-const MAX_HEADERS: usize = 128;
+pub(super) const MAX_HEADERS: usize = 128;
 
 /// What is longer says no more: dates have 29 characters.
 const MAX_RETRY_AFTER: usize = 64;

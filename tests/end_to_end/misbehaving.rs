@@ -82,3 +82,22 @@ async fn a_receiver_that_misbehaves_costs_one_time_limit_and_its_neighbours_noth
             .all(|letter| letter["reason"] == "attempts-exhausted")
     );
 }
+
+#[tokio::test]
+async fn a_certificate_that_does_not_hold_is_an_attempt_in_the_log_and_no_error_of_ours() {
+    let mut deployment = Deployment::start("certificate", &[]).await;
+    let receiver = Receiver::start_tls(|_| Answer::ok());
+    let once = ["--retry-max-attempts", "1"];
+    let id = deployment.webhook("w", &receiver.url(), &once);
+    deployment.publish(&["error.occurred"]);
+    let attempts = deployment.attempts_when(1, &[]).await;
+    assert_eq!(attempts[0]["outcome"], "tls_failed");
+    let (_, tested) = deployment.exits(&["webhooks", "test", &id], 1);
+    deployment.stop_worker().await;
+    let logged = deployment.worker().stderr();
+    let told = logged.matches("TLS failed: the receiver's certificate");
+    assert_eq!(told.count(), 1, "{logged}");
+    for text in [logged, tested] {
+        assert!(!text.contains("ERROR") && !text.contains("peer"), "{text}");
+    }
+}

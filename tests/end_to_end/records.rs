@@ -97,7 +97,7 @@ async fn attempts_can_be_listed_by_what_is_asked_and_watched_as_they_are_made() 
 
 #[tokio::test]
 async fn what_tenants_and_receivers_write_cannot_draw_on_a_terminal() {
-    const DRAWS: &str = "\u{1b}[2J\u{9b}31m\u{7f}over\rwritten";
+    const DRAWS: &str = "\u{1b}[2J\u{9b}31m\u{7f}over\rwritten\u{202e}exe\u{2066}\u{2028}";
     let deployment = Deployment::start("draws", &[]).await;
     let receiver = Receiver::start(|_| {
         let redirect = Answer::status(302).header("location", "/\u{1b}[2J\u{9b}31m");
@@ -113,10 +113,13 @@ async fn what_tenants_and_receivers_write_cannot_draw_on_a_terminal() {
     let attempts = deployment.attempts_when(1, &[]).await;
     let delivery = string(&attempts[0]["delivery_id"]);
     let (tested, failure) = deployment.exits(&["webhooks", "test", &id], 1);
+    let (_, logged) = deployment.exits(&["webhooks", "disable", &id], 0);
+    assert!(logged.contains("over\\rwritten\\u202eexe"), "{logged:?}");
     let said = [
         watched,
         tested,
         failure,
+        logged,
         deployment.text(&["webhooks", "show", &id]),
         deployment.text(&["webhooks", "list"]),
         deployment.text(&["attempts", "list"]),
@@ -125,10 +128,16 @@ async fn what_tenants_and_receivers_write_cannot_draw_on_a_terminal() {
         deployment.text(&["webhooks", "show", "--json", &id]),
         deployment.text(&["attempts", "list", "--json"]),
         deployment.text(&["webhooks", "export"]),
+        deployment.text(&["audit", "list"]),
+        deployment.text(&["audit", "list", "--json"]),
     ];
+    let draws = |c: char| {
+        let turns = matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+        turns || c.is_control() && c != '\t'
+    };
     for text in &said {
         let lines = text.split('\n');
-        let drawing = |line: &&str| line.contains(|c: char| c.is_control() && c != '\t');
+        let drawing = |line: &&str| line.contains(draws);
         assert_eq!(
             lines.filter(drawing).collect::<Vec<_>>(),
             [""; 0],

@@ -157,7 +157,7 @@ async fn no_secret_is_in_any_output_or_log_whatever_the_level() {
     let settings = [("PRISM_SECRET_KEY", key), ("PRISM_LOGGING_LEVEL", "trace")];
     let mut deployment = Deployment::start("secrecy", &settings).await;
     let broker = deployment.broker().await;
-    let receiver = Receiver::start(|_| Answer::status(500));
+    let receiver = Receiver::start(repeating);
     let query = "s3cr3t-query";
     let secrets = ["s3cr3t-one", "s3cr3t-two", "bearer-s3cr3t", query, key];
     let [one, two, bearer, ..] = secrets;
@@ -226,7 +226,7 @@ async fn nothing_secret_of_a_webhook_and_no_query_of_an_attempt_is_in_redis() {
     let key = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
     let deployment = Deployment::start("at-rest", &[("PRISM_SECRET_KEY", key)]).await;
     let broker = deployment.broker().await;
-    let receiver = Receiver::start(|_| Answer::status(500));
+    let receiver = Receiver::start(repeating);
     let url = format!("{}?token=s3cr3t-query", receiver.url());
     let header = "Authorization: Bearer s3cr3t-header";
     let retries = ["--retry-max-attempts", "1", "--secret", "s3cr3t-signing"];
@@ -244,6 +244,8 @@ async fn nothing_secret_of_a_webhook_and_no_query_of_an_attempt_is_in_redis() {
         string(&attempts[0]["url"]).ends_with("?***"),
         "{attempts:?}"
     );
+    let body = string(&attempts[0]["response_body"]);
+    assert!(body.starts_with("no page for /?***, "), "{body}");
     assert!(!format!("{letters:?}").contains("s3cr3t"), "{letters:?}");
     let mut redis = super::redis_connection().await;
     let mut keys = redis::cmd("KEYS");
@@ -336,6 +338,12 @@ async fn what_is_sealed_with_a_key_that_a_worker_lacks_waits_for_one_that_has_it
     assert_signed(&request, &["s3cr3t"]);
     assert_eq!(request.header("x-prism-attempt").as_deref(), Some("1"));
     assert!(newer.dead_letters(&[]).is_empty());
+}
+
+/// The page of an error as some servers write it: with all of the request.
+fn repeating(request: &Received) -> Answer {
+    let asked = format!("no page for {}, {:?}", request.path(), request.headers());
+    Answer::status(500).body(asked)
 }
 
 /// The same deployment, as a process with other settings sees it.

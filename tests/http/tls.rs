@@ -6,7 +6,9 @@ use std::time::Duration;
 use prism_webhooks::domain::outcome::FailureKind;
 use prism_webhooks::engine::ports::Sender as _;
 use prism_webhooks::http::{SenderSettings, install_crypto};
-use rcgen::{BasicConstraints, CertificateParams, IsCa, KeyPair, date_time_ymd};
+use rcgen::{
+    BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, IsCa, KeyPair, date_time_ymd,
+};
 use rustls::ServerConfig;
 use rustls::pki_types::PrivateKeyDer;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -128,6 +130,52 @@ async fn a_receiver_without_a_common_version_is_told_so() {
 }
 
 #[tokio::test]
+async fn what_is_wrong_with_a_certificate_is_told_in_words_with_what_mends_it() {
+    let for_clients = |made: &mut CertificateParams| {
+        made.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+    };
+    let message = said_of(for_clients, true).await;
+    let said = "TLS failed: the receiver's certificate is not meant for servers; use one that is \
+                (serverAuth)";
+    assert_eq!(message, said);
+    let nameless = |made: &mut CertificateParams| made.subject_alt_names.clear();
+    let message = said_of(nameless, true).await;
+    let said = "the URL says localhost, the certificate none: its names belong into subjectAltName, \
+                for the common name (CN) is not one";
+    assert!(message.ends_with(said), "{message}");
+}
+
+#[tokio::test]
+async fn a_receiver_that_breaks_the_handshake_off_or_its_rules_is_told_so() {
+    for (answer, said) in [
+        (
+            // A fatal alert: internal error.
+            &[21, 3, 3, 0, 2, 2, 80][..],
+            "the receiver broke the handshake off and says only: internal error; look into its own log",
+        ),
+        (
+            &[21, 3, 3, 0, 2, 2, 255],
+            "the receiver broke the handshake off and says only: alert 255; look into its own log",
+        ),
+        (
+            // The end of a hello that never began.
+            &[22, 3, 3, 0, 4, 14, 0, 0, 0],
+            "the receiver does not keep to the rules of TLS; look at what answers on this port, and \
+             renew it",
+        ),
+    ] {
+        let odd = Raw::serve(move |mut stream| async move {
+            let _ = stream.read(&mut [0; 16]).await;
+            let _ = stream.write_all(answer).await;
+            closed(&mut stream).await;
+        })
+        .await;
+        let message = failed(send(patient(), &url(&odd)).await, FailureKind::Tls);
+        assert_eq!(message, format!("TLS failed: {said}"));
+    }
+}
+
+#[tokio::test]
 async fn a_certificate_of_a_trusted_authority_is_accepted_and_the_connection_kept() {
     let (raw, certificate) = receiver("localhost").await;
     let sender = sender(trusting(certificate));
@@ -171,6 +219,8 @@ async fn a_connection_closed_in_the_handshake_is_a_tls_failure() {
     let message = failed(send(patient(), &url(&closing)).await, FailureKind::Tls);
     let said = "TLS failed: the connection broke in the handshake: ";
     assert!(message.starts_with(said), "{message}");
+    let mend = "; does the receiver speak TLS on this port?";
+    assert!(message.ends_with(mend), "{message}");
 }
 
 #[tokio::test]
@@ -182,5 +232,7 @@ async fn a_handshake_that_hangs_is_a_timeout_of_the_connection() {
         ..settings()
     };
     let message = failed(send(short, &url(&hanging)).await, FailureKind::Timeout);
-    assert_eq!(message, "no connection was made within 200ms");
+    let said = "no connection with TLS was made within 200ms; if something listens there, does it \
+                speak TLS on this port?";
+    assert_eq!(message, said);
 }

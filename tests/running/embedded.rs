@@ -129,6 +129,29 @@ async fn every_command_works_beside_run_and_without_it() {
 }
 
 #[tokio::test]
+async fn an_input_that_cannot_be_read_is_a_failure_and_not_the_end_of_it() {
+    let (directory, site) = site();
+    let unreadable = directory.path().to_str().unwrap();
+    let create = ["webhooks", "create", "--name", "w", "--url"];
+    let secret = ["http://127.0.0.1:1/", "--secret-file", unreadable];
+    let fails = || {
+        for command in [
+            &["publish", "--file", unreadable][..],
+            &[&create[..], &secret].concat(),
+        ] {
+            let (said, problem) = site.exits(command, 1);
+            assert_eq!(said, "", "{command:?}");
+            assert!(problem.contains("Is a directory"), "{problem}");
+        }
+    };
+    fails();
+    let running = site.start().await;
+    fails();
+    assert!(running.get("/webhooks").await.items().is_empty());
+    running.stop().await;
+}
+
+#[tokio::test]
 async fn attempts_are_followed_as_they_are_made() {
     let (_directory, site) = site();
     let receiver = Receiver::ok();

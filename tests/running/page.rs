@@ -55,6 +55,38 @@ fn site(settings: &[(&str, &str)]) -> (TempDir, Site) {
 }
 
 #[tokio::test]
+async fn no_name_and_no_answer_turns_the_order_of_a_page_about() {
+    let (_directory, site) = site(&[("PRISM_RETRY_MAX_ATTEMPTS", "1")]);
+    let receiver = Receiver::start(|_| Answer::status(500).body("no \u{2066}way"));
+    let running = site.start().await;
+    let browser = Browser::at(&running);
+    let new =
+        json!({"name": "exe.\u{202e}gpj", "url": receiver.url(), "description": "a\u{202d}b"});
+    let created = running.ask("POST", "/webhooks", Some(new)).await.is(201);
+    let id = created.body["id"].as_str().unwrap();
+    running
+        .publish(&json!({"event": "request.completed"}))
+        .await;
+    let log = eventually(SOON, "the attempt is in the log", async || {
+        let log = browser.shows(&format!("/webhooks/{id}/log")).await;
+        log.contains("\\u2066way").then_some(log)
+    })
+    .await;
+    let settings = browser.shows(&format!("/webhooks/{id}/settings")).await;
+    for page in [&log, &settings, &browser.shows("/webhooks").await] {
+        assert!(page.contains("exe.\\u202egpj"), "{page}");
+    }
+    for form in ["value=\"exe.\u{202e}gpj\"", "\na\u{202d}b</textarea>"] {
+        assert_eq!(settings.matches(form).count(), 1, "{settings}");
+        assert!(!log.contains(form), "{log}");
+    }
+    for mark in ['\u{202e}', '\u{202d}', '\u{2066}'] {
+        assert!(!log.contains(mark), "{log}");
+    }
+    running.stop().await;
+}
+
+#[tokio::test]
 async fn a_webhook_is_created_through_the_form_and_its_failing_delivery_retried_by_hand() {
     let (_directory, site) = site(&[("PRISM_RETRY_MAX_ATTEMPTS", "1")]);
     let receiver = Receiver::start(

@@ -37,7 +37,10 @@ async fn nothing_secret_is_in_the_files_and_the_key_changes_while_it_runs() {
     let directory = tempfile::tempdir().unwrap();
     let data = directory.path().join("data");
     let (old, new) = ("11".repeat(32), "22".repeat(32));
-    let receiver = Receiver::start(|_| Answer::status(500));
+    let receiver = Receiver::start(|request| {
+        let asked = format!("no page for {}, {:?}", request.path(), request.headers());
+        Answer::status(500).body(asked)
+    });
     let url = format!("{}/hook?token=s3cr3t-query", receiver.url());
 
     let running = site(&data, &old).start().await;
@@ -52,6 +55,8 @@ async fn nothing_secret_is_in_the_files_and_the_key_changes_while_it_runs() {
         let (_, attempts) = answer(log.await.unwrap()).await;
         let first = attempts["items"].as_array()?.first()?.clone();
         assert!(first["url"].as_str().unwrap().ends_with("/hook?***"));
+        let body = first["response_body"].as_str().unwrap();
+        assert!(body.starts_with("no page for /hook?***, "), "{body}");
         Some(())
     })
     .await;

@@ -83,7 +83,16 @@ fn in_words_of_json(detail: &str) -> String {
     let before = before.replace("invalid length", "a list of");
     let before = before.replace("invalid type: sequence", "invalid type: list");
     let before = before.replace("invalid type: map", "invalid type: object");
-    format!("{before}, expected {meant}")
+    format!("{}, expected {meant}", without_value(&before))
+}
+
+/// What is of a wrong type is told without itself: it may be a secret, or headers written as a text.
+fn without_value(problem: &str) -> &str {
+    if !problem.starts_with("invalid type: ") {
+        return problem;
+    }
+    let kind = problem.split(['`', '"']).next().unwrap_or(problem);
+    kind.trim_end()
 }
 
 /// Reads a body of at most `limit` bytes.
@@ -126,12 +135,17 @@ mod tests {
             (
                 r#"{"name":1}"#,
                 "name",
-                "name: invalid type: integer `1`, expected a string",
+                "name: invalid type: integer, expected a string",
             ),
             (
                 r#"{"name":"n","inner":{"count":"x"}}"#,
                 "inner.count",
-                "expected a whole number",
+                "inner.count: invalid type: string, expected a whole number",
+            ),
+            (
+                r#"{"name":"n","inner":"Authorization: Bearer s3cr3t"}"#,
+                "inner",
+                "inner: invalid type: string, expected an object",
             ),
             (
                 r#"{"name":"n","inner":{"count":1,"more":1}}"#,
@@ -172,7 +186,16 @@ mod tests {
                 "the body is no JSON: trailing characters",
             ),
             ("[]", 422, "the body: a list of 0, expected an object"),
-            ("1", 422, "the body: invalid type: integer `1`"),
+            (
+                "1",
+                422,
+                "the body: invalid type: integer, expected an object",
+            ),
+            (
+                r#""a, expected \"secret\"""#,
+                422,
+                "the body: invalid type: string, expected an object",
+            ),
         ] {
             let problem = parse::<Outer>(body.as_bytes()).unwrap_err();
             assert_eq!(problem.status().as_u16(), status, "{body}");

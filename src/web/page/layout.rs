@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use maud::{DOCTYPE, Markup, html};
 
 use super::assets;
+use super::order;
 use super::visitor::Visitor;
 use axum::response::Html;
 
@@ -81,7 +82,7 @@ fn framed(
             }
         }
     };
-    Html(markup.into_string())
+    Html(order::kept(markup.into_string()))
 }
 
 fn top(area: Area, visitor: Option<&Visitor>) -> Markup {

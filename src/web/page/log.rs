@@ -16,6 +16,7 @@ use super::attempts::{COLUMNS, row};
 use super::error::PageError;
 use super::layout::flash;
 use super::moment::{moment, range};
+use super::order;
 use super::visitor::Visitor;
 use super::webhook::{Tab, about, find, held_back_notice};
 use crate::domain::ids::EventType;
@@ -237,7 +238,7 @@ pub async fn stream(
         }
     };
     let show = |one: RecordedAttempt, cursors: &Cursors| {
-        row(&one, cursors, Timestamp::now(), false).into_string()
+        order::kept(row(&one, cursors, Timestamp::now(), false).into_string())
     };
     let rows = live::attempts(&app, listener, filter, after, None, over, show);
     Ok(rows.await?)

@@ -32,6 +32,7 @@ mod jobs;
 mod layout;
 mod log;
 mod moment;
+mod order;
 mod overview;
 mod posted;
 mod protection;
