@@ -12,6 +12,7 @@ use crate::registry::webhooks::{Listed, Webhooks};
 use crate::store::delivery_log::{AttemptFilter, DeliveryLog, RecordedAttempt};
 use crate::store::search;
 
+use super::arguments::{self, at_least};
 use super::console::Console;
 use super::failure::Failure;
 use super::table;
@@ -30,7 +31,7 @@ enum AttemptsCommand {
         #[command(flatten)]
         filter: FilterArgs,
         /// At most so many
-        #[arg(long, default_value_t = 100, value_name = "N")]
+        #[arg(long, default_value_t = 100, value_name = "N", value_parser = at_least(1_usize))]
         limit: usize,
         /// Print one JSON array
         #[arg(long)]
@@ -61,7 +62,7 @@ struct FilterArgs {
     #[arg(long, value_name = "TYPE")]
     event: Option<EventType>,
     /// That came to this: delivered, rejected, timeout, connect_failed …
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = arguments::outcome)]
     outcome: Option<String>,
     /// Answered with this status, as 404, or with one of a class: 2 for 2xx
     #[arg(long, value_name = "STATUS", value_parser = status)]
@@ -244,5 +245,5 @@ pub(super) fn point_in_time(text: &str) -> Result<Timestamp, String> {
         .map_err(|_| "write a time like 2026-01-31T12:00:00Z, or how long ago, as in 2h")?;
     Timestamp::now()
         .checked_sub(ago)
-        .map_err(|error| error.to_string())
+        .map_err(|_| "that is longer ago than there is time".to_owned())
 }
