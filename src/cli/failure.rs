@@ -47,8 +47,9 @@ impl Failure {
         let mut message = error.to_string();
         let mut source = error.source();
         while let Some(cause) = source {
-            // What the clients of the stores say is in our own text already, in words.
-            if cause.is::<redis::RedisError>() || cause.is::<rusqlite::Error>() {
+            // What these say is in our own text already, in words.
+            let told = cause.is::<redis::RedisError>() || cause.is::<rusqlite::Error>();
+            if told || cause.is::<url::ParseError>() {
                 break;
             }
             let cause_text = cause.to_string();

@@ -124,6 +124,7 @@ fn in_words_of_json(detail: &str) -> String {
     let before = before.replace("invalid type: map", "invalid type: object");
     let before = before.replace(": integer `", ": number `");
     let before = before.replace(": floating point `", ": number `");
+    let before = before.replace(": string \"", ": text \"");
     let before = before
         .replace("invalid type: ", "")
         .replace("invalid value: ", "");
