@@ -1,14 +1,11 @@
 //! The `prism-webhooks` program: parse, call, exit code.
 
+use std::io::Write as _;
 use std::process::ExitCode;
 
 use clap::Parser as _;
 use prism_webhooks::{cli, http};
 
-#[expect(
-    clippy::print_stderr,
-    reason = "the last word, when there is no console any more"
-)]
 fn main() -> ExitCode {
     http::install_crypto();
     let program = cli::Program::parse();
@@ -18,7 +15,8 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             let failure_text = cli::printable::printable_lines(&failure.to_string());
-            eprintln!("prism-webhooks: {failure_text}");
+            // The last word, when there is no console any more. Nobody may be there to hear it.
+            let _ = writeln!(std::io::stderr(), "prism-webhooks: {failure_text}");
             failure.exit_code()
         }
     }

@@ -8,12 +8,13 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::domain::attempt::Attempt;
 use crate::domain::ids::{DeliveryId, EventId, EventType, Organization, WebhookId};
-use crate::registry::webhooks::{Listed, Webhooks};
+use crate::registry::webhooks::{Listed, Webhooks, WebhooksError};
 use crate::store::delivery_log::{AttemptFilter, DeliveryLog, RecordedAttempt};
 use crate::store::search;
 
+use super::arguments::{self, at_least};
 use super::console::Console;
-use super::failure::Failure;
+use super::failure::{ExitReason, Failure};
 use super::table;
 
 /// Look at the record of attempts: every HTTP request that was made, and what came of it
@@ -30,7 +31,7 @@ enum AttemptsCommand {
         #[command(flatten)]
         filter: FilterArgs,
         /// At most so many
-        #[arg(long, default_value_t = 100, value_name = "N")]
+        #[arg(long, default_value_t = 100, value_name = "N", value_parser = at_least(1_usize))]
         limit: usize,
         /// Print one JSON array
         #[arg(long)]
@@ -48,9 +49,9 @@ enum AttemptsCommand {
 
 #[derive(Debug, Args)]
 struct FilterArgs {
-    /// Of this webhook, by its id
-    #[arg(long, value_name = "ID")]
-    webhook: Option<WebhookId>,
+    /// Of this webhook, by its id or name; one that is deleted has its id alone
+    #[arg(long, value_name = "WEBHOOK")]
+    webhook: Option<String>,
     /// Of this organization; with --webhook, the one that it belongs to
     #[arg(long, value_name = "O")]
     organization: Option<Organization>,
@@ -64,7 +65,7 @@ struct FilterArgs {
     #[arg(long, value_name = "TYPE")]
     event: Option<EventType>,
     /// That came to this: delivered, rejected, timeout, connect_failed …; failed: to any but delivered
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = arguments::outcome)]
     outcome: Option<String>,
     /// Answered with this status, as 404, or with one of a class: 2 for 2xx
     #[arg(long, value_name = "STATUS", value_parser = status)]
@@ -133,7 +134,8 @@ pub async fn run(
             limit,
             json,
         } => {
-            let page = search::all(log, &filter.filter(), limit).await?;
+            let filter = filter.filter(webhooks).await?;
+            let page = search::all(log, &filter, limit).await?;
             if page.unreadable > 0 {
                 match page.unreadable {
                     1 => console.say("one entry could not be read and is left out"),
@@ -160,7 +162,8 @@ pub async fn run(
         }
         AttemptsCommand::Tail { filter, json } => {
             let out = &mut console.out;
-            let mut tail = log.follow(filter.filter(), None).await?;
+            let filter = filter.filter(webhooks).await?;
+            let mut tail = log.follow(filter, None).await?;
             while let Some(RecordedAttempt { attempt, .. }) = tail.next().await {
                 if json {
                     let line = serde_json::to_string(&attempt).map_err(std::io::Error::from)?;
@@ -178,11 +181,18 @@ pub async fn run(
 }
 
 impl FilterArgs {
-    fn filter(self) -> AttemptFilter {
+    async fn filter(self, webhooks: Option<&Webhooks>) -> Result<AttemptFilter, Failure> {
         let default = || self.webhook.is_some().then(Organization::default);
-        AttemptFilter {
-            organization: self.organization.clone().or_else(default),
-            webhook: self.webhook,
+        let organization = self.organization.clone().or_else(default);
+        let webhook = match (&self.webhook, &organization) {
+            (Some(reference), Some(organization)) => {
+                Some(meant(webhooks, organization, reference).await?)
+            }
+            _ => None,
+        };
+        Ok(AttemptFilter {
+            organization,
+            webhook,
             delivery: self.delivery,
             event: self.event_id,
             id: None,
@@ -192,6 +202,26 @@ impl FilterArgs {
             status_class: self.status.filter(|status| *status < 100),
             since: self.since,
             until: self.until,
+        })
+    }
+}
+
+/// The webhook that somebody means: attempts are listed with the names of theirs. The attempts of one
+/// that is deleted, or cannot be read, are on record all the same.
+async fn meant(
+    webhooks: Option<&Webhooks>,
+    organization: &Organization,
+    reference: &str,
+) -> Result<WebhookId, Failure> {
+    let found = match webhooks {
+        Some(webhooks) => Some(webhooks.get(organization, reference).await),
+        None => None,
+    };
+    match found {
+        Some(Ok(stored)) => Ok(stored.webhook.id),
+        Some(Err(error @ WebhooksError::Ambiguous { .. })) => Err(error.into()),
+        _ => {
+            WebhookId::new(reference).map_err(|error| Failure::caused(ExitReason::Subject, &error))
         }
     }
 }
@@ -249,5 +279,5 @@ pub(super) fn point_in_time(text: &str) -> Result<Timestamp, String> {
         .map_err(|_| "write a time like 2026-01-31T12:00:00Z, or how long ago, as in 2h")?;
     Timestamp::now()
         .checked_sub(ago)
-        .map_err(|error| error.to_string())
+        .map_err(|_| "that is longer ago than there is time".to_owned())
 }

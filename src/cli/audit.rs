@@ -7,6 +7,7 @@ use crate::domain::audit::{Action, AuditEntry};
 use crate::domain::ids::{Organization, WebhookId};
 use crate::store::audit::{AuditFilter, AuditLog};
 
+use super::arguments::at_least;
 use super::attempts::point_in_time;
 use super::console::Console;
 use super::failure::Failure;
@@ -49,7 +50,7 @@ struct ListArgs {
     #[arg(long, value_name = "TIME", value_parser = point_in_time)]
     until: Option<Timestamp>,
     /// At most so many
-    #[arg(long, default_value_t = 100, value_name = "N")]
+    #[arg(long, default_value_t = 100, value_name = "N", value_parser = at_least(1_usize))]
     limit: usize,
     /// Print one JSON array
     #[arg(long)]

@@ -18,6 +18,7 @@ use crate::store::audit::AuditLog;
 use crate::store::dead_letters::{Action, DeadLetters, Filter, Found, Options, Progress};
 use crate::store::letter_index::StillLooking;
 
+use super::arguments::at_least;
 use super::attempts::point_in_time;
 use super::console::Console;
 use super::failure::{ExitReason, Failure};
@@ -37,7 +38,7 @@ enum DeadLettersCommand {
         #[command(flatten)]
         filter: FilterArgs,
         /// At most so many
-        #[arg(long, default_value_t = 100, value_name = "N")]
+        #[arg(long, default_value_t = 100, value_name = "N", value_parser = at_least(1_usize))]
         limit: usize,
         /// Print one JSON array
         #[arg(long)]
@@ -67,10 +68,10 @@ struct ChangeArgs {
     #[arg(long)]
     dry_run: bool,
     /// At most so many a second
-    #[arg(long, value_name = "N", value_parser = rate)]
+    #[arg(long, value_name = "N", value_parser = rate, allow_negative_numbers = true)]
     rate: Option<f64>,
     /// At most so many, the oldest
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = at_least(1_u64))]
     limit: Option<u64>,
     /// Print the summary as JSON
     #[arg(long)]

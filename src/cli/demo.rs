@@ -10,6 +10,7 @@ use crate::app::{Run, Scope};
 use crate::config::{Config, Flag, Logging};
 use crate::demo::scenario::{self, Stage, StoryError};
 
+use super::arguments;
 use super::console::Console;
 use super::failure::{ExitReason, Failure};
 use super::signals;
@@ -28,7 +29,7 @@ pub struct DemoArgs {
     #[arg(long)]
     keep: bool,
     /// Where API and page listen; port 0 takes a free one
-    #[arg(long, value_name = "ADDRESS", default_value_t = SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))]
+    #[arg(long, value_name = "ADDRESS", default_value_t = SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), value_parser = arguments::address)]
     listen: SocketAddr,
 }
 

@@ -38,7 +38,7 @@ impl Failure {
     pub fn new(kind: ExitReason, message: impl fmt::Display) -> Self {
         Self {
             kind,
-            message: message.to_string(),
+            message: in_words(&message.to_string()),
         }
     }
 
@@ -47,6 +47,11 @@ impl Failure {
         let mut message = error.to_string();
         let mut source = error.source();
         while let Some(cause) = source {
+            // What these say is in our own text already, in words.
+            let told = cause.is::<redis::RedisError>() || cause.is::<rusqlite::Error>();
+            if told || cause.is::<url::ParseError>() {
+                break;
+            }
             let cause_text = cause.to_string();
             // Many errors repeat their source in their own text.
             if !message.contains(&cause_text) {
@@ -54,7 +59,7 @@ impl Failure {
             }
             source = cause.source();
         }
-        Self { kind, message }
+        Self::new(kind, message)
     }
 
     /// The exit code and the message.
@@ -67,6 +72,31 @@ impl Failure {
         ExitCode::from(self.kind as u8)
     }
 }
+
+/// A message without what libraries put around the words of the system and of the broker.
+fn in_words(message: &str) -> String {
+    let mut words = String::with_capacity(message.len());
+    let mut rest = message;
+    // The number that the system has for what it says in words: `Connection refused (os error 111)`.
+    while let Some((before, behind)) = rest.split_once(" (os error ") {
+        words.push_str(before);
+        rest = behind.split_once(')').map_or("", |(_, behind)| behind);
+    }
+    words.push_str(rest);
+    let words = words.replace("IO error: ", "");
+    let words = words.replace(NO_TLS, "what answers there does not speak TLS");
+    match words.split_once("protocol error: AMQP ") {
+        None => words,
+        // `soft error: NOT-FOUND: NOT_FOUND - no exchange`: the name comes twice.
+        Some((before, behind)) => match behind.splitn(3, ": ").nth(2) {
+            Some(said) => format!("{before}RabbitMQ says {said}"),
+            None => words,
+        },
+    }
+}
+
+/// What rustls says of an answer that is none of TLS.
+const NO_TLS: &str = "received corrupt message of type InvalidContentType";
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -81,5 +111,32 @@ impl From<std::io::Error> for Failure {
             ExitReason::Failed,
             format_args!("cannot write the output: {error}"),
         )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_is_in_words_and_has_no_number_of_the_system_in_it() {
+        let words = |message: &str| Failure::new(ExitReason::Failed, message).to_string();
+        for (message, said) in [
+            (
+                "cannot read: Is a directory (os error 21); choose another",
+                "cannot read: Is a directory; choose another",
+            ),
+            (
+                "no login: protocol error: AMQP soft error: NOT-FOUND: NOT_FOUND - no exchange 'x': y",
+                "no login: RabbitMQ says NOT_FOUND - no exchange 'x': y",
+            ),
+            (
+                "x: IO error: received corrupt message of type InvalidContentType",
+                "x: what answers there does not speak TLS",
+            ),
+            ("as it is (really)", "as it is (really)"),
+        ] {
+            assert_eq!(words(message), said);
+        }
     }
 }

@@ -7,13 +7,14 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use clap::{Args, value_parser};
+use clap::Args;
 use http::{HeaderName, HeaderValue, StatusCode};
 use jiff::SignedDuration;
 use serde_json::json;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+use super::arguments;
 use super::printable::printable;
 use super::secret_text::{self, SecretError, SecretText};
 use crate::domain::secret::InvalidSecret;
@@ -26,7 +27,7 @@ const BACKLOG: usize = 256;
 #[derive(Debug, Args)]
 pub struct ListenArgs {
     /// The address to listen on.
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9000")]
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9000", value_parser = arguments::address)]
     pub listen: SocketAddr,
     /// The signing secret to verify with; give both while a webhook changes from one to another. Others on
     /// this machine can see it in the process list: --secret-file shows it to nobody.
@@ -42,7 +43,7 @@ pub struct ListenArgs {
     #[arg(long = "secret-file", value_name = "PATH")]
     pub secret_files: Vec<PathBuf>,
     /// The status to answer with [default: 200, or 500 with --fail-first].
-    #[arg(long, value_name = "CODE", value_parser = value_parser!(u16).range(200..=599))]
+    #[arg(long, value_name = "CODE", value_parser = arguments::whole(200_u16, 599))]
     pub status: Option<u16>,
     /// How long to wait before answering: 500ms, 2s, 1m.
     #[arg(long, value_name = "DURATION", value_parser = duration)]
@@ -54,7 +55,7 @@ pub struct ListenArgs {
     #[arg(long)]
     pub drip: bool,
     /// Treat only the first N requests so, and answer all others 200 at once.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = arguments::at_least(0_u64))]
     pub fail_first: Option<u64>,
     /// A header to answer with, such as 'Retry-After: 30'; may be given several times.
     #[arg(long = "header", value_name = "NAME: VALUE", value_parser = header)]
@@ -74,7 +75,7 @@ pub struct ListenArgs {
     #[arg(long)]
     pub quiet: bool,
     /// Stop after N requests.
-    #[arg(long, value_name = "N", value_parser = value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "N", value_parser = arguments::at_least(1_u64))]
     pub count: Option<u64>,
 }
 

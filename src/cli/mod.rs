@@ -1,5 +1,6 @@
 //! The commands: one file each, and here what they share: the command line itself.
 
+mod arguments;
 pub mod attempts;
 pub mod audit;
 pub mod bench;

@@ -13,9 +13,11 @@ use tokio::io::{AsyncBufReadExt as _, AsyncRead, BufReader};
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use crate::domain::event::{self, EventRules, Header, RawEvent};
+use crate::domain::event::{self, EventRules, Header, InvalidEvent, RawEvent};
+use crate::domain::ids::EventId;
 use crate::store::intake::{Intake, NotAccepted};
 
+use super::arguments::at_least;
 use super::console::Console;
 use super::failure::{ExitReason, Failure};
 
@@ -36,9 +38,9 @@ pub struct PublishArgs {
     /// The event type, which is also the routing key
     #[arg(required_unless_present = "file", conflicts_with = "file")]
     event_type: Option<String>,
-    /// The body: a JSON object whose \"event\" is the event type. Not given: just that
+    /// The body: a JSON object whose "event" is the event type. Not given: just that
     body: Option<String>,
-    /// Events from a file, one JSON object a line, each naming its \"event\", or {\"id\": …, \"body\": …} with
+    /// Events from a file, one JSON object a line, each naming its "event", or {"id": …, "body": …} with
     /// an id of your own; - is standard input
     #[arg(long, value_name = "PATH")]
     file: Option<PathBuf>,
@@ -52,7 +54,7 @@ pub struct PublishArgs {
     #[arg(long, value_name = "T")]
     traceparent: Option<String>,
     /// Publish the event so many times, each under an id of its own
-    #[arg(long, default_value_t = 1, value_name = "N", conflicts_with_all = ["file", "id"])]
+    #[arg(long, default_value_t = 1, value_name = "N", value_parser = at_least(1_u64), conflicts_with_all = ["file", "id"])]
     count: u64,
     /// Publish even what breaks the contract for events, to see what becomes of it
     #[arg(long)]
@@ -104,7 +106,7 @@ pub async fn open(path: &Path) -> Result<tokio::fs::File, Failure> {
     let unreadable = |error| {
         Failure::new(
             ExitReason::Failed,
-            format_args!("{}: {error}", path.display()),
+            format_args!("{} cannot be read: {error}", path.display()),
         )
     };
     tokio::fs::File::open(path).await.map_err(unreadable)
@@ -124,7 +126,7 @@ async fn publish_repeated(
         .unwrap_or_else(|| json!({ "event": event_type }).to_string());
     let event = args.event(event_type, Bytes::from(body));
     if !args.unchecked {
-        event::decode(&event, rules)
+        args.check(&event, rules)
             .map_err(|error| Failure::caused(ExitReason::Failed, &error))?;
     }
     let mut pipeline = FuturesUnordered::new();
@@ -158,7 +160,10 @@ async fn publish_lines(
     let mut number: u64 = 0;
     loop {
         let unreadable = |error: io::Error| {
-            Failure::new(ExitReason::Failed, format_args!("cannot read: {error}"))
+            Failure::new(
+                ExitReason::Failed,
+                format_args!("{} cannot be read: {error}", args.input_name()),
+            )
         };
         let Some(line) = lines.next_segment().await.map_err(unreadable)? else {
             break;
@@ -204,6 +209,12 @@ impl PublishArgs {
         self.file.as_deref().filter(|path| path.as_os_str() != "-")
     }
 
+    fn input_name(&self) -> String {
+        let input = || "standard input".to_owned();
+        self.path()
+            .map_or_else(input, |path| path.display().to_string())
+    }
+
     fn event(&self, routing_key: String, body: Bytes) -> RawEvent {
         let header = |text: &Option<String>| match text {
             Some(text) => Header::Text(text.clone().into_bytes()),
@@ -217,6 +228,15 @@ impl PublishArgs {
             body,
             ..RawEvent::default()
         }
+    }
+
+    /// Whether receivers would get the event as it is named here.
+    fn check(&self, event: &RawEvent, rules: &EventRules) -> Result<(), InvalidEvent> {
+        event::decode(event, rules)?;
+        if let Some(id) = &self.id {
+            EventId::new(id)?;
+        }
+        Ok(())
     }
 
     fn event_of_line(&self, mut line: Vec<u8>, rules: &EventRules) -> Result<RawEvent, String> {
@@ -332,12 +352,12 @@ impl Tally {
         }
         if self.refused > 0 {
             let message = match self.refused {
-                1 => "one line was not published: it breaks the contract for events \
+                1 => "one line was not published: it is no event, which has a line of its own \
                       (--unchecked publishes it all the same)"
                     .to_owned(),
                 many => format!(
-                    "{many} lines were not published: they break the contract for events \
-                     (--unchecked publishes them all the same)"
+                    "{many} lines were not published: they are no events, each of which has a line \
+                     of its own (--unchecked publishes them all the same)"
                 ),
             };
             return Err(Failure::new(ExitReason::Failed, message));

@@ -24,10 +24,21 @@ pub struct ReadyArgs {}
 /// Asks.
 pub async fn run(_: &ReadyArgs, config: &Config, console: &mut Console) -> Result<(), Failure> {
     let url = format!("http://{}/readyz", reachable(config.listen));
-    let nobody = |error: reqwest::Error| Failure::caused(ExitReason::Unavailable, &error);
+    let nobody = |error: reqwest::Error| {
+        let why = match error.is_timeout() {
+            true => format!("no answer within {LIMIT:?}"),
+            false => "nobody answers there".to_owned(),
+        };
+        Failure::new(
+            ExitReason::Unavailable,
+            format_args!(
+                "{url}: {why}; start `run` with the same settings, or set PRISM_LISTEN to where it listens"
+            ),
+        )
+    };
     let client = reqwest::Client::builder().no_proxy().timeout(LIMIT);
     let client = client.build().map_err(nobody)?;
-    let response = client.get(url).send().await.map_err(nobody)?;
+    let response = client.get(&url).send().await.map_err(nobody)?;
     let ready = response.status().is_success();
     let said = response.text().await.map_err(nobody)?;
     if !ready {

@@ -67,7 +67,7 @@ pub enum SecretError {
     #[error("--secret-file {}: it is not text in UTF-8", .0.display())]
     NotText(PathBuf),
     /// The file cannot be read.
-    #[error("--secret-file {}: {source}", .path.display())]
+    #[error("--secret-file {} cannot be read: {source}", .path.display())]
     Unreadable {
         /// The file.
         path: PathBuf,
@@ -169,6 +169,7 @@ mod tests {
         assert!(said.contains("not text in UTF-8"), "{said}");
         let missing = read(Path::new("/no/such/file"), &mut tokio::io::empty()).await;
         let said = missing.unwrap_err().to_string();
-        assert!(said.starts_with("--secret-file /no/such/file: "), "{said}");
+        let begins = "--secret-file /no/such/file cannot be read: ";
+        assert!(said.starts_with(begins), "{said}");
     }
 }

@@ -132,6 +132,8 @@ fn span(retry: &Retry) -> Duration {
 pub(super) fn warnings(c: &Config) -> Vec<Warning> {
     let each = [
         unencrypted(c),
+        half_of_the_servers(c),
+        open_to_all(c),
         too_far(c),
         cut_off(c),
         much_memory(c),
@@ -152,6 +154,28 @@ fn unencrypted(c: &Config) -> Option<Warning> {
     c.secret_key
         .is_empty()
         .then(|| warn(&["secret_key"], reason))
+}
+
+/// `topology` and `publish` need RabbitMQ alone, so that one may be enough; it was hardly meant.
+fn half_of_the_servers(c: &Config) -> Option<Warning> {
+    let (keys, missing) = match (&c.amqp.url, &c.redis.url) {
+        (Some(_), None) => (&["amqp.url"], "redis.url"),
+        (None, Some(_)) => (&["redis.url"], "amqp.url"),
+        _ => return None,
+    };
+    let reason = format!(
+        "is set and {missing} is not: run, api and worker need both, or neither to be embedded"
+    );
+    Some(warn(keys, reason))
+}
+
+/// A worker does not listen, and may have the settings of those that do.
+fn open_to_all(c: &Config) -> Option<Warning> {
+    (c.api.token.is_empty() && !c.listen.ip().is_loopback()).then(|| {
+        let reason = "can be reached from other machines, and api.token is not set: run and api do not \
+                      start so; make a token with openssl rand -hex 32";
+        warn(&["listen"], reason)
+    })
 }
 
 /// Whoever may create a webhook can make a worker post to whatever is allowed.

@@ -109,8 +109,12 @@ impl Gathered {
             Ok(text) => text,
             Err(error) => {
                 self.file_lost = true;
+                let why = match error.kind() {
+                    std::io::ErrorKind::InvalidData => "it is not text in UTF-8".to_owned(),
+                    _ => error.to_string(),
+                };
                 let reason = format!(
-                    "the configuration file {} cannot be read: {error}",
+                    "the configuration file {} cannot be read: {why}",
                     path.display()
                 );
                 return self.mistake("", named_by, reason);

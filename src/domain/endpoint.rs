@@ -29,6 +29,28 @@ pub fn is_hidden(url: &str) -> bool {
         .is_some_and(|(_, query)| query == HIDDEN_QUERY)
 }
 
+/// Why a text is no URL, in words.
+pub fn unreadable(error: url::ParseError) -> String {
+    use url::ParseError as E;
+    let said = match error {
+        E::RelativeUrlWithoutBase => "it begins with no scheme, such as https://",
+        E::EmptyHost => "it names no host",
+        E::InvalidPort => "its port is no number from 1 to 65535",
+        E::IdnaError | E::InvalidDomainCharacter => "its host is no name",
+        E::InvalidIpv4Address => "its host is no IPv4 address",
+        E::InvalidIpv6Address => "its host is no IPv6 address",
+        other => return other.to_string(),
+    };
+    said.to_owned()
+}
+
+/// Whether nobody sees this character, so that it was hardly typed: a copied text brings such along.
+/// They are the format characters of Unicode that stand alone, without a script of their own.
+fn is_invisible(c: char) -> bool {
+    matches!(c, '\u{ad}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}'
+        | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{e0000}'..='\u{e007f}')
+}
+
 /// Which endpoints this deployment allows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct EndpointRules {
@@ -40,7 +62,7 @@ pub struct EndpointRules {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidUrl {
     /// The URL does not parse.
-    #[error("the URL cannot be read ({0}); write it in full, like https://example.com/hooks")]
+    #[error("the URL cannot be read: {}; write it in full, like https://example.com/hooks", unreadable(*.0))]
     Unreadable(#[from] url::ParseError),
     /// The URL is not http or https, or http where only https is allowed.
     #[error("the URL's scheme is {0:?}; {1}")]
@@ -51,17 +73,20 @@ pub enum InvalidUrl {
     )]
     Credentials,
     /// The URL has no host.
-    #[error("the URL has no host")]
+    #[error("the URL has no host; write it in full, like https://example.com/hooks")]
     NoHost,
     /// Its host is neither an address nor a name that could be resolved.
-    #[error("{0:?} is no host's name")]
+    #[error("{0:?} is no host's name; write that of one host, like hooks.example.com")]
     Host(String),
     /// The URL names port 0.
-    #[error("nothing listens on port 0")]
+    #[error("nothing listens on port 0; write another, or leave it out")]
     NoPort,
     /// White space, a line break or another control character is in it.
     #[error("the URL has white space or a control character in it; leave it out, or write %20")]
     Blank,
+    /// A character that nobody sees is in it.
+    #[error("the URL has the invisible character U+{:04X} in it; leave it out", u32::from(*.0))]
+    Invisible(char),
     /// What is behind the scheme is not two slashes and a host.
     #[error(
         "the URL must go on with two slashes and the host behind its scheme, like https://example.com/hooks"
@@ -94,6 +119,9 @@ pub fn endpoint(text: &str, rules: EndpointRules) -> Result<Url, InvalidUrl> {
     if text.contains(|c: char| c.is_whitespace() || c.is_control()) {
         return Err(InvalidUrl::Blank);
     }
+    if let Some(unseen) = text.chars().find(|c| is_invisible(*c)) {
+        return Err(InvalidUrl::Invisible(unseen));
+    }
     if text.contains('\\') {
         return Err(InvalidUrl::Backslash);
     }
@@ -105,9 +133,19 @@ pub fn endpoint(text: &str, rules: EndpointRules) -> Result<Url, InvalidUrl> {
             let mend = "only https is allowed here (allow_http = true would allow http)";
             return Err(InvalidUrl::Scheme("http".to_owned(), mend));
         }
-        other => return Err(InvalidUrl::Scheme(other.to_owned(), "it must be https")),
+        other => {
+            let mend = match rules.allow_http {
+                true => "it must be https or http",
+                false => "it must be https",
+            };
+            return Err(InvalidUrl::Scheme(other.to_owned(), mend));
+        }
     }
     let rest = text[url.scheme().len()..].strip_prefix("://");
+    // Such with one slash name a host `https` and an empty port.
+    if rest.is_some_and(|rest| rest.starts_with("http:/") || rest.starts_with("https:/")) {
+        return Err(InvalidUrl::TwoSchemes);
+    }
     if rest.is_none_or(|rest| rest.starts_with('/')) {
         return Err(InvalidUrl::Slashes);
     }
@@ -205,6 +243,11 @@ mod tests {
         for (text, problem) in [
             ("https://https://example.com/", InvalidUrl::TwoSchemes),
             ("https://http://example.com/", InvalidUrl::TwoSchemes),
+            ("https://https:/example.com/", InvalidUrl::TwoSchemes),
+            (
+                "\u{feff}https://example.com/",
+                InvalidUrl::Invisible('\u{feff}'),
+            ),
             ("https:\\\\example.com\\a", InvalidUrl::Backslash),
             ("https://example.com\\a", InvalidUrl::Backslash),
             ("https:example.com", InvalidUrl::Slashes),
@@ -217,6 +260,18 @@ mod tests {
             ("https://example.com/a\nb", InvalidUrl::Blank),
             ("https://exa\tmple.com/", InvalidUrl::Blank),
             ("https://example.com/a b", InvalidUrl::Blank),
+            (
+                "https://example.com/a\u{200b}b",
+                InvalidUrl::Invisible('\u{200b}'),
+            ),
+            (
+                "https://exa\u{ad}mple.com/",
+                InvalidUrl::Invisible('\u{ad}'),
+            ),
+            (
+                "https://example.com/\u{202e}moc",
+                InvalidUrl::Invisible('\u{202e}'),
+            ),
             ("https://user@example.com/", InvalidUrl::Credentials),
             ("https://example.com/a?***", InvalidUrl::Hidden),
             ("https://example.com/a?***&b=c", InvalidUrl::Hidden),

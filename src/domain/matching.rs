@@ -56,7 +56,7 @@ pub fn wants(subscriptions: &[EventSubscription], event_type: &EventType) -> boo
 /// An event subscription that covers no event type of the deployment: a slip, or a type that is still
 /// to be named in its settings.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{entry} covers no event type of this deployment{}; it has {known}", .meant.as_ref().map(|meant| format!(", did you mean {meant}?")).unwrap_or_default())]
+#[error("{entry} covers no event type of this deployment; {}it has {known}", .meant.as_ref().map(|meant| format!("did you mean {meant}? ")).unwrap_or_default())]
 pub struct CoversNothing {
     /// The entry.
     pub entry: EventSubscription,

@@ -1,7 +1,7 @@
 //! A webhook's signing secrets as they are stored, and which of them signs what at a moment.
 //!
 //! The first that is active is the *current* one: it signs `X-Prism-Signature`. All that are active
-//! sign `webhook-signature`. A *staged* secret signs there only, until it is promoted, by hand or at
+//! sign `Webhook-Signature`. A *staged* secret signs there only, until it is promoted, by hand or at
 //! a set time. That time takes effect without anybody writing: whoever signs asks with the time.
 
 use std::cmp::Reverse;
@@ -25,7 +25,7 @@ pub struct StoredSecret {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>", extend("format" = "date-time"))]
     pub expires_at: Option<Timestamp>,
-    /// Whether it is staged: it signs webhook-signature beside the current secret, and not yet
+    /// Whether it is staged: it signs Webhook-Signature beside the current secret, and not yet
     /// X-Prism-Signature. Of several the newest comes first.
     #[serde(
         default,
@@ -71,12 +71,12 @@ pub enum Standing {
         /// When it stops signing, if it does.
         expires_at: Option<Timestamp>,
     },
-    /// It signs `webhook-signature`, and is to be promoted.
+    /// It signs `Webhook-Signature`, and is to be promoted.
     Staged {
         /// When that happens by itself, if it does.
         promote_at: Option<Timestamp>,
     },
-    /// It signs `webhook-signature`, and another took over.
+    /// It signs `Webhook-Signature`, and another took over.
     Old {
         /// When it stops signing, if it does.
         expires_at: Option<Timestamp>,

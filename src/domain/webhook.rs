@@ -42,7 +42,7 @@ pub struct WebhookDocument {
     #[serde(default, deserialize_with = "null_is_none")]
     pub event_subscriptions: Vec<String>,
     /// The signing secrets; none: requests are not signed. The first that is active and not staged signs
-    /// X-Prism-Signature, up to ten that are active sign webhook-signature.
+    /// X-Prism-Signature, up to ten that are active sign Webhook-Signature.
     #[serde(default, deserialize_with = "null_is_none")]
     pub secrets: Vec<StoredSecret>,
     /// Request headers of the webhook's own. Their values are stored in their encrypted form when

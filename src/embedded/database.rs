@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError as Busy};
 use std::time::Duration;
 
-use rusqlite::Connection;
+use rusqlite::{Connection, ErrorCode};
 
 use super::schema;
 
@@ -57,7 +57,7 @@ pub enum OpenError {
         found: usize,
     },
     /// The directory or a file in it cannot be made or opened.
-    #[error("the data directory {} cannot be used: {source}; it must be writable", .directory.display())]
+    #[error("the data directory {} cannot be used: {}", .directory.display(), unusable(.source))]
     Io {
         /// The directory.
         directory: PathBuf,
@@ -65,13 +65,52 @@ pub enum OpenError {
         source: io::Error,
     },
     /// SQLite cannot open the file.
-    #[error("the database in {} cannot be opened: {source}", .directory.display())]
+    #[error("the database in {} cannot be opened: {}", .directory.display(), unopened(.source))]
     Sqlite {
         /// The directory.
         directory: PathBuf,
         /// Why.
         source: rusqlite::Error,
     },
+}
+
+/// Why a directory cannot be used, and what mends it.
+fn unusable(error: &io::Error) -> String {
+    let mend = match error.kind() {
+        io::ErrorKind::AlreadyExists | io::ErrorKind::NotADirectory => {
+            "a file is in its place: set PRISM_DATA_DIR to a directory"
+        }
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "make room on its disk",
+        // Of handles for instance: what is missing says so itself.
+        _ if !is_of_the_directory(error) => return error.to_string(),
+        _ => "the user of this process must be able to make it and write to it (PRISM_DATA_DIR)",
+    };
+    format!("{error}; {mend}")
+}
+
+fn is_of_the_directory(error: &io::Error) -> bool {
+    use io::ErrorKind as K;
+    let kinds = [K::NotFound, K::PermissionDenied, K::ReadOnlyFilesystem];
+    kinds.contains(&error.kind())
+}
+
+/// Why SQLite cannot open its file, and what mends it.
+fn unopened(error: &rusqlite::Error) -> String {
+    let said = match error.sqlite_error_code() {
+        Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => {
+            "prism.db is damaged, or no database of this program: restore it from a backup, or set \
+             PRISM_DATA_DIR to another directory"
+        }
+        Some(ErrorCode::DiskFull) => "its disk is full: make room",
+        Some(ErrorCode::SystemIoFailure) => {
+            "the disk cannot be written or read: make room if it is full, and see the system's log"
+        }
+        Some(ErrorCode::CannotOpen | ErrorCode::PermissionDenied | ErrorCode::ReadOnly) => {
+            "its files must belong to the user of this process"
+        }
+        _ => return error.to_string(),
+    };
+    said.to_owned()
 }
 
 impl Database {

@@ -11,6 +11,8 @@ use lapin::uri::{AMQPScheme, AMQPUri};
 use lapin::{Connection, ConnectionProperties, ErrorKind, Event};
 use url::{Host, Url};
 
+use crate::domain::endpoint::unreadable;
+
 /// How often each side lets the other hear from it, in seconds, unless the URL says otherwise. A
 /// dead peer is noticed after twice that time.
 const HEARTBEAT: u16 = 15;
@@ -42,7 +44,7 @@ pub struct Server {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidUrl {
     /// The text is no URL.
-    #[error("it is not a URL ({0}); use amqp://user:password@host:5672/%2f")]
+    #[error("it is no URL: {}; use amqp://user:password@host:5672/%2f", unreadable(*.0))]
     Syntax(#[from] url::ParseError),
     /// The URL has the scheme of something else.
     #[error("the scheme is {0:?}; use amqp or amqps")]
@@ -83,7 +85,9 @@ pub enum ConnectError {
         source: lapin::Error,
     },
     /// Nothing usable answered.
-    #[error("cannot connect to RabbitMQ at {server}: {source}")]
+    #[error(
+        "cannot connect to RabbitMQ at {server}: {source}; check amqp.url, and that RabbitMQ runs"
+    )]
     Unreachable {
         /// The broker's address.
         server: String,
@@ -91,7 +95,10 @@ pub enum ConnectError {
         source: lapin::Error,
     },
     /// Nothing answered in time.
-    #[error("RabbitMQ at {server} did not answer within {limit:?}")]
+    #[error(
+        "RabbitMQ at {server} did not answer within {limit:?}; check amqp.url, and that it is RabbitMQ \
+         that listens there"
+    )]
     TimedOut {
         /// The broker's address.
         server: String,

@@ -1,6 +1,7 @@
 //! The deliveries on record, for a retry by hand and for whoever asks what became of one.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use redis::cmd;
 
@@ -14,7 +15,6 @@ use crate::domain::ids::{DeliveryId, Organization};
 use crate::store::Unavailable;
 use crate::store::dead_letters::Summary;
 pub use crate::store::delivery_log::Recorded;
-use crate::store::retention::RETRY_CLAIMED;
 
 /// Reads the record of deliveries.
 #[derive(Debug, Clone)]
@@ -38,6 +38,13 @@ pub enum DeliveriesError {
     /// Redis gave no answer, or refused.
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+/// Whose delivery a dead letter is, if it is one.
+pub(super) fn delivery_of(letter: &Summary) -> Option<(Organization, DeliveryId)> {
+    let organization = Organization::new(letter.organization.as_ref()?).ok()?;
+    let delivery = DeliveryId::new(letter.delivery.as_ref()?).ok()?;
+    Some((organization, delivery))
 }
 
 impl Deliveries {
@@ -71,17 +78,19 @@ impl Deliveries {
             .map_err(|problem| DeliveriesError::Unreadable { id, problem })
     }
 
-    /// Claims the retry of a delivery that has this sequence, for one of any number that ask.
+    /// Claims the retry of a delivery that has this sequence, for one of any number that ask, for so long
+    /// at most.
     pub async fn claim_retry(
         &self,
         organization: &Organization,
         id: &DeliveryId,
         sequence: u32,
+        at_most: Duration,
     ) -> Result<bool, DeliveriesError> {
         let mut command = cmd("SET");
         command.arg(self.keys.retry(organization, id, sequence));
         command.arg("").arg("NX");
-        command.arg("EX").arg(RETRY_CLAIMED.as_secs());
+        command.arg("EX").arg(at_most.as_secs());
         let set: Option<String> = self.connection.call(&command).await?;
         Ok(set.is_some())
     }
@@ -105,12 +114,7 @@ impl Deliveries {
         letter: &Summary,
         sequence: u32,
     ) -> Result<bool, Unavailable> {
-        let (Some(organization), Some(delivery)) = (&letter.organization, &letter.delivery) else {
-            return Ok(false);
-        };
-        let (Ok(organization), Ok(delivery)) =
-            (Organization::new(organization), DeliveryId::new(delivery))
-        else {
+        let Some((organization, delivery)) = delivery_of(letter) else {
             return Ok(false);
         };
         let mut command = cmd("HMGET");

@@ -21,6 +21,7 @@ use crate::store::cursor_key::CursorKey;
 use crate::store::delivery_log::{AttemptFilter, DeliveryLog, Page, Recorded, RecordedAttempt};
 use crate::store::entry::EntryId;
 use crate::store::following::Following;
+use crate::store::retention::RETRY_CLAIMED;
 use crate::store::statistics::{Bucket, Detail};
 
 /// The record in Redis.
@@ -126,7 +127,8 @@ impl DeliveryLog for RedisDeliveryLog {
         sequence: u32,
     ) -> Result<bool, Unavailable> {
         let deliveries = &self.deliveries;
-        let claimed = deliveries.claim_retry(organization, id, sequence).await;
+        let claiming = deliveries.claim_retry(organization, id, sequence, RETRY_CLAIMED);
+        let claimed = claiming.await;
         claimed.map_err(Unavailable::new)
     }
 

@@ -9,7 +9,7 @@ use redis::{ErrorKind, RedisError, ServerErrorKind};
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum StoreError {
     /// There is no connection, or it broke. The command may or may not have been carried out.
-    #[error("Redis at {address} cannot be reached: {}", explain(.source))]
+    #[error("Redis at {address} cannot be reached: {}; check redis.url, and that Redis runs", explain(.source))]
     Away {
         /// Host and port.
         address: Arc<str>,
@@ -44,7 +44,11 @@ impl StoreError {
 pub(super) fn explain(error: &RedisError) -> String {
     match (error.code(), error.detail()) {
         (Some(code), Some(detail)) => format!("{code} {detail}"),
-        _ => error.to_string(),
+        _ => match error.kind() {
+            ErrorKind::AuthenticationFailed => "it refuses user name or password".to_owned(),
+            ErrorKind::Parse => "what answers there is not Redis".to_owned(),
+            _ => error.to_string(),
+        },
     }
 }
 

@@ -140,6 +140,13 @@ pub trait LetterIndex: Send + Sync {
     /// Sees to it that a letter met in the queue has an entry, unless it is void.
     async fn see(&self, letter: &Indexed) -> Result<Standing, Unavailable>;
 
+    /// Claims the sending again of a letter's delivery, which a [retry by
+    /// hand](super::delivery_log::DeliveryLog::claim_retry) claims as well: `false` if that is claimed.
+    async fn claim(&self, letter: &Indexed) -> Result<bool, Unavailable>;
+
+    /// Gives such a claim back.
+    async fn release(&self, letter: &Indexed) -> Result<(), Unavailable>;
+
     /// Removes the entry of a letter that has gone from the queue.
     async fn gone(&self, id: &str, sequence: u32) -> Result<(), Unavailable>;
 

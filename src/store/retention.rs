@@ -26,6 +26,9 @@ pub const SEQUENCE_KEPT: Duration = Duration::from_secs(3600);
 /// be on record sooner: its webhook may be held back.
 pub const RETRY_CLAIMED: Duration = Duration::from_secs(300);
 
+/// The same of a requeue: less, for the letters that a killed one had in hand are nobody's so long.
+pub const REQUEUE_CLAIMED: Duration = Duration::from_secs(60);
+
 /// How many entries one listing looks at before it hands back what it has: a filter that matches next
 /// to nothing must not read a long record in one call. Measured: 80 ms on Redis, 8 ms on SQLite.
 pub const MAX_EXAMINED: usize = 5_000;

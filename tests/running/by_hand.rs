@@ -54,6 +54,9 @@ async fn a_delivery_is_looked_at_and_sent_again(site: &Site, running: &Running) 
     let line = said.lines().find(|line| line.contains("budget.exceeded"));
     let by_name = line.is_some_and(|line| line.split_whitespace().any(|word| word == "ours"));
     assert!(by_name, "by the webhook's name: {said}");
+    // What is shown may be asked for.
+    let (chosen, _) = site.exits(&["attempts", "list", "--webhook", "ours"], 0);
+    assert_eq!(chosen, said);
     let state = async |wanted: &str| {
         eventually(SOON, &format!("it is {wanted}"), async || {
             let (json, _) = site.exits(&["deliveries", "show", &id, "--json"], 0);

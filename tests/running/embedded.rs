@@ -250,7 +250,7 @@ async fn webhooks_move_to_rabbitmq_and_redis_with_their_secrets() {
         ("PRISM_SECRET_KEY", &key),
     ]);
     let (imported, _) = servers.exits_with(&["webhooks", "import"], &exported, 0);
-    assert_eq!(imported, "1 webhooks imported\n");
+    assert_eq!(imported, "1 webhook imported\n");
     let (_, in_the_way) = servers.exits_with(&["webhooks", "import"], &exported, 1);
     assert!(
         in_the_way.contains("line 1 is not imported"),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use clap::{Args, Subcommand, ValueEnum as _, value_parser};
+use clap::{Args, Subcommand, ValueEnum as _};
 use reqwest::Url;
 
 use crate::bench::bare::{self, Task};
@@ -14,6 +14,7 @@ use crate::bench::scenarios::{self, Bench, embedded};
 use crate::bench::servers::Servers;
 use crate::config::Config;
 
+use super::arguments;
 use super::console::Console;
 use super::failure::{ExitReason, Failure};
 use super::signals;
@@ -48,7 +49,7 @@ pub struct BenchArgs {
     quick: bool,
     /// Rounds of each scenario; medians are told, with the least and the greatest [default: 3, or 1
     /// with --quick]
-    #[arg(long, value_name = "N", value_parser = value_parser!(u16).range(1..=100))]
+    #[arg(long, value_name = "N", value_parser = arguments::whole(1_u16, 100))]
     rounds: Option<u16>,
     /// These scenarios alone, separated by commas
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
@@ -57,7 +58,7 @@ pub struct BenchArgs {
     #[arg(long, value_name = "N", value_parser = rate)]
     rate: Option<f64>,
     /// Workers beside each other; the share of each is told
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = value_parser!(u16).range(1..=64))]
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = arguments::whole(1_u16, 64))]
     workers: u16,
     /// Measure how `run` drains a backlog on SQLite, in a temporary directory, without servers
     #[arg(long, conflicts_with = "workers")]
@@ -66,13 +67,13 @@ pub struct BenchArgs {
     #[arg(long)]
     json: bool,
     /// Deliveries of a backlog
-    #[arg(long, hide = true, value_parser = value_parser!(u64).range(1..))]
+    #[arg(long, hide = true, value_parser = arguments::at_least(1_u64))]
     deliveries: Option<u64>,
     /// Events of a burst and of the flood
-    #[arg(long, hide = true, value_parser = value_parser!(u64).range(1..))]
+    #[arg(long, hide = true, value_parser = arguments::at_least(1_u64))]
     events: Option<u64>,
     /// How long each of the others is measured
-    #[arg(long, hide = true, value_parser = value_parser!(u64).range(1..))]
+    #[arg(long, hide = true, value_parser = arguments::at_least(1_u64))]
     seconds: Option<u64>,
 }
 

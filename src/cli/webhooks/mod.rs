@@ -153,13 +153,13 @@ struct RetryArgs {
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     retry_initial: Option<Duration>,
     /// By how much the delay grows with each attempt: 1 to 10
-    #[arg(long, value_name = "X")]
+    #[arg(long, value_name = "X", value_parser = super::arguments::number)]
     retry_factor: Option<f64>,
     /// The longest mean delay between attempts, as in 6h
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     retry_max_delay: Option<Duration>,
     /// How many attempts there are in all: 1 to 100
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = super::arguments::whole(1_u32, 100))]
     retry_max_attempts: Option<u32>,
 }
 

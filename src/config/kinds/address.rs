@@ -8,6 +8,7 @@ use url::Url;
 
 use super::{ValueKind, each_of, items_of, list, text_of};
 use crate::config::secret::Redacted;
+use crate::domain::endpoint::unreadable;
 
 /// The URL of a server, password and all.
 pub(in crate::config) struct ConnectionUrl {
@@ -20,7 +21,7 @@ pub(in crate::config) struct ConnectionUrl {
 impl ConnectionUrl {
     /// Takes the text apart; the error says what is wrong and never quotes it.
     fn take_apart(text: &str) -> Result<Url, String> {
-        let url = Url::parse(text).map_err(|error| error.to_string())?;
+        let url = Url::parse(text).map_err(unreadable)?;
         if url.host_str().is_none_or(str::is_empty) {
             return Err("it names no host behind ://".into());
         }

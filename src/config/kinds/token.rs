@@ -62,7 +62,23 @@ impl ValueKind for ApiTokens {
     type Value = Vec<ApiToken>;
 
     fn parse(&self, given: &Value) -> Result<Vec<ApiToken>, String> {
-        let tokens = each_of(&items_of(given)?, Self::read)?.into_iter();
+        let items = items_of(given)?;
+        // Of two that are the same the first would count, whomever the second is for.
+        let token = |item: &str| item.rsplit(':').next().unwrap_or(item).to_owned();
+        let texts: Vec<_> = items.iter().map(|item| token(item)).collect();
+        let before =
+            |text: &String, place: usize| texts[..place].iter().position(|one| one == text);
+        let mut places = texts.iter().enumerate();
+        if let Some((one, two)) =
+            places.find_map(|(place, text)| Some((before(text, place)?, place)))
+        {
+            return Err(format!(
+                "token #{} is token #{} again: give each its own, made with: openssl rand -hex 32",
+                two + 1,
+                one + 1
+            ));
+        }
+        let tokens = each_of(&items, Self::read)?.into_iter();
         let placed = tokens.zip(1..).map(|(token, place)| token.placed(place));
         Ok(placed.collect())
     }
@@ -103,6 +119,21 @@ mod tests {
             "{shown}"
         );
         assert!(shown.contains("acme:***"), "{shown}");
+    }
+
+    #[test]
+    fn a_token_that_is_there_twice_is_refused_whomever_it_is_for() {
+        let read = |text: &str| ApiTokens.parse(&Value::String(text.to_owned()));
+        let same = "sixteen-letters-x";
+        for text in [
+            format!("{same},{same}"),
+            format!("acme:{same},other:{same}"),
+            format!("*:bob:{same},another-token-of-16,acme:{same}"),
+        ] {
+            let said = read(&text).err().unwrap();
+            assert!(said.contains("is token #1 again"), "{said}");
+            assert!(!said.contains(same), "{said}");
+        }
     }
 
     #[test]

@@ -5,6 +5,7 @@ use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
 use super::{InvalidEvent, named_event, words};
+use crate::domain::ids::EventId;
 
 /// An event of a batch.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,6 +32,8 @@ pub fn read(line: &[u8]) -> Result<Line<'_>, InvalidEvent> {
         Err(InvalidEvent::Unnamed) if has_body(line) => with_id(line)?,
         Err(error) => return Err(error),
     };
+    // A message without an id may be an event, for it gets one. Who gives one gives a whole one.
+    EventId::new(&unnamed.id)?;
     let body = unnamed.body.get().as_bytes();
     Ok(Line {
         id: Some(unnamed.id),
@@ -92,6 +95,10 @@ mod tests {
             ),
             (r#"{"id":"x","body":{}}"#, "no string field \"event\""),
             (r#"{"id":"x","body":[1]}"#, "it is an array"),
+            (
+                r#"{"id":"","body":{"event":"a.b"}}"#,
+                "the event id \"\" is not usable",
+            ),
             ("1", "not a JSON object"),
         ] {
             let error = read(line.as_bytes()).unwrap_err().to_string();

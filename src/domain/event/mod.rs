@@ -288,9 +288,16 @@ fn event_field(body: &[u8]) -> Result<Option<Cow<'_, str>>, InvalidEvent> {
     })
 }
 
+/// What is wrong with the syntax of a JSON text, in words: the parser's are its own.
+pub fn syntax(said: &str) -> String {
+    let said = said.replace("EOF while parsing", "it ends within");
+    let said = said.replace("expected ident", "it is no value of JSON");
+    said.replace("expected value", "it is no value of JSON")
+}
+
 /// What a JSON error says, with its place as whoever wrote the body finds it: most are one line.
 fn words(error: &serde_json::Error) -> String {
-    let said = error.to_string();
+    let said = syntax(&error.to_string());
     let (what, _) = said.split_once(" at line ").unwrap_or((&said, ""));
     match (error.line(), error.column()) {
         (0, _) => what.to_owned(),

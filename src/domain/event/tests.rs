@@ -56,7 +56,7 @@ fn what_is_no_event_is_refused_with_a_reason() {
         (
             "request.completed",
             b"hello",
-            "not a JSON object: expected value (at byte 1)",
+            "not a JSON object: it is no value of JSON (at byte 1)",
         ),
         ("request.completed", b"", "not a JSON object"),
         (

@@ -7,6 +7,7 @@
 //! back to the queue one by one, so no delivery limit is spent. Every letter that is met gets its entry
 //! in the index: of two who go through the queue at once, one or the other has met each.
 
+mod disposing;
 mod queue_scan;
 
 use std::collections::{BTreeSet, HashSet};
@@ -27,7 +28,7 @@ use super::message::Outgoing;
 use super::topology::Topology;
 use crate::store::Unavailable;
 pub use crate::store::dead_letters::{Action, Filter, Found, Options, Progress, Summary};
-use crate::store::dead_letters::{Disposition, Pace, disposition};
+use crate::store::dead_letters::{Disposition, Pace};
 use crate::store::letter_index::{Indexed, LetterIndex, Standing};
 
 /// How many letters are on their way at once when they are moved.
@@ -238,14 +239,14 @@ impl DeadLetters {
             let indexed = letter.indexed(&self.topology);
             let (disposition, outgoing) = match walk.meet(&indexed).await? {
                 Standing::Void => (Disposition::Superseded, None),
-                Standing::Stands => dispose(&letter, &indexed, errand, &self.topology),
+                Standing::Stands => self.dispose(&letter, &indexed, errand).await?,
             };
             acted = disposition == Disposition::Done;
             progress.note(&indexed.summary, disposition);
             report(progress);
             let goes = matches!(disposition, Disposition::Done | Disposition::Superseded);
-            let goes = goes.then_some((indexed.id, indexed.sequence));
-            walk.under_way.push(self.carry_out(outgoing, tag, goes));
+            walk.under_way
+                .push(self.carry_out(outgoing, tag, indexed, goes));
         }
     }
 
@@ -254,15 +255,20 @@ impl DeadLetters {
         &self,
         outgoing: Option<Outgoing>,
         tag: u64,
-        goes: Option<(String, u32)>,
+        letter: Indexed,
+        goes: bool,
     ) -> Moving {
-        let confirmer = Arc::clone(&self.confirmer);
+        let (confirmer, index) = (Arc::clone(&self.confirmer), Arc::clone(&self.index));
         Box::pin(async move {
             if let Some(outgoing) = outgoing {
-                confirmer
-                    .publish(&outgoing, Patience::WhileItMayCome)
-                    .await?;
+                let published = confirmer.publish(&outgoing, Patience::WhileItMayCome).await;
+                if published.is_err() && goes {
+                    // If it was all the same, its copy is skipped. If this fails, the claim ends by itself.
+                    let _ = index.release(&letter).await;
+                }
+                published?;
             }
+            let goes = goes.then_some((letter.id, letter.sequence));
             Ok(Moved { tag, goes })
         })
     }
@@ -364,25 +370,3 @@ struct Moved {
 
 /// A letter on its way.
 type Moving = BoxFuture<'static, Result<Moved, Unconfirmed>>;
-
-/// Decides what becomes of a dead letter, and what is to be published for it.
-fn dispose(
-    letter: &DeadLetterMessage,
-    indexed: &Indexed,
-    errand: Errand<'_>,
-    topology: &Topology,
-) -> (Disposition, Option<Outgoing>) {
-    let disposition = match errand {
-        Errand::Pass => Disposition::Kept,
-        Errand::Act(_, _, Some(chosen)) if !chosen.contains(&indexed.id) => Disposition::Kept,
-        Errand::Act(action, filter, _) => {
-            disposition(&indexed.summary, indexed.usable, action, filter)
-        }
-    };
-    let outgoing = match (disposition, errand) {
-        (Disposition::Superseded, _) | (Disposition::Done, Errand::Act(Action::Purge, ..)) => None,
-        (Disposition::Done, _) => letter.requeued(topology),
-        _ => Some(letter.kept(&indexed.id, topology)),
-    };
-    (disposition, outgoing)
-}

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::redis::connection::Connection;
-use crate::redis::deliveries::Deliveries;
+use crate::redis::deliveries::{Deliveries, delivery_of};
 use crate::redis::error::StoreError;
 use crate::redis::keys::Keys;
 use crate::store::Unavailable;
@@ -20,6 +20,7 @@ use crate::store::dead_letters::{Filter, Position, Summary};
 use crate::store::letter_index::{
     Extent, Indexed, LetterIndex, Looked, Pass, PassProgress, Standing,
 };
+use crate::store::retention::REQUEUE_CLAIMED;
 
 /// For how long a pass stands without a word, in milliseconds.
 const PASS_STANDS: u64 = 15_000;
@@ -194,6 +195,27 @@ impl LetterIndex for RedisLetters {
             true => Ok(Standing::Stands),
             false => Ok(Standing::Void),
         }
+    }
+
+    async fn claim(&self, letter: &Indexed) -> Result<bool, Unavailable> {
+        let Some((organization, delivery)) = delivery_of(&letter.summary) else {
+            return Ok(true);
+        };
+        let sequence = letter.sequence + 1;
+        let claiming =
+            self.deliveries
+                .claim_retry(&organization, &delivery, sequence, REQUEUE_CLAIMED);
+        claiming.await.map_err(Unavailable::new)
+    }
+
+    async fn release(&self, letter: &Indexed) -> Result<(), Unavailable> {
+        let Some((organization, delivery)) = delivery_of(&letter.summary) else {
+            return Ok(());
+        };
+        let releasing =
+            self.deliveries
+                .release_retry(&organization, &delivery, letter.sequence + 1);
+        releasing.await.map_err(Unavailable::new)
     }
 
     async fn gone(&self, id: &str, sequence: u32) -> Result<(), Unavailable> {

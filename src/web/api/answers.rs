@@ -25,7 +25,10 @@ const USUAL: [(&str, &str); 5] = [
     ("401", "A token is missing, or is none"),
     ("403", "The token may not act for this organization"),
     ("429", "Too many wrong tokens come at present"),
-    ("503", "The store is away"),
+    (
+        "503",
+        "The store or RabbitMQ is away, or takes nothing for now",
+    ),
 ];
 
 const OF_WEBHOOK: [(&str, &str); 3] = [

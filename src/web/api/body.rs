@@ -6,6 +6,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use bytes::Bytes;
 use serde::de::DeserializeOwned;
 
+use crate::domain::event::syntax;
 use crate::web::headers::text;
 use crate::web::port::whole_body;
 use crate::web::problem::Problem;
@@ -21,6 +22,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
 
     async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
         let (parts, body) = request.into_parts();
+        refuse_encoded(&parts.headers)?;
         if !is_media_type(&parts.headers, "application/json") {
             return Err(Problem::new(
                 StatusCode::UNSUPPORTED_MEDIA_TYPE,
@@ -32,8 +34,30 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
     }
 }
 
+/// The body comes as it is.
+pub(super) fn refuse_encoded(headers: &HeaderMap) -> Result<(), Problem> {
+    match text(headers, header::CONTENT_ENCODING) {
+        None => Ok(()),
+        Some(encoding) if encoding.eq_ignore_ascii_case("identity") => Ok(()),
+        Some(encoding) => Err(Problem::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            format!("send the body as it is: the encoding {encoding:?} is not taken"),
+        )),
+    }
+}
+
 /// Reads JSON; whatever is wrong with it is said of its field.
 fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
+    if body.trim_ascii().is_empty() {
+        return Err(Problem::bad_request(
+            "the body is empty; send a JSON object, as {}",
+        ));
+    }
+    if body.starts_with("\u{feff}".as_bytes()) {
+        let problem =
+            "the body begins with a byte order mark (EF BB BF), which JSON has not; leave it out";
+        return Err(Problem::bad_request(problem));
+    }
     let mut json = serde_json::Deserializer::from_slice(body);
     let read = serde_path_to_error::deserialize(&mut json);
     let value = read.map_err(|error| wrong(&error.path().to_string(), error.inner()))?;
@@ -46,12 +70,13 @@ const ROOT: &str = ".";
 
 fn wrong(path: &str, error: &serde_json::Error) -> Problem {
     if !error.is_data() {
-        return Problem::bad_request(format!("the body is no JSON: {error}"));
+        let said = syntax(&error.to_string());
+        return Problem::bad_request(format!("the body is no JSON: {said}"));
     }
     let detail = error.to_string();
     // Who wrote the body counts no columns.
     let detail = detail.split(" at line ").next().unwrap_or(&detail);
-    let detail = &in_words_of_json(detail);
+    let detail = &said_of(path, detail);
     let unknown_or_missing = || {
         let named = detail.split_once(" field `")?.1;
         Some(named.split_once('`')?.0.to_owned())
@@ -66,12 +91,26 @@ fn wrong(path: &str, error: &serde_json::Error) -> Problem {
     Problem::field(&part, detail)
 }
 
+/// What is wrong with a field, or with a parameter.
+pub(super) fn said_of(path: &str, detail: &str) -> String {
+    let name = path.rsplit('.').next().unwrap_or(path);
+    if ["since", "until"].contains(&name) && !detail.contains(" field `") {
+        return "write a time, as in 2026-01-31T12:00:00Z".to_owned();
+    }
+    if detail == "invalid digit found in string" || detail.starts_with("cannot parse integer") {
+        return "write a whole number".to_owned();
+    }
+    in_words_of_json(detail)
+}
+
 /// What is expected, in the words of JSON and not in those of our types.
 fn in_words_of_json(detail: &str) -> String {
+    let detail = &detail.replace("unknown variant", "there is no");
     let Some((before, expected)) = detail.rsplit_once(", expected ") else {
-        return detail.to_owned();
+        return detail.clone();
     };
-    let meant = match expected.split(' ').next() {
+    let bare = expected.strip_prefix("a ").unwrap_or(expected);
+    let meant = match bare.split(' ').next() {
         Some("struct" | "map") => "an object",
         Some("sequence") => "a list",
         Some("u8" | "u16" | "u32" | "u64" | "usize") => "a whole number",
@@ -81,18 +120,29 @@ fn in_words_of_json(detail: &str) -> String {
         _ => expected,
     };
     let before = before.replace("invalid length", "a list of");
-    let before = before.replace("invalid type: sequence", "invalid type: list");
-    let before = before.replace("invalid type: map", "invalid type: object");
-    format!("{}, expected {meant}", without_value(&before))
+    let before = match before.strip_prefix("invalid type: ") {
+        Some(found) => kind(found).to_owned(),
+        None => before
+            .replace("invalid value: ", "")
+            .replace("integer `", "number `")
+            .replace("floating point `", "number `")
+            .replace("string \"", "text \""),
+    };
+    format!("{before}, expected {meant}")
 }
 
-/// What is of a wrong type is told without itself: it may be a secret, or headers written as a text.
-fn without_value(problem: &str) -> &str {
-    if !problem.starts_with("invalid type: ") {
-        return problem;
+/// What is there in place of what is expected, without itself: it may be a secret, or headers written as a
+/// text.
+fn kind(found: &str) -> &str {
+    let kind = found.split(['`', '"']).next().unwrap_or(found).trim_end();
+    match kind {
+        "integer" | "floating point" => "a number",
+        "string" => "a text",
+        "sequence" => "a list",
+        "map" => "an object",
+        "boolean" => "true or false",
+        other => other,
     }
-    let kind = problem.split(['`', '"']).next().unwrap_or(problem);
-    kind.trim_end()
 }
 
 /// Reads a body of at most `limit` bytes.
@@ -132,11 +182,7 @@ mod tests {
     #[test]
     fn what_is_wrong_is_said_of_its_field() {
         for (body, part, detail) in [
-            (
-                r#"{"name":1}"#,
-                "name",
-                "name: invalid type: integer, expected a string",
-            ),
+            (r#"{"name":1}"#, "name", "name: a number, expected a text"),
             (
                 r#"{"name":"n","inner":{"count":"x"}}"#,
                 "inner.count",
@@ -179,22 +225,20 @@ mod tests {
     #[test]
     fn what_is_no_json_or_has_no_fields_says_so() {
         for (body, status, detail) in [
-            ("{", 400, "the body is no JSON: EOF while parsing"),
+            ("{", 400, "the body is no JSON: it ends within an object"),
+            ("", 400, "the body is empty"),
+            ("\u{feff}{}", 400, "the body begins with a byte order mark"),
             (
                 r#"{"name":"n"} x"#,
                 400,
                 "the body is no JSON: trailing characters",
             ),
             ("[]", 422, "the body: a list of 0, expected an object"),
-            (
-                "1",
-                422,
-                "the body: invalid type: integer, expected an object",
-            ),
+            ("1", 422, "the body: a number, expected an object"),
             (
                 r#""a, expected \"secret\"""#,
                 422,
-                "the body: invalid type: string, expected an object",
+                "the body: a text, expected an object",
             ),
         ] {
             let problem = parse::<Outer>(body.as_bytes()).unwrap_err();

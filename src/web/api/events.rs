@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::{HeaderMap, HeaderName, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, StatusCode};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use serde::Serialize;
@@ -40,7 +40,7 @@ const MOST_WRONG: usize = 100;
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Published {
     /// The event's id: `X-Prism-Event-Id` if it was given, a new one otherwise. Receivers get it as
-    /// `webhook-id`.
+    /// `Webhook-Id`.
     id: String,
 }
 
@@ -152,7 +152,7 @@ pub(super) async fn publish(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
-    refuse_encoded(&headers)?;
+    body::refuse_encoded(&headers)?;
     let shared = SharedHeaders::new(&organization, &headers);
     if body::is_media_type(&headers, "application/x-ndjson") {
         if headers.contains_key(EVENT_ID) {
@@ -189,18 +189,6 @@ pub(super) async fn publish(
     event::decode(&event, &app.rules)?;
     app.deployment.intake.accept(vec![event]).await?;
     Ok(accepted(&Published { id }))
-}
-
-/// The body comes as it is.
-fn refuse_encoded(headers: &HeaderMap) -> Result<(), Problem> {
-    match text(headers, header::CONTENT_ENCODING) {
-        None => Ok(()),
-        Some(encoding) if encoding.eq_ignore_ascii_case("identity") => Ok(()),
-        Some(encoding) => Err(Problem::new(
-            StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            format!("send the body as it is: the encoding {encoding:?} is not taken"),
-        )),
-    }
 }
 
 fn broken(error: JoinError) -> Problem {

@@ -89,8 +89,8 @@ fn is_unknown(name: &str, known: &[String]) -> String {
         known => known.join(", "),
     };
     let meant = nearest(name, known.iter().map(|one| (one, one)));
-    let meant = meant.map_or_else(String::new, |meant| format!(", did you mean {meant}?"));
-    format!("there is no parameter {name:?} here{meant}; there are: {listed}")
+    let meant = meant.map_or_else(String::new, |meant| format!("did you mean {meant}? "));
+    format!("there is no parameter {name:?} here; {meant}there are: {listed}")
 }
 
 #[cfg(test)]
@@ -120,7 +120,7 @@ mod tests {
         assert_eq!(parts, ["webhook_ids", "x y"]);
         assert_eq!(
             said["detail"],
-            "there is no parameter \"webhook_ids\" here, did you mean webhook_id?; \
+            "there is no parameter \"webhook_ids\" here; did you mean webhook_id? \
              there are: webhook_id, limit"
         );
         let none = refuse_unknown("dry_run=true", &[]).unwrap_err();

@@ -8,7 +8,8 @@ use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{KnownFormat, ObjectBuilder, Schema, SchemaFormat, Type};
 use utoipa::{Number, PartialSchema, ToSchema};
 
-use crate::web::problem::Problem;
+use super::body::said_of;
+use crate::web::problem::{PartProblem, Problem};
 
 /// The parameters behind the question mark.
 pub(super) struct Query<T>(pub T);
@@ -22,8 +23,22 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
             .map_err(|error| {
                 let cause = std::error::Error::source(&error);
                 let why = cause.map_or_else(|| error.to_string(), ToString::to_string);
-                Problem::bad_request(format!("the query cannot be read: {why}"))
+                unreadable(&why)
             })
+    }
+}
+
+/// What is wrong with a parameter; `why` begins with its name where it is about one.
+fn unreadable(why: &str) -> Problem {
+    match why.split_once(": ") {
+        Some((name, why)) if !name.contains(' ') => {
+            let detail = said_of(name, why);
+            let problem =
+                Problem::bad_request(format!("the query cannot be read: {name}: {detail}"));
+            let part = name.to_owned();
+            problem.with_errors(vec![PartProblem { part, detail }])
+        }
+        _ => Problem::bad_request(format!("the query cannot be read: {why}")),
     }
 }
 

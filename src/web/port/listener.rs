@@ -51,7 +51,9 @@ pub enum ServeError {
         address: SocketAddr,
     },
     /// The port cannot be had.
-    #[error("cannot listen on {address}: {source}; PRISM_LISTEN takes another address")]
+    #[error(
+        "cannot listen on {address}: {source}; take another address or port (PRISM_LISTEN, or --listen of demo)"
+    )]
     Bind {
         /// Where it was to listen.
         address: SocketAddr,

@@ -5,10 +5,14 @@ use std::time::{Duration, Instant};
 use prism_webhooks::domain::dead_letter::{Content, DeadLetter, Reason};
 use prism_webhooks::domain::delivery::Trigger;
 use prism_webhooks::engine::ports::{FollowUp, Message};
+use prism_webhooks::redis::delivery_log::RedisDeliveryLog;
 use prism_webhooks::store::dead_letters::{Action, DeadLetters as _, Filter, Options};
+use prism_webhooks::store::delivery_log::DeliveryLog as _;
 
 use super::{give_up, ids, of, open};
-use crate::rabbitmq::world::{World, hand_over, next_delivery, next_event, raw_event, unstamped};
+use crate::rabbitmq::world::{
+    World, delivery, hand_over, next_delivery, next_event, raw_event, unstamped,
+};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_requeue_sends_what_matches_and_keeps_the_rest() {
@@ -224,4 +228,38 @@ async fn a_purge_removes_what_matches_alone() {
         world.messages_in(world.topology.deliveries_queue()).await,
         0
     );
+}
+
+#[tokio::test]
+async fn of_letters_that_say_the_same_one_goes_round_and_none_beside_a_retry_by_hand() {
+    let world = World::declared().await;
+    let letters = open(&world);
+    let publisher = world.publisher();
+    // As two workers leave them that had a copy each of one delivery.
+    for _ in 0..2 {
+        give_up(&publisher, "twice", "w", Reason::AttemptsExhausted).await;
+    }
+    give_up(&publisher, "retried", "w", Reason::AttemptsExhausted).await;
+    let retried = delivery("retried", "w");
+    let log = RedisDeliveryLog::new(&letters.space.connection, &letters.space.keys);
+    let organization = &retried.event.organization;
+    // The sequence behind that of the letter, as of a retry by hand.
+    let claimed = log.claim_retry(organization, &retried.id, 13).await;
+    assert!(claimed.unwrap());
+
+    let requeue = async || {
+        let (all, options) = (Filter::default(), Options::default());
+        letters
+            .process(Action::Requeue, &all, &options, |_| {})
+            .await
+    };
+    let progress = requeue().await;
+    assert_eq!((progress.done, progress.kept), (1, 2));
+    world.queue_has(world.topology.deliveries_queue(), 1).await;
+    log.release_retry(organization, &retried.id, 13)
+        .await
+        .unwrap();
+    let progress = requeue().await;
+    assert_eq!((progress.done, progress.kept), (1, 1));
+    world.queue_has(world.topology.deliveries_queue(), 2).await;
 }

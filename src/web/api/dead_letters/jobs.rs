@@ -172,7 +172,7 @@ impl StartJob {
 
 /// Requeue dead letters
 ///
-/// Each starts again from attempt 1. The job goes on after the answer, unless it is soon through;
+/// Each starts again from attempt 1; one whose delivery is being retried by hand stays. The job goes on after the answer, unless it is soon through;
 /// one at a time for an organization.
 #[utoipa::path(
     post,

@@ -13,6 +13,7 @@
 
 pub(super) mod change;
 pub(super) mod diagnose;
+mod given_headers;
 mod held_back;
 mod model;
 pub(super) mod secret;

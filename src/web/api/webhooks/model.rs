@@ -1,12 +1,11 @@
 //! Webhooks as the API takes and shows them.
 
-use std::collections::BTreeMap;
-
 use jiff::Timestamp;
 use rand::CryptoRng;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::given_headers::GivenHeaders;
 use super::held_back::HeldBackView;
 use super::secret::SecretView;
 use crate::domain::endpoint::shown;
@@ -53,7 +52,7 @@ pub(in crate::web::api) struct CreateWebhook {
     /// may be credentials.
     #[serde(default, deserialize_with = "null_is_none")]
     #[schema(value_type = Option<OwnHeaders>, inline)]
-    headers: BTreeMap<String, String>,
+    headers: GivenHeaders,
     /// What differs from the deployment's retry policy.
     retry: Option<RetryPolicy>,
     /// How often it may be sent a request, all workers together, evenly spaced: so many a second (`s`),
@@ -85,7 +84,7 @@ pub(in crate::web::api) struct UpdateWebhook {
     /// Other request headers of its own, all of them; null: none.
     #[serde(default, deserialize_with = "present_or_null")]
     #[schema(value_type = Option<OwnHeaders>, inline)]
-    headers: Option<BTreeMap<String, String>>,
+    headers: Option<GivenHeaders>,
     /// Another retry policy; null: the deployment's.
     #[serde(default, deserialize_with = "present")]
     #[schema(value_type = Option<RetryPolicy>)]
@@ -224,7 +223,7 @@ impl CreateWebhook {
             secret,
             description: self.description,
             events,
-            headers: self.headers,
+            headers: self.headers.0,
             retry: self.retry.map(RetryOverrides::from),
             rate_limit,
         };
@@ -244,7 +243,7 @@ impl UpdateWebhook {
             url: self.url,
             description: self.description,
             events: events.map_err(|error| Problem::field("event_subscriptions", error))?,
-            headers: self.headers,
+            headers: self.headers.map(|given| given.0),
             retry: self.retry.map(|retry| retry.map(RetryOverrides::from)),
             rate_limit: rate_limit.map_err(|error: InvalidRateLimit| {
                 Problem::field("rate_limit", error.to_string())

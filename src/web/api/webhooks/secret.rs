@@ -66,9 +66,9 @@ pub(in crate::web::api) struct PromoteSecret {
 pub(in crate::web::api) struct SecretView {
     /// What names it in `signed_by` of the attempts that it signed: the beginning of a digest.
     id: String,
-    /// What it does: `current` (it signs `X-Prism-Signature`, and `webhook-signature` too), `staged` (it
-    /// signs `webhook-signature` beside the current one until it is promoted), `old` (another took
-    /// over, and it signs `webhook-signature` until it ends).
+    /// What it does: `current` (it signs `X-Prism-Signature`, and `Webhook-Signature` too), `staged` (it
+    /// signs `Webhook-Signature` beside the current one until it is promoted), `old` (another took
+    /// over, and it signs `Webhook-Signature` until it ends).
     state: &'static str,
     /// When it is promoted by itself, if it is staged and that is set.
     #[schema(value_type = Option<String>, format = DateTime)]
@@ -91,10 +91,10 @@ impl From<(SecretId, Standing)> for SecretView {
 
 /// Rotate a webhook's secret
 ///
-/// The new secret is staged: it signs beside the old one in `webhook-signature`, and
+/// The new secret is staged: it signs beside the old one in `Webhook-Signature`, and
 /// `X-Prism-Signature` stays with the old one, so that the receiver can be taught the new one
 /// meanwhile. Promoted, by `promote-secret` or after `promote_after_seconds`, it signs
-/// `X-Prism-Signature`, and the old one beside it in `webhook-signature` for `overlap_seconds`. The
+/// `X-Prism-Signature`, and the old one beside it in `Webhook-Signature` for `overlap_seconds`. The
 /// first secret of a webhook signs at once.
 #[utoipa::path(
     post,
@@ -145,7 +145,7 @@ pub(in crate::web::api) async fn rotate_secret(
 /// Promote a webhook's staged secret
 ///
 /// The newest secret that is staged signs `X-Prism-Signature` from now on; the others sign beside it
-/// in `webhook-signature` for `overlap_seconds`, and end.
+/// in `Webhook-Signature` for `overlap_seconds`, and end.
 #[utoipa::path(
     post,
     path = "/webhooks/{id}/promote-secret",
