@@ -2,9 +2,9 @@
 //!
 //! Each takes a file handle, and deliveries need those. Whoever opens a connection and asks nothing,
 //! or asks slowly, may keep it as long as nobody else wants its place. Those that have shown no
-//! token get a part of the places alone, and are the first to go: where nobody else can be spared even
-//! those of them that wait for us, or many who ask what takes long to answer would keep out whoever
-//! comes with a token, and is not known by it yet.
+//! token get a part of the places alone, and are the first to go, even where they wait for us: or many
+//! who ask what takes long to answer would keep out whoever comes with a token, and is not known by it
+//! yet.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -196,9 +196,8 @@ impl Open {
 /// `None`: never, for it waits for us, and has shown a token.
 fn rank(state: &State) -> Option<u8> {
     match (state.stage, state.authenticated) {
-        (Stage::Answering, true) => None,
-        (Stage::Answering, false) => Some(3),
         (_, false) => Some(0),
+        (Stage::Answering, true) => None,
         (Stage::Idle, true) => Some(1),
         (_, true) => Some(2),
     }
@@ -320,12 +319,13 @@ mod tests {
         later().await;
         let third = all.enter().unwrap();
         assert!(has_ended(&first) && !has_ended(&second));
-        // Whoever has shown a token meanwhile, or keeps us waiting, goes first or not at all.
-        second.connection.authenticated();
+        // Not whoever has just come, and not whoever has shown a token meanwhile.
         let fourth = all.enter().unwrap();
-        fourth.connection.asked(false);
-        let _fifth = all.enter().unwrap();
-        assert!(has_ended(&third) && !has_ended(&second) && !has_ended(&fourth));
+        assert!(has_ended(&second) && !has_ended(&third));
+        third.connection.asked(false);
+        third.connection.authenticated();
+        let fifth = all.enter().unwrap();
+        assert!(!has_ended(&third) && !has_ended(&fourth) && !has_ended(&fifth));
     }
 
     #[tokio::test(start_paused = true)]
