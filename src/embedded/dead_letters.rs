@@ -5,25 +5,20 @@
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension as _, params};
-use sha2::{Digest as _, Sha256};
+use rusqlite::{Connection, OptionalExtension as _};
 
 use super::handover::LetterKind;
-use super::message::{self, DeliveryHead, Draft, EventHead, MessageKind, StoredHeader};
+use super::letter_rows::{AT_ONCE, Looked, look, place};
+use super::message::{self, Draft, MessageKind};
 use super::millis;
 use super::store::{ReadError, Store};
 use super::writer::{WhenFull, Write, WriteError};
-use crate::domain::ids::Organization;
 use crate::engine::clock::Clock;
 use crate::store::Unavailable;
 use crate::store::dead_letters::{
-    self, Action, Disposition, Filter, Found, Options, Pace, Position, Progress, Report, Summary,
+    self, Action, Disposition, Filter, Found, Options, Pace, Position, Progress, Report,
     disposition,
 };
-
-/// How many letters are looked at or moved at once.
-const AT_ONCE: usize = 256;
 
 /// The dead letters could not be gone through.
 #[derive(Debug, thiserror::Error)]
@@ -48,30 +43,6 @@ pub struct DeadLetters {
     clock: Clock,
 }
 
-/// A letter as it was looked at.
-struct Looked {
-    id: i64,
-    summary: Summary,
-    usable: bool,
-    /// Of what is no delivery, a digest that tells it from others.
-    digest: Option<String>,
-}
-
-impl Looked {
-    /// Its place, which says nothing of how many others there are.
-    fn position(&self) -> Position {
-        let at = self.summary.dead_at.map_or(0, Timestamp::as_microsecond);
-        let id = self
-            .digest
-            .clone()
-            .or_else(|| self.summary.delivery.clone());
-        Position {
-            at,
-            id: id.unwrap_or_default(),
-        }
-    }
-}
-
 impl DeadLetters {
     pub(super) fn new(store: Store, clock: Clock) -> Self {
         Self { store, clock }
@@ -93,6 +64,7 @@ impl DeadLetters {
         after: Option<&Position>,
         limit: usize,
     ) -> Result<Found, DeadLettersError> {
+        let organization = filter.organization.as_deref();
         let mut found = Found::default();
         let mut after = match after.cloned() {
             Some(position) => {
@@ -103,7 +75,7 @@ impl DeadLetters {
         };
         let mut last = None;
         loop {
-            let looked = self.look(after, i64::MAX).await?;
+            let looked = self.look(organization, after, i64::MAX).await?;
             let over = looked.len() < AT_ONCE;
             for letter in looked {
                 after = letter.id;
@@ -144,7 +116,7 @@ impl DeadLetters {
         let at_once = if options.rate.is_some() { 1 } else { AT_ONCE };
         let mut after = 0;
         loop {
-            let looked = self.look(after, last).await?;
+            let looked = self.look(None, after, last).await?;
             let Some(newest) = looked.last().map(|letter| letter.id) else {
                 report(&progress);
                 return Ok(progress);
@@ -152,12 +124,14 @@ impl DeadLetters {
             after = newest;
             let mut chosen = Vec::new();
             for letter in looked {
-                if options.limit.is_some_and(|limit| progress.done >= limit) {
+                let taken = progress.done + chosen.len() as u64;
+                if options.limit.is_some_and(|limit| taken >= limit) {
                     after = i64::MAX;
                     break;
                 }
                 let disposition = disposition(&letter.summary, letter.usable, action, filter);
-                if disposition == Disposition::Done && !options.dry_run {
+                let acts = disposition == Disposition::Done && !options.dry_run;
+                if acts {
                     tokio::select! {
                         biased;
                         () = options.stop.cancelled() => {}
@@ -168,19 +142,20 @@ impl DeadLetters {
                     after = i64::MAX;
                     break;
                 }
-                if disposition == Disposition::Done && !options.dry_run {
-                    chosen.push(letter.id);
-                    if chosen.len() >= at_once {
-                        self.act(action, std::mem::take(&mut chosen), &progress)
-                            .await?;
-                    }
+                if acts {
+                    chosen.push(letter);
+                } else {
+                    progress.note(&letter.summary, disposition);
                 }
-                progress.note(&letter.summary, disposition);
+                if chosen.len() >= at_once {
+                    let chosen = std::mem::take(&mut chosen);
+                    self.act(action, chosen, &mut progress).await?;
+                }
                 if at_once == 1 {
                     report(&progress);
                 }
             }
-            self.act(action, chosen, &progress).await?;
+            self.act(action, chosen, &mut progress).await?;
             report(&progress);
         }
     }
@@ -194,18 +169,25 @@ impl DeadLetters {
         self.store.read(extent).await
     }
 
-    /// The next letters.
-    async fn look(&self, after: i64, last: i64) -> Result<Vec<Looked>, ReadError> {
-        self.store
-            .read(move |connection| look(connection, after, last))
-            .await
+    /// The next letters, of everybody or of this organization.
+    async fn look(
+        &self,
+        organization: Option<&str>,
+        after: i64,
+        last: i64,
+    ) -> Result<Vec<Looked>, ReadError> {
+        let organization = organization.map(str::to_owned);
+        let look =
+            move |connection: &Connection| look(connection, organization.as_deref(), after, last);
+        self.store.read(look).await
     }
 
+    /// Acts on letters, and counts those that were still there: another job may have been faster.
     async fn act(
         &self,
         action: Action,
-        letters: Vec<i64>,
-        progress: &Progress,
+        letters: Vec<Looked>,
+        progress: &mut Progress,
     ) -> Result<(), DeadLettersError> {
         if letters.is_empty() {
             return Ok(());
@@ -217,25 +199,36 @@ impl DeadLetters {
             write = write.adds(MessageKind::Delivery);
         }
         let events = action == Action::Requeue;
+        let ids: Vec<i64> = letters.iter().map(|letter| letter.id).collect();
         let acting = self.store.submit(write, move |connection| {
-            for (message, letter) in (first_id..).zip(&letters) {
+            let mut were_there = Vec::new();
+            for (message, letter) in (first_id..).zip(&ids) {
                 if action == Action::Requeue {
                     requeue(connection, *letter, message, now)?;
                 }
                 let sql = "DELETE FROM dead_letters WHERE id = ?";
-                connection.prepare_cached(sql)?.execute([letter])?;
+                let deleted = connection.prepare_cached(sql)?.execute([letter])?;
+                were_there.push(deleted > 0);
             }
-            Ok(())
+            Ok(were_there)
         });
         let acted = acting.await;
         if events {
             // Which kinds there were is known to the database alone; looking costs little.
             self.store.signals().of(MessageKind::Event).notify_one();
         }
-        acted.map_err(|source| DeadLettersError::Write {
+        let were_there = acted.map_err(|source| DeadLettersError::Write {
             source,
             progress: Box::new(progress.clone()),
-        })
+        })?;
+        for (letter, was_there) in letters.iter().zip(were_there) {
+            let disposition = match was_there {
+                true => Disposition::Done,
+                false => Disposition::Superseded,
+            };
+            progress.note(&letter.summary, disposition);
+        }
+        Ok(())
     }
 }
 
@@ -261,92 +254,6 @@ impl dead_letters::DeadLetters for DeadLetters {
         let done = Self::process(self, action, filter, options, report).await;
         done.map_err(Unavailable::new)
     }
-}
-
-/// What tells a message that is no delivery from others.
-fn digest(head: &[u8]) -> String {
-    hex::encode(&Sha256::digest(head)[..16])
-}
-
-/// Behind which letter a list goes on from a position: behind the letter that stood there, or if it
-/// has gone, behind those that were given up before it.
-fn place(connection: &Connection, position: &Position) -> rusqlite::Result<i64> {
-    let millis = position.at / 1000;
-    let sql = "SELECT id, head, delivery FROM dead_letters WHERE dead_at = ?";
-    let mut rows = connection.prepare_cached(sql)?;
-    let mut rows = rows.query([millis])?;
-    while let Some(row) = rows.next()? {
-        let (head, delivery): (Vec<u8>, Option<String>) = (row.get(1)?, row.get(2)?);
-        if delivery.unwrap_or_else(|| digest(&head)) == position.id {
-            return row.get(0);
-        }
-    }
-    let sql = "SELECT coalesce(min(id) - 1, max(id), 0) FROM dead_letters WHERE dead_at >= ?";
-    connection.query_row(sql, [millis], |row| row.get(0))
-}
-
-fn look(connection: &Connection, after: i64, last: i64) -> rusqlite::Result<Vec<Looked>> {
-    let sql = "SELECT id, kind, reason, detail, dead_at, head, length(body) FROM dead_letters \
-               WHERE id > ? AND id <= ? ORDER BY id LIMIT ?";
-    let mut rows = connection.prepare_cached(sql)?;
-    let rows = rows.query_map(params![after, last, AT_ONCE], |row| {
-        let (kind, head): (i64, Vec<u8>) = (row.get(1)?, row.get(5)?);
-        let reason: String = row.get(2)?;
-        let mut summary = Summary {
-            reason: reason.parse().ok(),
-            detail: Some(row.get(3)?),
-            dead_at: Timestamp::from_millisecond(row.get(4)?).ok(),
-            organization: None,
-            webhook: None,
-            event_type: None,
-            event: None,
-            delivery: None,
-            attempts: None,
-            last_outcome: None,
-            last_status: None,
-            size: row.get(6)?,
-        };
-        let usable = describe(kind, &head, &mut summary);
-        let digest = summary.delivery.is_none().then(|| digest(&head));
-        Ok(Looked {
-            id: row.get(0)?,
-            summary,
-            usable,
-            digest,
-        })
-    })?;
-    rows.collect()
-}
-
-/// Says what the head knows. Returns whether something can come of the letter.
-fn describe(kind: i64, head: &[u8], summary: &mut Summary) -> bool {
-    if kind == LetterKind::Delivery as i64 {
-        let Ok(head) = serde_json::from_slice::<DeliveryHead>(head) else {
-            return false;
-        };
-        summary.organization = Some(head.organization.to_string());
-        summary.webhook = Some(head.webhook.to_string());
-        summary.event_type = Some(head.event_type.to_string());
-        summary.event = Some(head.event.to_string());
-        summary.delivery = Some(head.delivery.to_string());
-        summary.attempts = Some(head.attempt);
-        summary.last_outcome = head.last_outcome;
-        summary.last_status = head.last_status;
-        return true;
-    }
-    let Ok(head) = serde_json::from_slice::<EventHead>(head) else {
-        return false;
-    };
-    summary.organization = match head.organization {
-        // As an event has it. What was to be a delivery says whose it is, or it is nobody's.
-        StoredHeader::Absent if kind == LetterKind::Event as i64 => {
-            Some(Organization::default().to_string())
-        }
-        stated => stated.text(),
-    };
-    summary.event_type = Some(head.routing_key);
-    summary.event = head.message_id;
-    kind == LetterKind::Event as i64
 }
 
 /// Adds the message that starts a letter again from attempt 1, if the letter is still there.

@@ -24,6 +24,7 @@
 //! | [`documents`] | the webhooks' documents, and telling of changes |
 //! | [`subscriptions`] | the webhooks, for the engine |
 //! | [`dead_letters`] | looking through the dead letters and moving them |
+//! | `letter_rows` | reading them from their table |
 //!
 //! Everything that was answered is on the disk. A message stays in its table until it is settled;
 //! that it is handed out is known in memory alone, so whatever a process leaves unsettled is there
@@ -43,6 +44,7 @@ mod following;
 pub mod handover;
 mod health;
 mod intake;
+mod letter_rows;
 pub mod log_writer;
 mod message;
 pub mod pauses;

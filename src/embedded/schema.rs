@@ -6,8 +6,8 @@
 use rusqlite::{Connection, TransactionBehavior};
 
 /// The steps, oldest first.
-const STEPS: [&str; 9] = [
-    STEP_1, STEP_2, STEP_3, STEP_4, STEP_5, STEP_6, STEP_7, STEP_8, STEP_9,
+const STEPS: [&str; 10] = [
+    STEP_1, STEP_2, STEP_3, STEP_4, STEP_5, STEP_6, STEP_7, STEP_8, STEP_9, STEP_10,
 ];
 
 /// Times are milliseconds since 1970. `head` is JSON: everything of a message but its body.
@@ -209,6 +209,12 @@ CREATE TABLE audit (
 ) STRICT;
 CREATE INDEX audit_of ON audit (organization, id);
 CREATE INDEX audit_at ON audit (at);
+";
+
+/// Each organization's dead letters in their order, so that looking at them passes over nobody else's.
+const STEP_10: &str = "
+CREATE INDEX dead_letters_in ON dead_letters (organization, id);
+CREATE INDEX dead_letters_at ON dead_letters (dead_at);
 ";
 
 /// The version that this program writes.

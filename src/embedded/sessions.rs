@@ -9,39 +9,72 @@ use async_trait::async_trait;
 use tokio::time::Instant;
 
 use crate::store::Unavailable;
-use crate::store::sessions::Sessions;
-
-/// The most sessions at once: of more, those go that end first.
-const MOST: usize = 10_000;
+use crate::store::sessions::{MOST_OF_ONE, Sessions};
 
 /// Sessions in memory.
 #[derive(Debug, Default)]
 pub struct EmbeddedSessions {
-    kept: Mutex<HashMap<String, (String, Instant)>>,
+    kept: Mutex<Kept>,
+}
+
+#[derive(Debug, Default)]
+struct Kept {
+    sessions: HashMap<String, Session>,
+    /// How many have begun.
+    begun: u64,
+}
+
+#[derive(Debug)]
+struct Session {
+    record: String,
+    until: Instant,
+    whose: String,
+    /// The how many-th it was that began.
+    number: u64,
 }
 
 impl EmbeddedSessions {
-    fn with<T>(&self, change: impl FnOnce(&mut HashMap<String, (String, Instant)>) -> T) -> T {
-        // The map is whole after every step, so a panic elsewhere spoils nothing.
+    fn with<T>(&self, change: impl FnOnce(&mut Kept) -> T) -> T {
+        // What is kept is whole after every step, so a panic elsewhere spoils nothing.
         change(&mut self.kept.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Kept {
+    /// Makes room for one more with this token.
+    fn make_room(&mut self, whose: &str, now: Instant) {
+        self.sessions.retain(|_, one| one.until > now);
+        let own = self.sessions.iter().filter(|(_, one)| one.whose == whose);
+        let own: Vec<_> = own.map(|(id, one)| (one.number, id)).collect();
+        if own.len() >= MOST_OF_ONE
+            && let Some((_, first)) = own.into_iter().min()
+        {
+            let first = first.clone();
+            self.sessions.remove(&first);
+        }
     }
 }
 
 #[async_trait]
 impl Sessions for EmbeddedSessions {
-    async fn begin(&self, id: &str, record: &str, keep: Duration) -> Result<(), Unavailable> {
+    async fn begin(
+        &self,
+        whose: &str,
+        id: &str,
+        record: &str,
+        keep: Duration,
+    ) -> Result<(), Unavailable> {
         let now = Instant::now();
         self.with(|kept| {
-            if kept.len() >= MOST {
-                kept.retain(|_, (_, until)| *until > now);
-            }
-            if kept.len() >= MOST {
-                let first = kept.iter().min_by_key(|(_, (_, until))| *until);
-                if let Some(first) = first.map(|(id, _)| id.clone()) {
-                    kept.remove(&first);
-                }
-            }
-            kept.insert(id.to_owned(), (record.to_owned(), now + keep));
+            kept.make_room(whose, now);
+            kept.begun += 1;
+            let session = Session {
+                record: record.to_owned(),
+                until: now + keep,
+                whose: whose.to_owned(),
+                number: kept.begun,
+            };
+            kept.sessions.insert(id.to_owned(), session);
         });
         Ok(())
     }
@@ -49,16 +82,16 @@ impl Sessions for EmbeddedSessions {
     async fn find(&self, id: &str, keep: Option<Duration>) -> Result<Option<String>, Unavailable> {
         let now = Instant::now();
         Ok(self.with(|kept| {
-            let (record, until) = kept.get_mut(id).filter(|(_, until)| *until > now)?;
+            let session = kept.sessions.get_mut(id).filter(|one| one.until > now)?;
             if let Some(keep) = keep {
-                *until = now + keep;
+                session.until = now + keep;
             }
-            Some(record.clone())
+            Some(session.record.clone())
         }))
     }
 
     async fn end(&self, id: &str) -> Result<(), Unavailable> {
-        self.with(|kept| kept.remove(id));
+        self.with(|kept| kept.sessions.remove(id));
         Ok(())
     }
 }

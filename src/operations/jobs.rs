@@ -24,8 +24,11 @@ use crate::store::dead_letters::{Action, Filter, Options, Progress};
 /// How many letters a second a job may be held to.
 pub const RATES: RangeInclusive<f64> = 0.001..=1e6;
 
-/// How many ended jobs are remembered.
+/// How many ended jobs of an organization are remembered, whatever others do.
 const REMEMBERED: usize = 100;
+
+/// How many of all organizations.
+const REMEMBERED_IN_ALL: usize = 10_000;
 
 /// The jobs of this process.
 #[derive(Clone, Default)]
@@ -154,7 +157,7 @@ impl Jobs {
         };
         let ended = slot.ended.clone().drop_guard();
         all.insert(job.id, slot);
-        forget_oldest(&mut all);
+        forget_oldest(&mut all, &organization);
         drop(all);
 
         let filter = Filter {
@@ -278,13 +281,22 @@ pub(super) fn end_state(progress: &Progress, stopped: bool) -> JobState {
     }
 }
 
+/// Forgets the oldest of the ended jobs of this organization, and of all, beyond what is remembered.
+fn forget_oldest(all: &mut BTreeMap<Uuid, Slot>, organization: &Organization) {
+    forget(all, REMEMBERED, |job| job.organization == *organization);
+    forget(all, REMEMBERED_IN_ALL, |_| true);
+}
+
 /// Ids begin with the time: the first are the oldest.
-fn forget_oldest(all: &mut BTreeMap<Uuid, Slot>) {
+fn forget(all: &mut BTreeMap<Uuid, Slot>, remembered: usize, meant: impl Fn(&Job) -> bool) {
+    if all.len() <= remembered {
+        return;
+    }
     let ended = all
         .iter()
-        .filter(|(_, slot)| slot.job.state != JobState::Running);
+        .filter(|(_, slot)| slot.job.state != JobState::Running && meant(&slot.job));
     let ended: Vec<Uuid> = ended.map(|(id, _)| *id).collect();
-    for id in ended.iter().rev().skip(REMEMBERED) {
+    for id in ended.iter().rev().skip(remembered) {
         all.remove(id);
     }
 }
@@ -308,5 +320,36 @@ mod tests {
         assert_eq!(end_state(&progress(2, false), true), JobState::Stopped);
         let failed = end_state(&progress(2, true), false);
         assert!(matches!(failed, JobState::Failed(why) if why.contains("the rest")));
+    }
+    #[test]
+    fn jobs_of_others_push_none_of_an_organization_out() {
+        let mut all = BTreeMap::new();
+        let mut end = |name: &str| {
+            let organization = Organization::new(name).unwrap();
+            let job = Job {
+                id: Uuid::now_v7(),
+                organization: organization.clone(),
+                action: Action::Purge,
+                dry_run: true,
+                meant: None,
+                started_at: Timestamp::UNIX_EPOCH,
+                progress: Progress::default(),
+                state: JobState::Done,
+            };
+            let slot = Slot {
+                job: job.clone(),
+                stop: CancellationToken::new(),
+                ended: CancellationToken::new(),
+            };
+            all.insert(job.id, slot);
+            forget_oldest(&mut all, &organization);
+            (job.id, all.len(), all.keys().next().copied())
+        };
+        let (own, ..) = end("acme");
+        for _ in 0..2 * REMEMBERED {
+            end("other");
+        }
+        let (_, remembered, oldest) = end("acme");
+        assert_eq!((remembered, oldest), (REMEMBERED + 2, Some(own)));
     }
 }

@@ -8,9 +8,9 @@ use crate::domain::delivery_state::DeliveryState;
 use crate::domain::ids::{DeliveryId, Organization, WebhookId};
 use crate::domain::webhook::State;
 use crate::registry::webhooks::WebhooksError;
-use crate::store::Unavailable;
 use crate::store::audit::enter;
 use crate::store::delivery_log::Recorded;
+use crate::store::{Unavailable, to_its_end};
 
 /// Why a delivery is not retried.
 #[derive(Debug, thiserror::Error)]
@@ -84,21 +84,35 @@ pub async fn retry(
     let recorded = deployment.delivery_log.delivery(organization, id).await?;
     let again = decide(id, recorded, force)?;
     let webhook = ensure_wanted(deployment, &again).await?;
+    // To its end, whoever waits for it: a claim that nothing comes of would stand in the way of others.
+    let (deployment, actor) = (deployment.clone(), actor.clone());
+    let handing = async move { hand_over(&deployment, &actor, again, &webhook).await };
+    to_its_end(handing).await?
+}
+
+/// Claims the retry, enters it in the audit log, and hands it over.
+async fn hand_over(
+    deployment: &Deployment,
+    actor: &Actor,
+    again: Delivery,
+    webhook: &str,
+) -> Result<(), RetryError> {
+    let (id, organization) = (again.id.clone(), again.event.organization.clone());
     // Once its attempt is on record, the next retry has a higher sequence, and a claim of its own.
     let log = &deployment.delivery_log;
     let sequence = again.sequence;
-    if !log.claim_retry(organization, id, sequence).await? {
-        return Err(RetryError::UnderWay(id.clone()));
+    if !log.claim_retry(&organization, &id, sequence).await? {
+        return Err(RetryError::UnderWay(id));
     }
     // Entered first: a retry that nobody knows of would be worse than one that was asked for in vain.
-    let entry = audit::retried(actor, &again, &webhook);
+    let entry = audit::retried(actor, &again, webhook);
     let enqueued = match enter(&*deployment.audit_log, &entry).await {
         Ok(()) => deployment.intake.enqueue(again).await,
         Err(error) => Err(error),
     };
     if enqueued.is_err() {
         // Perhaps it was: then its copy is skipped. If this fails too, the claim ends by itself.
-        let _ = log.release_retry(organization, id, sequence).await;
+        let _ = log.release_retry(&organization, &id, sequence).await;
     }
     Ok(enqueued?)
 }

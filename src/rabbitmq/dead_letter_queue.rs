@@ -146,6 +146,14 @@ impl DeadLetterQueue {
         Ok(())
     }
 
+    /// The turn to move letters; `None` once `stop` is cancelled, and then there is nothing to move.
+    async fn turn(&self, stop: &CancellationToken) -> Option<tokio::sync::MutexGuard<'_, ()>> {
+        tokio::select! {
+            turn = self.turn.lock() => Some(turn),
+            () = stop.cancelled() => None,
+        }
+    }
+
     /// Whether entries without a letter have been there for so long that a pass is to see to them. What
     /// a command meets is let be: it ends before a pass would.
     fn is_excess_due(&self, is_excessive: bool) -> bool {
@@ -334,8 +342,16 @@ impl dead_letters::DeadLetters for DeadLetterQueue {
         // One at a low rate holds few letters, and may go on for hours.
         let _turn = match options.rate {
             Some(_) => None,
-            None => Some(self.turn.lock().await),
+            None => self.turn(&options.stop).await,
         };
+        if options.stop.is_cancelled() {
+            // It has taken nothing that would have to be given back.
+            let total = self.ready().await?;
+            return Ok(Progress {
+                total,
+                ..Progress::default()
+            });
+        }
         let chosen = match options.limit {
             Some(limit) => Some(self.oldest(action, filter, limit).await?),
             None => None,

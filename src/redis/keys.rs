@@ -85,6 +85,11 @@ impl Keys {
         format!("{}:session:{id}", self.prefix)
     }
 
+    /// Sorted set, expires: the ids of the sessions with the token of this name, by when they began.
+    pub fn sessions_of(&self, token: &str) -> String {
+        format!("{}:sessions:{token}", self.prefix)
+    }
+
     /// Stream, capped: every attempt of every webhook.
     pub fn attempts(&self) -> String {
         format!("{}:attempts", self.prefix)

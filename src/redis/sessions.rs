@@ -3,24 +3,33 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use redis::cmd;
+use redis::{Script, cmd};
 
 use super::connection::Connection;
 use super::keys::Keys;
 use crate::store::Unavailable;
-use crate::store::sessions::Sessions;
+use crate::store::sessions::{MOST_OF_ONE, Sessions};
+
+/// For how long it is known which sessions a token has: longer than any of them goes on.
+const KNOWN: Duration = Duration::from_secs(30 * 86_400);
 
 /// Sessions as keys that expire.
 #[derive(Debug)]
 pub struct RedisSessions {
     connection: Connection,
     keys: Keys,
+    begin: Script,
 }
 
 impl RedisSessions {
     /// The sessions of the deployment whose keys these are.
     pub fn new(connection: Connection, keys: Keys) -> Self {
-        Self { connection, keys }
+        let begin = Script::new(include_str!("scripts/begin_session.lua"));
+        Self {
+            connection,
+            keys,
+            begin,
+        }
     }
 }
 
@@ -30,12 +39,19 @@ fn millis(keep: Duration) -> u64 {
 
 #[async_trait]
 impl Sessions for RedisSessions {
-    async fn begin(&self, id: &str, record: &str, keep: Duration) -> Result<(), Unavailable> {
-        let mut command = cmd("SET");
-        command.arg(self.keys.session(id)).arg(record);
-        command.arg("PX").arg(millis(keep));
-        let kept = self.connection.call(&command).await;
-        kept.map_err(Unavailable::new)
+    async fn begin(
+        &self,
+        whose: &str,
+        id: &str,
+        record: &str,
+        keep: Duration,
+    ) -> Result<(), Unavailable> {
+        let mut call = self.begin.key(self.keys.session(id));
+        call.key(self.keys.sessions_of(whose));
+        call.arg(record).arg(millis(keep)).arg(id).arg(MOST_OF_ONE);
+        call.arg(self.keys.session("")).arg(millis(KNOWN));
+        let begun: Result<(), _> = self.connection.script(&call).await;
+        begun.map_err(Unavailable::new)
     }
 
     async fn find(&self, id: &str, keep: Option<Duration>) -> Result<Option<String>, Unavailable> {

@@ -5,6 +5,7 @@
 //! | [`webhooks`] | registering, finding and changing webhooks, for commands and the API |
 //! | `stored` | a webhook to be registered, and one that is |
 //! | [`documents`] | what a store of documents does, and how a document is read |
+//! | `making` | making a change to its end, whoever waits for it |
 //! | `entries` | what is entered in the audit log of a change |
 //! | `disabling` | disabling a webhook without being told to |
 //! | `rotation` | staging, promoting and dropping secrets |
@@ -27,6 +28,7 @@ mod entries;
 mod error;
 mod fields;
 pub mod limits;
+mod making;
 mod patch;
 mod rotation;
 pub mod sealing;

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use super::documents::{self, Change, DocumentReader, DocumentStore, Replacement, mark_disabled};
+use super::documents::{self, Change, DocumentReader, DocumentStore, mark_disabled};
 pub use super::error::WebhooksError;
 use super::fields::Fields;
+use super::making::Making;
 use super::patch::Effect;
 pub use super::patch::WebhookPatch;
 use super::secrets::CipherError;
@@ -18,7 +19,6 @@ use crate::domain::ids::{Organization, WebhookId};
 use crate::domain::secret::Secret;
 use crate::domain::stored_secret::StoredSecret;
 use crate::domain::webhook::{InvalidWebhook, WebhookDocument, WebhookKey};
-use crate::store::audit;
 
 /// How often a change is made anew on top of somebody else's before it is given up.
 const TRIES: usize = 5;
@@ -87,7 +87,7 @@ impl Webhooks {
             .check_events(&stored.webhook)
             .map_err(InvalidWebhook::from)?;
         let entry = self.entry_of_new(&key, &stored, now);
-        match self.store(organization, &document, &json, &entry).await? {
+        match self.store(organization, &document, json, entry).await? {
             Change::Done => Ok(stored),
             Change::NameTaken(id) => Err(WebhooksError::NameTaken {
                 name: document.name,
@@ -123,7 +123,7 @@ impl Webhooks {
         let json = serde_json::to_string(&document)?;
         let stored = self.read(organization, key.id.as_str(), json.as_bytes())?;
         let entry = self.entry_of_new(&key, &stored, Timestamp::now());
-        match self.store(organization, &document, &json, &entry).await? {
+        match self.store(organization, &document, json, entry).await? {
             Change::Done => Ok(stored),
             Change::NameTaken(id) => Err(WebhooksError::NameTaken {
                 name: document.name,
@@ -215,11 +215,12 @@ impl Webhooks {
         for _ in 0..TRIES {
             is_still(version, &old, &id)?;
             let entry = self.entry_of_deletion(&key, &old, Timestamp::now());
-            match self.documents.delete(&key, &old, &entry).await? {
-                Change::Done => {
-                    audit::tell(&entry);
-                    return Ok(key.id);
-                }
+            let making = Making::Delete {
+                webhook: key.clone(),
+                old,
+            };
+            match self.make(making, entry).await? {
+                Change::Done => return Ok(key.id),
                 Change::Gone => return Err(not_found(organization, reference)),
                 Change::Conflict | Change::NameTaken(_) | Change::TooMany => {
                     match self.documents.get(organization, &id).await? {
@@ -237,19 +238,18 @@ impl Webhooks {
         &self,
         organization: &Organization,
         document: &WebhookDocument,
-        json: &str,
-        entry: &AuditEntry,
+        json: String,
+        entry: AuditEntry,
     ) -> Result<Change, WebhooksError> {
         let limits = self.reader.limits();
-        limits.check(json)?;
-        let most = limits.per_organization;
-        let documents = &self.documents;
-        let created = documents.create(organization, document, json, most, entry);
-        let created = created.await?;
-        if created == Change::Done {
-            audit::tell(entry);
-        }
-        Ok(created)
+        limits.check(&json)?;
+        let making = Making::Create {
+            organization: organization.clone(),
+            document: Box::new(document.clone()),
+            json,
+            most: limits.per_organization,
+        };
+        Ok(self.make(making, entry).await?)
     }
 
     fn too_many(&self, organization: &Organization) -> WebhooksError {
@@ -347,19 +347,15 @@ impl Webhooks {
             }
             let texts = (&*old, &*new);
             let entry = self.entry_of_change(&key, effect.action, texts, &stored, now);
-            let replacement = Replacement {
-                old: &old,
-                new: &new,
-                name: effect.new_name.then_some(&stored.document.name),
+            let making = Making::Replace {
+                webhook: key.clone(),
+                old,
+                new,
+                name: effect.new_name.then(|| stored.document.name.clone()),
                 forget_health: effect.forget_health,
-                entry: Some(&entry),
-                means_the_same: false,
             };
-            match self.documents.replace(&key, &replacement).await? {
-                Change::Done => {
-                    audit::tell(&entry);
-                    return Ok(stored);
-                }
+            match self.make(making, entry).await? {
+                Change::Done => return Ok(stored),
                 Change::Gone => return Err(not_found(organization, reference)),
                 Change::NameTaken(id) => {
                     let name = stored.document.name;

@@ -15,6 +15,7 @@
 //! | [`sessions`] | who is signed in to the page |
 //! | [`audit`] | who changed what, and when |
 //! | [`dead_letters`] | what was given up, and how to look through it and move it |
+//! | `to_its_end` | work that goes on to its end, whoever waits for it |
 //! | [`letter_index`] | what is in a dead-letter queue, without taking it out |
 //!
 //! Each trait is implemented twice: in [`rabbitmq`](crate::rabbitmq) or [`redis`](crate::redis), and
@@ -33,6 +34,9 @@ pub mod search;
 pub mod sessions;
 pub mod statistics;
 pub mod successes;
+mod to_its_end;
+
+pub(crate) use to_its_end::to_its_end;
 
 /// A store gave no answer, or refused; its own error says which and what mends it.
 #[derive(Debug, thiserror::Error)]

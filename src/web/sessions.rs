@@ -53,7 +53,8 @@ impl SessionKeeper {
         let value = URL_SAFE_NO_PAD.encode(rand::random::<[u8; 32]>());
         let record = format!("{} {}", Timestamp::now().as_second(), mark(&value, token));
         let keep = self.idle.min(self.lifetime);
-        self.store.begin(&id(&value), &record, keep).await?;
+        let (whose, id) = (whose(token), id(&value));
+        self.store.begin(&whose, &id, &record, keep).await?;
         Ok(value)
     }
 
@@ -101,6 +102,12 @@ impl SessionKeeper {
 /// What a session stands under.
 fn id(value: &str) -> String {
     hex::encode(Sha256::digest(value))
+}
+
+/// What the sessions of a token are counted under: what it is called, and nothing of what it is.
+fn whose(token: &ApiToken) -> String {
+    let organization = token.organization().map_or("*", |one| one.as_str());
+    format!("{organization}:{}", token.name())
 }
 
 /// What a session keeps of its token. Only who has the value can make it, so it need not be compared

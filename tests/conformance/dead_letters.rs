@@ -269,3 +269,36 @@ pub async fn what_names_nobody_legibly_is_the_operators_and_nothing_of_others_is
     let left = adapter.dead_letters(&Filter::default()).await;
     assert_eq!(left.letters.len(), 4);
 }
+
+pub async fn a_list_looks_at_no_letters_of_others(adapter: &impl Adapter) {
+    for event in ["e1", "e2", "e3"] {
+        bury(adapter, given_up(event, "w", Reason::AttemptsExhausted)).await;
+    }
+    for (organization, own) in [("acme", 3), ("other", 0)] {
+        let filter = Filter {
+            organization: Some(organization.to_owned()),
+            ..Filter::default()
+        };
+        let found = adapter.dead_letters(&filter).await;
+        assert_eq!((found.letters.len(), found.looked_at), (own, own as u64));
+    }
+}
+
+pub async fn of_two_jobs_at_once_each_counts_what_it_took_itself(adapter: &impl Adapter) {
+    for number in 0..12 {
+        let letter = given_up(&format!("e{number}"), "w", Reason::AttemptsExhausted);
+        bury(adapter, letter).await;
+    }
+    let (all, quick) = (Filter::default(), Options::default());
+    let slow = Options {
+        rate: Some(50.0),
+        ..Options::default()
+    };
+    let (requeued, purged) = tokio::join!(
+        adapter.process(Action::Requeue, &all, &slow),
+        adapter.process(Action::Purge, &all, &quick),
+    );
+    assert_eq!(requeued.done + purged.done, 12, "{requeued:?} {purged:?}");
+    let found = adapter.dead_letters(&Filter::default()).await;
+    assert!(found.letters.is_empty(), "{found:?}");
+}

@@ -57,6 +57,8 @@ macro_rules! all_conform {
                 a_requeue_takes_those_that_were_given_up_in_a_period,
                 what_was_delivered_since_or_given_up_anew_is_no_longer_listed,
                 what_names_nobody_legibly_is_the_operators_and_nothing_of_others_is_told,
+                a_list_looks_at_no_letters_of_others,
+                of_two_jobs_at_once_each_counts_what_it_took_itself,
             }
             webhooks::{
                 a_change_acts_within_a_second,

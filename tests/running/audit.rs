@@ -1,8 +1,13 @@
 //! The audit log of what is done through the page and by commands, in either mode.
 
+use std::time::Duration;
+
 use reqwest::redirect::Policy;
 use reqwest::{Client, Response};
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
 
 use super::modes;
 use super::site::{Running, SOON, Site};
@@ -206,6 +211,41 @@ async fn what_commands_change_is_entered_and_the_api_shows_the_same(
     site.exits(&["audit", "list", "--action", "moved"], 2);
 }
 
+async fn who_has_gone_before_the_answer_takes_no_line_of_the_log_along(running: &Running) {
+    let token = format!("Bearer {TOKEN}");
+    let headers = [("authorization", &*token)];
+    let new = json!({"name": "n", "url": "https://example.com/"});
+    let created = running
+        .ask_as("POST", "/webhooks", Some(new), &headers)
+        .await;
+    let path = format!(
+        "/api/v1/webhooks/{}",
+        created.is(201).body["id"].as_str().unwrap()
+    );
+    let port = running.base.trim_start_matches("http://");
+    for number in 0..100 {
+        let body = json!({"description": format!("{number}")}).to_string();
+        let request = format!(
+            "PATCH {path} HTTP/1.1\r\nHost: {port}\r\nAuthorization: {token}\r\n\
+             Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        let mut stream = TcpStream::connect(port).await.unwrap();
+        stream.write_all(request.as_bytes()).await.unwrap();
+        // It goes a little later each time, so that some go just when the change has been made.
+        let patience = Duration::from_micros(20 * number);
+        let _ = timeout(patience, stream.read_u8()).await;
+    }
+    let all_told = async || {
+        let list = "/audit?limit=500&action=webhook.changed";
+        let entered = running.ask_as("GET", list, None, &headers).await.is(200);
+        let log = running.process.stderr();
+        let told = log.lines().filter(|line| line.contains("webhook.changed"));
+        (!entered.items().is_empty() && told.count() == entered.items().len()).then_some(())
+    };
+    eventually(SOON, "every entry has its line in the log", all_told).await;
+}
+
 const SETTINGS: [(&str, &str); 4] = [
     ("PRISM_LOGGING_LEVEL", "warn,prism_webhooks::audit=info"),
     ("PRISM_RETRY_MAX_ATTEMPTS", "1"),
@@ -238,5 +278,19 @@ async fn embedded_what_commands_change_is_entered_and_the_api_shows_the_same() {
 async fn on_servers_what_commands_change_is_entered_and_the_api_shows_the_same() {
     let (_kept, site, running) = modes::on_servers(&SETTINGS).await;
     what_commands_change_is_entered_and_the_api_shows_the_same(&site, &running).await;
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn embedded_who_has_gone_before_the_answer_takes_no_line_of_the_log_along() {
+    let (_kept, _site, running) = modes::embedded(&SETTINGS).await;
+    who_has_gone_before_the_answer_takes_no_line_of_the_log_along(&running).await;
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn on_servers_who_has_gone_before_the_answer_takes_no_line_of_the_log_along() {
+    let (_kept, _site, running) = modes::on_servers(&SETTINGS).await;
+    who_has_gone_before_the_answer_takes_no_line_of_the_log_along(&running).await;
     running.stop().await;
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use prism_webhooks::store::sessions::MOST_OF_ONE;
 use reqwest::redirect::Policy;
 use reqwest::{Client, Response};
 use tokio::time::{Instant, timeout};
@@ -31,7 +32,11 @@ async fn submit(running: &Running, path: &str, form: String, headers: &[(&str, &
 
 /// Signs in, and gives the cookie as it was set.
 async fn sign_in(running: &Running, headers: &[(&str, &str)]) -> String {
-    let signed_in = submit(running, "/sign-in", format!("token={TOKEN}"), headers).await;
+    sign_in_with(running, TOKEN, headers).await
+}
+
+async fn sign_in_with(running: &Running, token: &str, headers: &[(&str, &str)]) -> String {
+    let signed_in = submit(running, "/sign-in", format!("token={token}"), headers).await;
     assert_eq!(signed_in.status(), 303);
     signed_in.headers()["set-cookie"]
         .to_str()
@@ -136,7 +141,21 @@ async fn a_wrong_token_is_slow_and_told_of_and_a_right_one_is_served_meanwhile(r
     assert!(!said.contains(wrong) && !said.contains(TOKEN), "{said}");
 }
 
-modes::in_either_mode! { &[("PRISM_API_TOKEN", super::TOKEN)] =>
+async fn who_signs_in_over_and_over_ends_only_sessions_of_their_own(running: &Running) {
+    let others = sign_in_with(running, OTHER, &[]).await;
+    let first = sign_in(running, &[]).await;
+    for _ in 0..MOST_OF_ONE / 50 {
+        let many = (0..50).map(|_| sign_in(running, &[]));
+        futures::future::join_all(many).await;
+    }
+    let last = sign_in(running, &[]).await;
+    assert!(is_in(running, pair(&others), &[]).await);
+    assert!(!is_in(running, pair(&first), &[]).await);
+    assert!(is_in(running, pair(&last), &[]).await);
+}
+
+modes::in_either_mode! { &[("PRISM_API_TOKEN", &format!("{},{}", super::TOKEN, super::OTHER))] =>
+    who_signs_in_over_and_over_ends_only_sessions_of_their_own,
     a_session_is_no_token_and_ends_when_one_signs_out,
     a_wrong_token_is_slow_and_told_of_and_a_right_one_is_served_meanwhile,
 }

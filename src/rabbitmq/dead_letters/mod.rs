@@ -9,17 +9,17 @@
 
 mod disposing;
 mod queue_scan;
+mod walk;
 
 use std::collections::{BTreeSet, HashSet};
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use futures::StreamExt;
-use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
 use lapin::Connection;
 
 use self::queue_scan::QueueScan;
+use self::walk::{Halted, Moved, Moving, Walk};
 use super::confirm::{Confirmer, Patience, Unconfirmed};
 use super::connection::{self, ConnectError, NOT_FOUND, Purpose, Server, reply_code};
 use super::dead_letter_message::DeadLetterMessage;
@@ -162,22 +162,25 @@ impl DeadLetters {
         let queue = self.topology.dead_letters_queue();
         let scan = QueueScan::start(self.connection(), queue, progress.total, prefetch).await;
         let mut walk = Walk {
-            scan: scan.map_err(|error| self.failed(error, &progress))?,
+            scan: scan.map_err(|error| self.failed(error, &Progress::default()))?,
             under_way: FuturesUnordered::new(),
             index: &self.index,
             met: HashSet::new(),
             twice: 0,
+            progress: &mut progress,
+            acting: 0,
         };
-        let working = self.work_through(errand, options, &mut walk, &mut progress, &mut report);
+        let working = self.work_through(errand, options, &mut walk, &mut report);
         let mut result = working.await;
         // After a failure as well: what has been published must not stay in the queue too.
         while let Some(moved) = walk.under_way.next().await {
             result = result.and(walk.settle(moved).await);
         }
+        let twice = walk.twice;
         let gave_back = walk.scan.give_back(self.connection(), queue).await;
         report(&progress);
         match result.and(gave_back.map_err(|error| Unconfirmed::Connection(error).into())) {
-            Ok(()) => Ok((progress, walk.twice)),
+            Ok(()) => Ok((progress, twice)),
             Err(Halted::Index(source)) => Err(DeadLettersError::Index {
                 source,
                 progress: Box::new(progress),
@@ -198,17 +201,17 @@ impl DeadLetters {
         errand: Errand<'_>,
         options: &Options,
         walk: &mut Walk<'_>,
-        progress: &mut Progress,
         report: &mut impl FnMut(&Progress),
     ) -> Result<(), Halted> {
         let mut pace = Pace::new(options.rate);
         let mut acted = true;
         loop {
-            let limited = options.limit.is_some_and(|limit| progress.done >= limit);
+            let taken = walk.progress.done + walk.acting;
+            let limited = options.limit.is_some_and(|limit| taken >= limit);
             if limited || options.stop.is_cancelled() || walk.scan.complete() {
                 return Ok(());
             }
-            if std::mem::take(&mut acted) && !walk.turn(&mut pace, options).await? {
+            if std::mem::take(&mut acted) && !walk.turn(&mut pace, options, report).await? {
                 return Ok(());
             }
             let room = match walk.scan.is_asked() {
@@ -218,6 +221,7 @@ impl DeadLetters {
             let message = tokio::select! {
                 Some(moved) = walk.under_way.next() => {
                     walk.settle(moved).await?;
+                    report(walk.progress);
                     continue;
                 }
                 message = walk.scan.next(), if room => message.map_err(Unconfirmed::Connection)?,
@@ -228,7 +232,7 @@ impl DeadLetters {
                 match walk.under_way.next().await {
                     Some(moved) => walk.settle(moved).await?,
                     None => {
-                        progress.cut_short = !walk.scan.complete();
+                        walk.progress.cut_short = !walk.scan.complete();
                         return Ok(());
                     }
                 }
@@ -242,11 +246,9 @@ impl DeadLetters {
                 Standing::Stands => self.dispose(&letter, &indexed, errand).await?,
             };
             acted = disposition == Disposition::Done;
-            progress.note(&indexed.summary, disposition);
-            report(progress);
-            let goes = matches!(disposition, Disposition::Done | Disposition::Superseded);
-            walk.under_way
-                .push(self.carry_out(outgoing, tag, indexed, goes));
+            walk.acting += u64::from(acted);
+            let moving = self.carry_out(outgoing, tag, indexed, disposition);
+            walk.under_way.push(moving);
         }
     }
 
@@ -256,9 +258,10 @@ impl DeadLetters {
         outgoing: Option<Outgoing>,
         tag: u64,
         letter: Indexed,
-        goes: bool,
+        disposition: Disposition,
     ) -> Moving {
         let (confirmer, index) = (Arc::clone(&self.confirmer), Arc::clone(&self.index));
+        let goes = matches!(disposition, Disposition::Done | Disposition::Superseded);
         Box::pin(async move {
             if let Some(outgoing) = outgoing {
                 let published = confirmer.publish(&outgoing, Patience::WhileItMayCome).await;
@@ -268,8 +271,11 @@ impl DeadLetters {
                 }
                 published?;
             }
-            let goes = goes.then_some((letter.id, letter.sequence));
-            Ok(Moved { tag, goes })
+            Ok(Moved {
+                tag,
+                letter,
+                disposition,
+            })
         })
     }
 
@@ -289,84 +295,3 @@ impl DeadLetters {
         }
     }
 }
-
-/// Somebody's way through the queue.
-struct Walk<'a> {
-    scan: QueueScan,
-    under_way: FuturesUnordered<Moving>,
-    index: &'a Arc<dyn LetterIndex>,
-    /// Digests of the letters that were met.
-    met: HashSet<u64>,
-    twice: u64,
-}
-
-impl Walk<'_> {
-    /// Sees to it that a letter has its entry.
-    async fn meet(&mut self, letter: &Indexed) -> Result<Standing, Halted> {
-        let standing = self.index.see(letter).await.map_err(Halted::Index)?;
-        if standing == Standing::Stands {
-            let mut digest = DefaultHasher::new();
-            (&letter.id, letter.sequence).hash(&mut digest);
-            self.twice += u64::from(!self.met.insert(digest.finish()));
-        }
-        Ok(standing)
-    }
-
-    /// Waits until the next letter may be acted upon; those under way go on meanwhile. `false` if it
-    /// is over.
-    async fn turn(&mut self, pace: &mut Pace, options: &Options) -> Result<bool, Halted> {
-        let turn = pace.wait();
-        tokio::pin!(turn);
-        loop {
-            tokio::select! {
-                biased;
-                () = options.stop.cancelled() => return Ok(false),
-                Some(moved) = self.under_way.next() => {
-                    settle(moved, &mut self.scan, self.index).await?;
-                }
-                () = &mut turn => return Ok(true),
-            }
-        }
-    }
-
-    async fn settle(&mut self, moved: Result<Moved, Unconfirmed>) -> Result<(), Halted> {
-        settle(moved, &mut self.scan, self.index).await
-    }
-}
-
-/// Acknowledges a letter, and takes it out of the index if it is gone from the queue.
-async fn settle(
-    moved: Result<Moved, Unconfirmed>,
-    scan: &mut QueueScan,
-    index: &Arc<dyn LetterIndex>,
-) -> Result<(), Halted> {
-    let Moved { tag, goes } = moved?;
-    scan.ack(tag).await.map_err(Unconfirmed::Connection)?;
-    match goes {
-        Some((id, sequence)) => index.gone(&id, sequence).await.map_err(Halted::Index),
-        None => Ok(()),
-    }
-}
-
-/// Why a job ended before its end.
-#[derive(Debug)]
-enum Halted {
-    Unconfirmed(Unconfirmed),
-    Index(Unavailable),
-}
-
-impl From<Unconfirmed> for Halted {
-    fn from(error: Unconfirmed) -> Self {
-        Self::Unconfirmed(error)
-    }
-}
-
-/// A letter that may be acknowledged.
-struct Moved {
-    tag: u64,
-    /// What the index knows it by, if it goes from the queue.
-    goes: Option<(String, u32)>,
-}
-
-/// A letter on its way.
-type Moving = BoxFuture<'static, Result<Moved, Unconfirmed>>;

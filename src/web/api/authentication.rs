@@ -114,7 +114,13 @@ fn acting(
     let bound = token.and_then(ApiToken::organization);
     let holder = Holder::of(token, tokens);
     let actor = CurrentActor(actor(token, Through::Api));
-    let named = headers.get(ORGANIZATION);
+    let mut named = headers.get_all(ORGANIZATION).into_iter();
+    let (named, another) = (named.next(), named.next());
+    if another.is_some() {
+        // Whichever of them was taken, somebody on the way meant the other.
+        let detail = format!("the header {ORGANIZATION} came more than once: send one");
+        return Err(Problem::bad_request(detail));
+    }
     let named = named.map(|value| value.to_str().unwrap_or("\u{fffd}"));
     let asked = match named {
         Some(name) => Some(Organization::new(name).map_err(|error| {
@@ -233,5 +239,13 @@ mod tests {
             Ok("acme".to_owned())
         );
         assert_eq!(ask(&tokens, &[bound, (ORGANIZATION, "other")]), Err(403));
+    }
+
+    #[test]
+    fn of_two_organizations_neither_is_meant() {
+        let mut twice = headers(&[(ORGANIZATION, "acme")]);
+        twice.append(ORGANIZATION, "other".parse().unwrap());
+        let refused = acting(&[], &twice).map(|_| ()).unwrap_err();
+        assert_eq!(refused.status(), 400);
     }
 }

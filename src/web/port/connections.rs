@@ -2,7 +2,9 @@
 //!
 //! Each takes a file handle, and deliveries need those. Whoever opens a connection and asks nothing,
 //! or asks slowly, may keep it as long as nobody else wants its place. Those that have shown no
-//! token get a part of the places alone, and are the first to go.
+//! token get a part of the places alone, and are the first to go, even where they wait for us: or many
+//! who ask what takes long to answer would keep out whoever comes with a token, and is not known by it
+//! yet.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -145,8 +147,8 @@ impl Connections {
         Arc::new(Self { limits, open })
     }
 
-    /// Takes a place for a new connection, somebody else's if need be; `None` if all others are at
-    /// work.
+    /// Takes a place for a new connection, somebody else's if need be; `None` if all others have a
+    /// token and wait for us.
     pub fn enter(self: &Arc<Self>) -> Option<Place> {
         let mut open = lock(&self.open);
         let strangers = open
@@ -190,12 +192,12 @@ impl Open {
     }
 }
 
-/// How soon a connection makes room: of the same rank, the one goes that keeps us waiting for longest.
-/// `None`: never, for it waits for us.
+/// How soon a connection makes room: of the same rank, the one goes that has been at it for longest.
+/// `None`: never, for it waits for us, and has shown a token.
 fn rank(state: &State) -> Option<u8> {
     match (state.stage, state.authenticated) {
-        (Stage::Answering, _) => None,
         (_, false) => Some(0),
+        (Stage::Answering, true) => None,
         (Stage::Idle, true) => Some(1),
         (_, true) => Some(2),
     }
@@ -276,7 +278,11 @@ mod tests {
         two.connection.asked(true);
         later().await;
         two.connection.whole();
-        assert!(all.enter().is_none());
+        for one in [&one, &two] {
+            one.connection.authenticated();
+        }
+        let stranger = all.enter();
+        assert!(stranger.is_none());
         // One that takes none of its answer does not wait for us.
         one.connection.stuck();
         assert!(all.enter().is_some());
@@ -304,10 +310,30 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn strangers_who_wait_for_an_answer_keep_nobody_out() {
+        let all = at_most(8, 2);
+        let (first, second) = (all.enter().unwrap(), all.enter().unwrap());
+        first.connection.asked(false);
+        later().await;
+        second.connection.asked(false);
+        later().await;
+        let third = all.enter().unwrap();
+        assert!(has_ended(&first) && !has_ended(&second));
+        // Not whoever has just come, and not whoever has shown a token meanwhile.
+        let fourth = all.enter().unwrap();
+        assert!(has_ended(&second) && !has_ended(&third));
+        third.connection.asked(false);
+        third.connection.authenticated();
+        let fifth = all.enter().unwrap();
+        assert!(!has_ended(&third) && !has_ended(&fourth) && !has_ended(&fifth));
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn a_place_is_free_again_once_its_connection_is_gone() {
         let all = at_most(1, 1);
         let one = all.enter().unwrap();
         one.connection.asked(false);
+        one.connection.authenticated();
         assert!(all.enter().is_none());
         drop(one);
         assert!(all.enter().is_some());

@@ -2,14 +2,15 @@
 
 use std::time::{Duration, Instant};
 
+use lapin::options::QueueDeleteOptions;
 use prism_webhooks::domain::dead_letter::{Content, DeadLetter, Reason};
 use prism_webhooks::domain::delivery::Trigger;
 use prism_webhooks::engine::ports::{FollowUp, Message};
 use prism_webhooks::redis::delivery_log::RedisDeliveryLog;
-use prism_webhooks::store::dead_letters::{Action, DeadLetters as _, Filter, Options};
+use prism_webhooks::store::dead_letters::{Action, DeadLetters as _, Filter, Options, Progress};
 use prism_webhooks::store::delivery_log::DeliveryLog as _;
 
-use super::{give_up, ids, of, open};
+use super::{give_up, ids, of, open, with_letters};
 use crate::rabbitmq::world::{
     World, delivery, hand_over, next_delivery, next_event, raw_event, unstamped,
 };
@@ -122,6 +123,52 @@ async fn a_requeue_keeps_to_its_limit_and_rate() {
         .queue_has(world.topology.dead_letters_queue(), 6)
         .await;
     world.queue_has(world.topology.deliveries_queue(), 4).await;
+}
+
+#[tokio::test]
+async fn what_could_not_be_published_anew_is_not_counted_as_done() {
+    let world = World::declared().await;
+    let dead_letters = open(&world);
+    let _publisher = with_letters(&world, &dead_letters, 5).await;
+    let connection = world.connection().await;
+    let channel = connection.create_channel().await.unwrap();
+    let queue = world.topology.deliveries_queue();
+    let deleted = channel.queue_delete(queue.into(), QueueDeleteOptions::default());
+    deleted.await.unwrap();
+    let (all, how) = (Filter::default(), Options::default());
+    let mut told = 0;
+    let mut report = |progress: &Progress| told = progress.done;
+    let processing = dead_letters
+        .queue
+        .process(Action::Requeue, &all, &how, &mut report);
+    let error = processing.await.unwrap_err().to_string();
+    assert!(error.contains("after 0 letters were done"), "{error}");
+    assert_eq!(told, 0);
+    let found = dead_letters.list(&all, 10).await;
+    assert_eq!(found.letters.len(), 5);
+}
+
+#[tokio::test]
+async fn a_job_that_waits_for_another_can_be_stopped() {
+    let world = World::declared().await;
+    let dead_letters = open(&world);
+    let _publisher = with_letters(&world, &dead_letters, 600).await;
+    let (all, long, stopped) = (Filter::default(), Options::default(), Options::default());
+    let begun = tokio::sync::Notify::new();
+    let longer = dead_letters.process(Action::Requeue, &all, &long, |progress| {
+        if progress.looked_at > 0 {
+            begun.notify_one();
+        }
+    });
+    let waiting = async {
+        begun.notified().await;
+        stopped.stop.cancel();
+        let nothing = dead_letters.process(Action::Purge, &all, &stopped, |_| {});
+        assert_eq!(nothing.await.done, 0);
+        long.stop.cancel();
+    };
+    let (moved, ()) = tokio::join!(longer, waiting);
+    assert!(moved.done < 600, "it was waited for");
 }
 
 #[tokio::test]
