@@ -186,12 +186,12 @@ mod tests {
             (
                 r#"{"name":"n","inner":{"count":"x"}}"#,
                 "inner.count",
-                "inner.count: invalid type: string, expected a whole number",
+                "inner.count: a text, expected a whole number",
             ),
             (
                 r#"{"name":"n","inner":"Authorization: Bearer s3cr3t"}"#,
                 "inner",
-                "inner: invalid type: string, expected an object",
+                "inner: a text, expected an object",
             ),
             (
                 r#"{"name":"n","inner":{"count":1,"more":1}}"#,
