@@ -24,7 +24,8 @@ const SHORTEST_BEGINNING: usize = 4;
 /// webhook's URL, of the values of its headers and of its secrets; as they are, and as they are written
 /// within HTML, JSON and URLs. `cut` says that the body went on.
 pub fn hidden(body: Vec<u8>, cut: bool, webhook: &Webhook) -> Vec<u8> {
-    if body.len() < SHORTEST_BEGINNING {
+    let shortest = if cut { SHORTEST_BEGINNING } else { SHORTEST };
+    if body.len() < shortest {
         return body;
     }
     let mut needles: Vec<Vec<u8>> = secrets(webhook)
@@ -89,9 +90,19 @@ fn as_written(secret: &[u8]) -> Vec<Vec<u8>> {
 }
 
 fn without(body: Vec<u8>, cut: bool, needles: &[Vec<u8>]) -> Vec<u8> {
+    // Every attempt comes by here, and next to none repeats anything.
+    let mut begins = [false; 256];
+    for first in needles.iter().filter_map(|needle| needle.first()) {
+        begins[usize::from(*first)] = true;
+    }
     let mut kept = Vec::with_capacity(body.len());
     let mut rest = body.as_slice();
     while let Some(first) = rest.first() {
+        if !begins[usize::from(*first)] {
+            kept.push(*first);
+            rest = &rest[1..];
+            continue;
+        }
         let starts = |needle: &&Vec<u8>| rest.starts_with(needle);
         // Cut off within one of them.
         let ends = cut
