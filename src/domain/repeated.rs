@@ -17,6 +17,9 @@ const HIDDEN: &[u8] = b"***";
 /// What is shorter is no credential, and stands in many texts by chance.
 const SHORTEST: usize = 8;
 
+/// So many are looked for at most: the webhook's owner chooses how many there are, and every attempt pays.
+const MOST: usize = 48;
+
 /// Where a body is cut off, so much of a beginning is hidden too.
 const SHORTEST_BEGINNING: usize = 4;
 
@@ -45,7 +48,7 @@ pub fn hidden_text(text: String, webhook: &Webhook) -> String {
 }
 
 fn secrets(webhook: &Webhook) -> Vec<Cow<'_, [u8]>> {
-    let mut secrets = of_query(&webhook.url);
+    let [mut secrets, values] = of_query(&webhook.url);
     for (_, value) in &webhook.headers {
         let value = value.as_bytes();
         secrets.push(value.into());
@@ -54,14 +57,16 @@ fn secrets(webhook: &Webhook) -> Vec<Cow<'_, [u8]>> {
     }
     let signing = webhook.secrets.iter().map(|(secret, _)| secret.key());
     secrets.extend(signing.map(Cow::from));
+    secrets.extend(values);
     secrets.retain(|secret| secret.len() >= SHORTEST);
+    secrets.truncate(MOST);
     secrets
 }
 
 /// The query, and each value in it by itself.
-fn of_query(url: &Url) -> Vec<Cow<'_, [u8]>> {
+fn of_query(url: &Url) -> [Vec<Cow<'_, [u8]>>; 2] {
     let Some(query) = url.query().filter(|query| !query.is_empty()) else {
-        return Vec::new();
+        return Default::default();
     };
     let bytes = |text: Cow<'_, str>| Cow::Owned(text.into_owned().into_bytes());
     let mut secrets = vec![Cow::from(query.as_bytes())];
@@ -69,10 +74,13 @@ fn of_query(url: &Url) -> Vec<Cow<'_, [u8]>> {
         // With what stands around it, it is not there by chance.
         secrets.push(bytes(format!("{}?{query}", url.path()).into()));
     }
-    secrets.extend(url.query_pairs().map(|(_, value)| bytes(value)));
     let raw = query.split('&').filter_map(|pair| pair.split_once('='));
-    secrets.extend(raw.map(|(_, value)| Cow::from(value.as_bytes())));
-    secrets
+    let raw = raw.map(|(_, value)| Cow::from(value.as_bytes()));
+    let mut values: Vec<_> = url.query_pairs().map(|(_, value)| bytes(value)).collect();
+    values.extend(raw);
+    values.sort_unstable();
+    values.dedup();
+    [secrets, values]
 }
 
 /// `secret` as it is, and as it is written within other texts.

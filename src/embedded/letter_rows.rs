@@ -54,7 +54,8 @@ pub(super) fn place(connection: &Connection, position: &Position) -> rusqlite::R
             return row.get(0);
         }
     }
-    let sql = "SELECT coalesce(min(id) - 1, max(id), 0) FROM dead_letters WHERE dead_at >= ?";
+    let sql = "SELECT coalesce(min(id) - 1, (SELECT max(id) FROM dead_letters), 0) \
+               FROM dead_letters WHERE dead_at >= ?";
     connection.query_row(sql, [millis], |row| row.get(0))
 }
 

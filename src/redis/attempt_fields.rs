@@ -68,7 +68,7 @@ pub(super) fn write(attempt: &Attempt, command: &mut Cmd) {
 }
 
 /// What is known to be none is not empty, as what is not known is.
-const NONE: &str = "-";
+const NONE: &str = ",";
 
 /// Names and ids have no commas.
 fn joined<T: ToString>(all: Option<&[T]>) -> String {

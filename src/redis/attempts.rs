@@ -110,17 +110,29 @@ impl Attempts {
             _ => None,
         };
         let stream = self.key(&scope.record);
+        // What the list has beyond the stream is gone.
+        let begin = match listed {
+            Some(_) => self.oldest(&stream).await?,
+            None => "-".to_owned(),
+        };
         let mut command = cmd("XREVRANGE");
-        command
-            .arg(listed.as_ref().unwrap_or(&stream))
-            .arg(end)
-            .arg("-");
+        command.arg(listed.as_ref().unwrap_or(&stream));
+        command.arg(end).arg(begin);
         command.arg("COUNT").arg(count);
         let mut entries: Entries = self.connection.call(&command).await?;
         if listed.is_some() && !entries.is_empty() {
             self.fill(&stream, &mut entries).await?;
         }
         Ok(entries)
+    }
+
+    /// The id of the first entry of a stream.
+    async fn oldest(&self, stream: &str) -> Result<String, StoreError> {
+        let mut command = cmd("XRANGE");
+        command.arg(stream).arg("-").arg("+").arg("COUNT").arg(1);
+        let entries: Entries = self.connection.call(&command).await?;
+        let first = entries.into_iter().next();
+        Ok(first.map_or_else(|| "+".to_owned(), |(id, _)| id))
     }
 
     /// Puts to the ids of a list what stands under them in the stream: nothing, if that is gone.

@@ -9,6 +9,7 @@ pub mod kit;
 mod log;
 mod outage;
 mod pauses;
+mod sessions;
 mod subscriptions;
 mod tenants;
 mod webhooks;

@@ -1,6 +1,8 @@
 //! The list of an organization's attempts: its own, whatever others do, and whatever became of the stream
 //! of all.
 
+use prism_webhooks::domain::attempt::Attempt;
+use prism_webhooks::domain::ids::Organization;
 use prism_webhooks::redis::attempts::{AttemptFilter, Attempts};
 use prism_webhooks::redis::delivery_log::RedisDeliveryLog;
 use prism_webhooks::redis::log_writer::{DeliveryLogSettings, RedisLogWriter};
@@ -59,19 +61,34 @@ async fn a_stream_of_all_that_begins_anew_takes_the_list_with_it() {
 }
 
 #[tokio::test]
-async fn a_list_goes_in_the_end_and_loses_what_is_gone_when_its_time_is_renewed() {
+async fn what_others_push_out_ends_the_list_and_leaves_it() {
     let space = Space::new();
-    let list = space.keys.organization_attempts(&organization());
     let many = (0..300).map(|n| attempt(&format!("e{n}"), "w1"));
     write(&space, many).await;
+    let other = Attempt {
+        organization: Organization::new("other").unwrap(),
+        ..attempt("theirs", "w1")
+    };
+    write(&space, [other]).await;
+    let all = space.keys.attempts();
+    space.ask::<u32>(&["XTRIM", &all, "MAXLEN", "1"]).await;
+    assert!(listed(&space).await.is_empty());
+    write(&space, [attempt("last", "w1")]).await;
+    assert_eq!(listed(&space).await, ["last"]);
+    let list = space.keys.organization_attempts(&organization());
+    let kept = space.ask::<u32>(&["XLEN", &list]).await;
+    // Redis removes whole nodes, which have a hundred entries.
+    assert!(kept <= 100, "{kept}");
+}
+
+#[tokio::test]
+async fn a_list_goes_in_the_end_unless_there_is_something_new() {
+    let space = Space::new();
+    let list = space.keys.organization_attempts(&organization());
+    write(&space, [attempt("e1", "w1")]).await;
     let left = async || space.ask::<i64>(&["TTL", &list]).await;
     assert!(left().await > 89 * 86_400);
     space.ask::<u32>(&["EXPIRE", &list, "86400"]).await;
-    space.ask::<u32>(&["DEL", &space.keys.attempts()]).await;
-    write(&space, [attempt("last", "w1")]).await;
+    write(&space, [attempt("e2", "w1")]).await;
     assert!(left().await > 89 * 86_400);
-    // Redis removes whole nodes, which have a hundred entries.
-    let kept = space.ask::<u32>(&["XLEN", &list]).await;
-    assert!(kept <= 100, "{kept}");
-    assert_eq!(listed(&space).await, ["last"]);
 }

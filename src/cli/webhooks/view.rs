@@ -188,7 +188,7 @@ impl View {
                 "signed",
                 if webhook.signed { "yes" } else { "no" }.to_owned(),
             ));
-            if webhook.secrets.len() > 1 {
+            if !webhook.secrets.is_empty() {
                 let secrets: Vec<_> = webhook.secrets.iter().map(SecretView::text).collect();
                 rows.push(("secrets", secrets.join(", ")));
             }

@@ -9,15 +9,18 @@
 -- Not with every batch: an expiry is written to disk and to replicas.
 local function keep(key)
   local seconds = tonumber(ARGV[2])
-  if redis.call('TTL', key) >= seconds - 86400 then return false end
-  return redis.call('EXPIRE', key, seconds) == 1
+  if redis.call('TTL', key) >= seconds - 86400 then return end
+  redis.call('EXPIRE', key, seconds)
 end
 
-if keep(KEYS[4]) then
-  -- What the stream of all has no longer.
+-- The list of the organization's attempts: without what the stream of all has no longer. Whatever is the
+-- matter with it, the rest is done.
+local function tend_list()
+  keep(KEYS[4])
   local first = redis.call('XRANGE', KEYS[5], '-', '+', 'COUNT', 1)[1]
   if first then redis.call('XTRIM', KEYS[4], 'MINID', '~', first[1]) end
 end
+pcall(tend_list)
 if redis.call('HEXISTS', KEYS[1], ARGV[1]) == 1 then
   keep(KEYS[2])
   return 1

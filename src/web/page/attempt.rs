@@ -150,7 +150,7 @@ fn signed(signed: &Signed) -> Markup {
     };
     html! {
         @match signed {
-            Signed::Not => "It was not signed: the webhook had no secret then.",
+            Signed::Not => "It was not signed: no secret of the webhook was active then.",
             Signed::By(ids) => { (by(ids)) "." }
             Signed::BodyGone(ids) => { (by(ids)) ". The signatures are not shown, because the body is not kept." }
             Signed::SecretsGone(ids) => { (by(ids)) ". The signatures are not shown, because the webhook has not all of these any more." }

@@ -74,7 +74,7 @@ fn answer(attempt: &Attempt) -> Markup {
     html! {
         @if let Some(error) = &attempt.error { div.small { (error) } }
         @if let Some(location) = &attempt.location { div.small { "redirects to " (location) } }
-        @if !short.is_empty() { code { (short) @if cut { "…" } } }
+        @if !short.is_empty() { code.excerpt { (short) @if cut { "…" } } }
         @else if attempt.error.is_none() { span.quiet { "empty" } }
     }
 }

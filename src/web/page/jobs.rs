@@ -49,17 +49,19 @@ fn content(job: &Job) -> Markup {
         Action::Purge => ("Purge", "purged"),
     };
     let progress = &job.progress;
+    // More may have come to it since it was counted.
+    let meant = job.meant.map(|meant| meant.max(progress.done));
     let running = job.state == JobState::Running;
     html! {
         p.crumbs { a href="/dead-letters" { "Dead letters" } span aria-hidden="true" { " / " } (title) }
         h1 { (title) " " (badge(&job.state)) }
         div.card.wide role="status" data-watch[running] {
-            @match job.meant {
+            @match meant {
                 Some(meant) => p { strong { (progress.done) " of " (meant) " " (did) } },
                 None => p { strong { (progress.done) " " (did) } ", " (progress.own) " looked at" },
             }
             @if running {
-                @match job.meant {
+                @match meant {
                     Some(meant) => progress aria-label={ "Dead letters " (did) } max=(meant.max(1)) value=(progress.done) {},
                     // How many there are to look at is known of all organizations together alone.
                     None => progress aria-label="Dead letters looked at" {},

@@ -172,8 +172,8 @@ impl StartJob {
 
 /// Requeue dead letters
 ///
-/// Each starts again from attempt 1; one whose delivery is being retried by hand stays. The job goes on after the answer, unless it is soon through;
-/// one at a time for an organization.
+/// Each starts again from attempt 1; on RabbitMQ one whose delivery is being retried by hand stays. The
+/// job goes on after the answer, unless it is soon through; one at a time for an organization.
 #[utoipa::path(
     post,
     path = "/dead-letters/requeue",

@@ -48,8 +48,11 @@ pub(super) async fn confirm(
                 input type="hidden" name="sure" value="true";
                 (meant(asked, webhook.as_deref(), &counted))
                 @match asked.action {
-                    Action::Requeue => p { "Each starts again from attempt 1. What is given up meanwhile is not taken." },
+                    Action::Requeue => p { "Each starts again from attempt 1." },
                     Action::Purge => p { "They are thrown away for good, and their events never reach the receiver. This cannot be undone." },
+                }
+                @if asked.ids.is_none() && asked.wanted.until.is_empty() {
+                    p.small.quiet { "So many there are now; what is given up before you confirm is taken too." }
                 }
                 div.actions {
                     @match asked.action {
