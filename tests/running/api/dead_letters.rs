@@ -15,6 +15,7 @@ in_either_mode! { &[("PRISM_RETRY_MAX_ATTEMPTS", "1")] =>
     dead_letters_are_listed_by_cursor_and_chosen_ones_requeued,
     a_job_at_a_rate_shows_its_progress_and_can_be_stopped,
     a_purge_keeps_to_its_filter_and_a_dry_run_touches_nothing,
+    behind_a_place_whose_letter_and_all_after_it_have_gone_there_is_nothing,
 }
 
 /// Endpoints that fail until told otherwise, and so many dead letters.
@@ -93,6 +94,22 @@ async fn dead_letters_are_listed_by_cursor_and_chosen_ones_requeued(running: &Ru
     let mut expected = vec![ids[0].clone(), ids[2].clone(), ids[4].clone()];
     expected.sort_by_key(ToString::to_string);
     assert_eq!(left, expected);
+}
+
+async fn behind_a_place_whose_letter_and_all_after_it_have_gone_there_is_nothing(
+    running: &Running,
+) {
+    let _kept = dead(running, 3).await;
+    let part = running.get("/dead-letters?limit=2").await.is(200);
+    let next = part.body["next"].as_str().unwrap().to_owned();
+    let all = letters(running, 3).await;
+    let newest = json!({"ids": [all[1]["id"], all[2]["id"]]});
+    let purge = running.ask("POST", "/dead-letters/purge", Some(newest));
+    ended(running, &purge.await.is(202).body).await;
+    letters(running, 1).await;
+    let path = format!("/dead-letters?cursor={next}");
+    let behind = running.get(&path).await.is(200);
+    assert!(behind.items().is_empty(), "{:?}", behind.body);
 }
 
 async fn a_job_at_a_rate_shows_its_progress_and_can_be_stopped(running: &Running) {
