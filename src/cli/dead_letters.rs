@@ -351,6 +351,7 @@ impl FilterArgs {
             organization: self.organization.clone(),
             since: self.since,
             until: self.until,
+            seen: None,
             ids: (!self.ids.is_empty()).then(|| self.ids.iter().cloned().collect()),
         }
     }

@@ -44,7 +44,7 @@ impl JobInAudit {
             event_type: filter.event_type.clone(),
             reason: filter.reason,
             since: filter.since,
-            until: filter.until,
+            until: filter.until.into_iter().chain(filter.seen).min(),
             ids: ids.take(AuditedJob::NAMED).cloned().collect(),
             chosen: filter.ids.as_ref().map(|ids| ids.len() as u64),
             limit: options.limit,

@@ -90,6 +90,9 @@ pub struct Filter {
     pub since: Option<Timestamp>,
     /// Given up before then.
     pub until: Option<Timestamp>,
+    /// Of those alone that were there then: what has been given up since, nobody who was asked has
+    /// seen. A letter that does not say since when was there.
+    pub seen: Option<Timestamp>,
     /// One of these: ids of deliveries, or of events for what is no delivery.
     pub ids: Option<BTreeSet<String>>,
 }
@@ -122,6 +125,9 @@ impl Filter {
         let (since, until) = (self.since, self.until);
         since.is_none_or(|since| letter.dead_at.is_some_and(|at| at >= since))
             && until.is_none_or(|until| letter.dead_at.is_some_and(|at| at < until))
+            && self
+                .seen
+                .is_none_or(|seen| letter.dead_at.is_none_or(|at| at < seen))
     }
 
     /// Whether `letter` is of the organization meant, whatever else is asked about.

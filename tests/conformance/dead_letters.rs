@@ -179,6 +179,17 @@ pub async fn a_requeue_takes_those_that_were_given_up_in_a_period(adapter: &impl
         assert_eq!(found.letters.len(), many, "{since:?} to {until:?}");
     }
     let (action, all) = (Action::Purge, Options::default());
+    // What was given up after somebody looked is none of those they saw.
+    let seen = |then| Filter {
+        seen: Some(then),
+        ..Filter::default()
+    };
+    for (then, many) in [(at, 0), (later, 1)] {
+        let found = adapter.dead_letters(&seen(then)).await;
+        assert_eq!(found.letters.len(), many, "seen {then}");
+    }
+    let unseen = adapter.process(action, &seen(at), &all).await;
+    assert_eq!((unseen.done, unseen.kept), (0, 1));
     let none = adapter.process(action, &period(None, Some(at)), &all).await;
     assert_eq!(none.done, 0);
     let one = adapter.process(action, &period(Some(at), None), &all).await;

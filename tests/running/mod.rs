@@ -3,6 +3,7 @@
 
 mod api;
 mod api_alone;
+mod asked_first;
 mod audit;
 mod bench;
 mod by_hand;

@@ -158,6 +158,7 @@ impl StartJob {
             organization: None,
             since: self.since,
             until: self.until,
+            seen: None,
             ids: self.ids,
         };
         let options = Options {

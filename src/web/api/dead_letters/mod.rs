@@ -81,6 +81,7 @@ pub(super) async fn list(
         reason: wanted.reason.map(ReasonName::reason),
         since: wanted.since,
         until: wanted.until,
+        seen: None,
         ids: None,
     };
     let (after, limit) = (wanted.cursor.as_ref(), wanted.limit.0);

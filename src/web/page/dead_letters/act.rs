@@ -6,6 +6,7 @@ use std::time::Duration;
 use axum::extract::{RawForm, State};
 use axum::http::StatusCode;
 use axum::response::{Html, Redirect};
+use jiff::Timestamp;
 
 use super::choice::LetterChoice;
 use super::confirm::confirm;
@@ -27,7 +28,8 @@ pub(super) struct JobForm {
     pub(super) rate: Option<f64>,
     /// How many there were when it was asked about.
     meant: Option<u64>,
-    sure: bool,
+    /// When they were counted, once it was asked about.
+    seen: Option<Timestamp>,
 }
 
 impl JobForm {
@@ -35,7 +37,7 @@ impl JobForm {
         let wrong = |detail: &str| PageError::new(StatusCode::UNPROCESSABLE_ENTITY, detail);
         let (mut wanted, mut ids, mut what) =
             (LetterChoice::default(), BTreeSet::new(), String::new());
-        let (mut rate, mut meant, mut sure) = (None, None, false);
+        let (mut rate, mut meant, mut seen) = (None, None, None);
         for (name, value) in url::form_urlencoded::parse(form) {
             match &*name {
                 "reason" => wanted.reason = value.into_owned(),
@@ -46,7 +48,7 @@ impl JobForm {
                 "id" => drop(ids.insert(value.into_owned())),
                 "do" => what = value.into_owned(),
                 "meant" => meant = value.parse().ok(),
-                "sure" => sure = true,
+                "seen" => seen = value.parse().ok(),
                 "rate" if !value.trim().is_empty() => {
                     let number = value.trim().parse().ok();
                     let number = number.filter(|rate| RATES.contains(rate));
@@ -78,7 +80,7 @@ impl JobForm {
             ids,
             rate,
             meant,
-            sure,
+            seen,
         })
     }
 }
@@ -93,12 +95,13 @@ pub async fn act(
     let wanted = asked.wanted.filter(&visitor)?;
     let filter = Filter {
         ids: asked.ids.clone().or(wanted.ids),
+        seen: asked.seen,
         ..wanted
     };
     // What was selected one by one is sent round again at once.
     let at_once = asked.action == Action::Requeue && asked.ids.is_some();
-    if !asked.sure && !at_once {
-        let page = confirm(&app, &visitor, &form, &asked, &filter).await?;
+    if asked.seen.is_none() && !at_once {
+        let page = confirm(&app, &visitor, &form, &asked, filter).await?;
         return Ok(Err(page));
     }
     let options = Options {

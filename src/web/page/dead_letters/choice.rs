@@ -42,6 +42,7 @@ impl LetterChoice {
             organization: Some(visitor.organization.to_string()),
             since: moment(&self.since)?,
             until: moment(&self.until)?,
+            seen: None,
             ids: none.then(BTreeSet::new),
         })
     }

@@ -1,6 +1,7 @@
 //! What a job through the dead letters would do, said before it begins.
 
 use axum::response::Html;
+use jiff::Timestamp;
 use maud::{Markup, html};
 
 use super::act::JobForm;
@@ -12,21 +13,27 @@ use crate::web::page::layout::{Area, page_at};
 use crate::web::page::visitor::Visitor;
 use crate::web::state::AppState;
 
-/// Counts what is meant, and asks whether to begin.
+/// Counts what is meant now, and asks whether to begin: with these, not with what is given up while
+/// somebody makes up their mind.
 pub(super) async fn confirm(
     app: &AppState,
     visitor: &Visitor,
     form: &[u8],
     asked: &JobForm,
-    filter: &Filter,
+    filter: Filter,
 ) -> Result<Html<String>, PageError> {
+    let seen = Timestamp::now();
+    let filter = Filter {
+        seen: Some(seen),
+        ..filter
+    };
     let options = Options {
         dry_run: true,
         ..Options::default()
     };
     let letters = &app.deployment.dead_letters;
     let mut silent = |_: &Progress| {};
-    let counting = letters.process(asked.action, filter, &options, &mut silent);
+    let counting = letters.process(asked.action, &filter, &options, &mut silent);
     let counted = counting.await?;
     let webhook = named(app, visitor, &asked.wanted).await?;
     let back = format!("/dead-letters?{}", asked.wanted.query(None));
@@ -45,14 +52,11 @@ pub(super) async fn confirm(
                     input type="hidden" name=(name) value=(value);
                 }
                 input type="hidden" name="meant" value=(counted.done);
-                input type="hidden" name="sure" value="true";
+                input type="hidden" name="seen" value=(seen);
                 (meant(asked, webhook.as_deref(), &counted))
                 @match asked.action {
-                    Action::Requeue => p { "Each starts again from attempt 1." },
-                    Action::Purge => p { "They are thrown away for good, and their events never reach the receiver. This cannot be undone." },
-                }
-                @if asked.ids.is_none() && asked.wanted.until.is_empty() {
-                    p.small.quiet { "So many there are now; what is given up before you confirm is taken too." }
+                    Action::Requeue => p { "Each starts again from attempt 1. What is given up meanwhile is not taken." },
+                    Action::Purge => p { "They are thrown away for good, and their events never reach the receiver. This cannot be undone. What is given up meanwhile stays." },
                 }
                 div.actions {
                     @match asked.action {
