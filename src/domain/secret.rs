@@ -107,7 +107,7 @@ impl Secret {
         self.text.as_bytes()
     }
 
-    /// The key of `webhook-signature`: what a `whsec_` secret decodes to, else the text's bytes.
+    /// The key of `Webhook-Signature`: what a `whsec_` secret decodes to, else the text's bytes.
     pub fn standard_key(&self) -> &[u8] {
         &self.standard_key
     }

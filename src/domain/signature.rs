@@ -15,7 +15,7 @@ pub fn prism(secret: &Secret, body: &[u8]) -> String {
     format!("sha256={}", hex::encode(hmac(secret.key(), &[body])))
 }
 
-/// The value of `webhook-signature`: `v1,<base64>` for each of `secrets`, space-separated, over
+/// The value of `Webhook-Signature`: `v1,<base64>` for each of `secrets`, space-separated, over
 /// the event id, the attempt's Unix second and the body.
 pub fn standard<'a>(
     secrets: impl IntoIterator<Item = &'a Secret>,

@@ -69,24 +69,24 @@ fn verify_standard(
     value: &str,
 ) -> Result<(), String> {
     let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
-    let id = text("webhook-id").ok_or("webhook-signature comes without a webhook-id")?;
+    let id = text("webhook-id").ok_or("Webhook-Signature comes without a Webhook-Id")?;
     let second: i64 = text("webhook-timestamp")
         .and_then(|text| text.parse().ok())
-        .ok_or("webhook-signature comes without a webhook-timestamp in seconds")?;
+        .ok_or("Webhook-Signature comes without a Webhook-Timestamp in seconds")?;
     let sent = Timestamp::from_second(second)
-        .map_err(|_| "webhook-timestamp is no time at all".to_owned())?;
+        .map_err(|_| "Webhook-Timestamp is no time at all".to_owned())?;
     let age = now.duration_since(sent);
     if age.abs() > TOLERANCE {
         let minutes = TOLERANCE.as_mins();
         return Err(format!(
-            "webhook-timestamp is {age:#} before now, more than {minutes} minutes apart"
+            "Webhook-Timestamp is {age:#} before now, more than {minutes} minutes apart"
         ));
     }
     secrets
         .iter()
         .any(|secret| signature::verify_standard(secret, id, second, body, value))
         .then_some(())
-        .ok_or_else(|| "webhook-signature is not of this id, time, body and secret".to_owned())
+        .ok_or_else(|| "Webhook-Signature is not of this id, time, body and secret".to_owned())
 }
 
 #[cfg(test)]
@@ -181,7 +181,7 @@ mod tests {
         let mut standard = headers;
         standard.remove("x-prism-signature");
         let other = why(verify(&[secret("b")], &standard, BODY, now()));
-        assert!(other.starts_with("webhook-signature is not"), "{other}");
+        assert!(other.starts_with("Webhook-Signature is not"), "{other}");
     }
 
     #[test]
@@ -209,7 +209,7 @@ mod tests {
 
     #[test]
     fn a_standard_signature_without_its_fellows_is_invalid() {
-        for name in ["webhook-id", "webhook-timestamp"] {
+        for name in ["Webhook-Id", "Webhook-Timestamp"] {
             let mut headers = signed("a", "old", SECOND);
             headers.remove(name);
             let why = why(verify(&[secret("a")], &headers, BODY, now()));
