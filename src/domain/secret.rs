@@ -15,6 +15,12 @@ use super::direction;
 /// The prefix of a secret in the Standard Webhooks form, whose rest is Base64.
 pub const STANDARD_PREFIX: &str = "whsec_";
 
+/// The regular expression that secrets match which may be chosen: what is not seen stands at neither end.
+pub const PATTERN: &str = concat!(
+    r"^[^\s\u0000-\u001f\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2060-\u2064\u2066-\u2069\ufeff]",
+    r"([\s\S]*[^\s\u0000-\u001f\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2060-\u2064\u2066-\u2069\ufeff])?$",
+);
+
 /// How many characters a secret has at most.
 pub const LONGEST: usize = 512;
 
@@ -284,6 +290,18 @@ mod tests {
             assert_eq!(Secret::choose(text), Secret::new(text));
         }
         assert_eq!(Secret::choose(""), Err(InvalidSecret::Length));
+    }
+
+    #[test]
+    fn the_pattern_says_what_may_be_chosen() {
+        let pattern = regex::Regex::new(PATTERN).unwrap();
+        for c in ('\0'..='\u{ffff}').chain(['\u{1f600}']) {
+            for text in [format!("{c}"), format!("s{c}"), format!("{c}s")] {
+                let chosen = Secret::choose(&text).is_ok();
+                assert_eq!(pattern.is_match(&text), chosen, "{text:?}");
+            }
+        }
+        assert!(pattern.is_match("a b\u{feff}c"));
     }
 
     #[test]

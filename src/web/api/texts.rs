@@ -101,10 +101,10 @@ pub(super) struct EventSubscriptionText(String);
 #[expect(dead_code, reason = "documentation: the domain reads the text")]
 pub(super) struct RateLimitText(String);
 
-/// A signing secret: any text without white space at its ends, or the Standard Webhooks form
-/// `whsec_<base64>`.
+/// A signing secret: any text without white space or anything else that is not seen at its ends, or the
+/// Standard Webhooks form `whsec_<base64>`.
 #[derive(ToSchema)]
-#[schema(value_type = String, pattern = r"^\S([\s\S]*\S)?$", min_length = 1, max_length = 512)]
+#[schema(value_type = String, pattern = r"^[^\s\u0000-\u001f\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2060-\u2064\u2066-\u2069\ufeff]([\s\S]*[^\s\u0000-\u001f\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2060-\u2064\u2066-\u2069\ufeff])?$", min_length = 1, max_length = 512)]
 #[expect(dead_code, reason = "documentation: the domain reads the text")]
 pub(super) struct SecretText(String);
 
@@ -177,5 +177,6 @@ mod tests {
         assert_eq!(longest, EventType::LONGEST);
         assert_eq!(said::<RateLimitText>("pattern"), RateLimit::PATTERN);
         assert_eq!(said::<SecretText>("maxLength"), secret::LONGEST);
+        assert_eq!(said::<SecretText>("pattern"), secret::PATTERN);
     }
 }
