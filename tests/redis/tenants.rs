@@ -6,6 +6,7 @@ use prism_webhooks::domain::ids::Organization;
 use prism_webhooks::redis::attempts::{AttemptFilter, Attempts};
 use prism_webhooks::redis::delivery_log::RedisDeliveryLog;
 use prism_webhooks::redis::log_writer::{DeliveryLogSettings, RedisLogWriter};
+use prism_webhooks::store::retention::MAX_EXAMINED;
 
 use super::attempts::write;
 use super::kit::{Space, attempt, organization};
@@ -63,7 +64,8 @@ async fn a_stream_of_all_that_begins_anew_takes_the_list_with_it() {
 #[tokio::test]
 async fn what_others_push_out_ends_the_list_and_leaves_it() {
     let space = Space::new();
-    let many = (0..300).map(|n| attempt(&format!("e{n}"), "w1"));
+    // More than one look would go through.
+    let many = (0..MAX_EXAMINED + 100).map(|n| attempt(&format!("e{n}"), "w1"));
     write(&space, many).await;
     let other = Attempt {
         organization: Organization::new("other").unwrap(),

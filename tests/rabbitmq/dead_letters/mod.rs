@@ -87,18 +87,18 @@ fn ids(found: &Found) -> Vec<&str> {
         .collect()
 }
 
+/// Gives up so many deliveries of one webhook.
+async fn give_up_many(publisher: &Publisher, many: usize) {
+    for id in 0..many {
+        let id = format!("e{id}");
+        give_up(publisher, &id, "w", Reason::AttemptsExhausted).await;
+    }
+}
+
 /// A publisher that enters dead letters in the index, and so many letters.
 async fn with_letters(world: &World, letters: &Letters, many: usize) -> Publisher {
     let publisher = world.publisher().with_index(letters.space.letters());
-    for id in 0..many {
-        give_up(
-            &publisher,
-            &format!("e{id}"),
-            "w",
-            Reason::AttemptsExhausted,
-        )
-        .await;
-    }
+    give_up_many(&publisher, many).await;
     publisher
 }
 

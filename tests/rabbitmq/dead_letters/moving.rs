@@ -10,7 +10,7 @@ use prism_webhooks::redis::delivery_log::RedisDeliveryLog;
 use prism_webhooks::store::dead_letters::{Action, DeadLetters as _, Filter, Options, Progress};
 use prism_webhooks::store::delivery_log::DeliveryLog as _;
 
-use super::{give_up, ids, of, open, with_letters};
+use super::{give_up, give_up_many, ids, of, open, with_letters};
 use crate::rabbitmq::world::{
     World, delivery, hand_over, next_delivery, next_event, raw_event, unstamped,
 };
@@ -94,15 +94,7 @@ async fn a_requeue_sends_what_matches_and_keeps_the_rest() {
 async fn a_requeue_keeps_to_its_limit_and_rate() {
     let world = World::declared().await;
     let publisher = world.publisher();
-    for id in 0..10 {
-        give_up(
-            &publisher,
-            &format!("e{id}"),
-            "w",
-            Reason::AttemptsExhausted,
-        )
-        .await;
-    }
+    give_up_many(&publisher, 10).await;
     let dead_letters = open(&world);
     let options = Options {
         limit: Some(4),
@@ -175,10 +167,7 @@ async fn a_job_that_waits_for_another_can_be_stopped() {
 async fn what_waits_for_its_turn_at_a_low_rate_is_seen_by_others() {
     let world = World::declared().await;
     let publisher = world.publisher();
-    for id in 0..10 {
-        let id = format!("e{id}");
-        give_up(&publisher, &id, "w", Reason::AttemptsExhausted).await;
-    }
+    give_up_many(&publisher, 10).await;
     let dead_letters = open(&world);
     let others = dead_letters.of_others(&world);
     // The first at once, and the next in a quarter of an hour.

@@ -85,7 +85,8 @@ impl JobForm {
     }
 }
 
-/// Begins a job, and leads to its progress. It is asked about first, but for what is easily overseen.
+/// Begins a job, and leads to its progress. It asks first, unless what was selected one by one is to be
+/// sent round again.
 pub async fn act(
     State(app): State<AppState>,
     visitor: Visitor,
@@ -98,7 +99,6 @@ pub async fn act(
         seen: asked.seen,
         ..wanted
     };
-    // What was selected one by one is sent round again at once.
     let at_once = asked.action == Action::Requeue && asked.ids.is_some();
     if asked.seen.is_none() && !at_once {
         let page = confirm(&app, &visitor, &form, &asked, filter).await?;
