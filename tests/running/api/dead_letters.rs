@@ -99,7 +99,12 @@ async fn dead_letters_are_listed_by_cursor_and_chosen_ones_requeued(running: &Ru
 async fn behind_a_place_whose_letter_and_all_after_it_have_gone_there_is_nothing(
     running: &Running,
 ) {
-    let _kept = dead(running, 3).await;
+    // In another millisecond than the rest: those of one come again behind a place that has gone.
+    let _kept = dead(running, 1).await;
+    for _ in 0..2 {
+        running.publish(&json!({"event": "error.occurred"})).await;
+    }
+    letters(running, 3).await;
     let part = running.get("/dead-letters?limit=2").await.is(200);
     let next = part.body["next"].as_str().unwrap().to_owned();
     let all = letters(running, 3).await;
